@@ -1,0 +1,21 @@
+/*
+ * debug.h - checks of our own invariants, and branch hints.
+ * Above: everything in core.  Below: nothing.
+ */
+#ifndef WEIR_BASE_DEBUG_H
+#define WEIR_BASE_DEBUG_H
+
+/* Trap when `x` is false, in builds with WEIR_DEBUG only; elsewhere `x` is
+ * compiled but never evaluated.  For invariants that only a fault of ours can
+ * break: never for memory, peers, plugins or what the application passes. */
+#ifdef WEIR_DEBUG
+#define weir_debug_assert(x) ((x) ? (void)0 : __builtin_trap())
+#else
+#define weir_debug_assert(x) ((void)sizeof(!(x)))
+#endif
+
+/* The usual outcome of a condition on a hot path. */
+#define WEIR_LIKELY(x)   __builtin_expect(!!(x), 1)
+#define WEIR_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+#endif

@@ -1,0 +1,88 @@
+/* test_error.c - the sentence of a thread: made, quoted, cut, kept apart. */
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+
+static void test_fail_returns_code(void **state)
+{
+    (void)state;
+    weir_error_clear();
+    assert_string_equal(weir_error_text(), "");
+    assert_int_equal(weir_fail(EINVAL, "option %s is not %d", "x", 7), -EINVAL);
+    assert_string_equal(weir_error_text(), "option x is not 7");
+    weir_error_clear();
+    assert_string_equal(weir_error_text(), "");
+}
+
+static void test_fail_keeps_errno(void **state)
+{
+    (void)state;
+    errno = EXDEV;
+    (void)weir_fail(EINVAL, "bad %s", "thing");
+    assert_int_equal(errno, EXDEV);
+}
+
+static void test_fail_quotes_itself(void **state)
+{
+    (void)state;
+    (void)weir_fail(ENOENT, "no file");
+    (void)weir_fail(ENOENT, "plugin tcp: %s", weir_error_text());
+    assert_string_equal(weir_error_text(), "plugin tcp: no file");
+}
+
+static void test_fail_cuts(void **state)
+{
+    char text[2 * WEIR_ERROR_ROOM];
+
+    (void)state;
+    memset(text, 'a', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    assert_int_equal(weir_fail(EIO, "%s", text), -EIO);
+    assert_int_equal(strlen(weir_error_text()), WEIR_ERROR_ROOM - 1);
+    assert_memory_equal(weir_error_text(), text, WEIR_ERROR_ROOM - 1);
+}
+
+static void *fail_elsewhere(void *unused)
+{
+    (void)unused;
+    if (weir_error_text()[0] != '\0')
+        return NULL;
+    (void)weir_fail(EIO, "elsewhere");
+    return (void *)(intptr_t)(strcmp(weir_error_text(), "elsewhere") == 0);
+}
+
+static void test_threads_apart(void **state)
+{
+    pthread_t thread;
+    void *right = NULL;
+
+    (void)state;
+    (void)weir_fail(EIO, "here");
+    assert_int_equal(pthread_create(&thread, NULL, fail_elsewhere, NULL), 0);
+    assert_int_equal(pthread_join(thread, &right), 0);
+    assert_non_null(right);
+    assert_string_equal(weir_error_text(), "here");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fail_returns_code),
+        cmocka_unit_test(test_fail_keeps_errno),
+        cmocka_unit_test(test_fail_quotes_itself),
+        cmocka_unit_test(test_fail_cuts),
+        cmocka_unit_test(test_threads_apart),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
