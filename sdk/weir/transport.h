@@ -1,0 +1,171 @@
+/*
+ * transport.h - plugin ABI 1: transports.
+ *
+ * A transport makes connections; each ends in one of four shapes, so that
+ * none pays for another:
+ *   descriptor  the plugin dials or listens and hands over a descriptor; the
+ *               host does all input and output (tcp, ipc)
+ *   stream      octets that the host may not read from the descriptor
+ *               itself: one readv or writev per batch (tls, ws)
+ *   messages    the plugin frames (multicast, shared memory, udp)
+ *   splice      the plugin is a table of names; the host joins the two
+ *               queues (inproc)
+ *
+ * Life of an endpoint: bind() or dial(), then attach(), then turns, then
+ * close().  retry(), cancel() and pause() come in between.  The host may
+ * call close() at any time outside a turn of that object, also when attach()
+ * failed or was never called.
+ */
+#ifndef WEIR_TRANSPORT_H
+#define WEIR_TRANSPORT_H
+
+#include <sys/socket.h>
+
+#include <weir/plugin.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The host's end of a connection in the messages shape. */
+typedef struct weir_link weir_link;
+
+/* FROZEN.  How the other side is known.  Borrowed for the call. */
+typedef struct weir_peer {
+    const char *local, *remote;      /* addresses as text, may be NULL */
+    const weir_property *properties; /* an ipc peer's credentials, ... */
+    uint32_t n_properties, flags;    /* WEIR_PEER_* */
+} weir_peer;
+enum {
+    WEIR_PEER_NO_HANDSHAKE = 1, /* messages shape: no ZMTP handshake */
+    WEIR_PEER_SEND_ONLY = 2,
+    WEIR_PEER_RECV_ONLY = 4
+};
+
+typedef struct weir_stream_ops {
+    uint32_t size, reserved;
+    /* [io] Octets taken; -EAGAIN. */
+    ssize_t (*writev)(void *self, const struct iovec *parts, int n);
+    /* [io] Octets given, 0 at the end; called until -EAGAIN. */
+    ssize_t (*readv)(void *self, const struct iovec *parts, int n);
+    /* [io] From what the host wants (WEIR_WATCH_*) to what to watch the
+     * descriptor for: tls may have to read in order to write. */
+    unsigned (*interest)(void *self, unsigned wanted);
+    /* [io] The sentence behind the last error.  Returns its -code. */
+    int (*explain)(void *self, weir_error *error);
+    /* [io] Frees self and its descriptor. */
+    void (*close)(void *self);
+} weir_stream_ops;
+
+typedef struct weir_link_ops {
+    uint32_t size, reserved;
+    /* [io] The connection is the host's now; watches and timers start. */
+    int (*attach)(void *self, weir_link *link, weir_reactor *reactor,
+                  weir_error *error);
+    /* [io] The queue has something: drain it through queue_peek. */
+    void (*send_ready)(void *self);
+    /* [io] There is room again after a push() that took less than offered. */
+    void (*recv_resume)(void *self);
+    /* [io] No host call about this link after it. */
+    void (*close)(void *self);
+} weir_link_ops;
+
+/* Beside weir_host, for transports. */
+typedef struct weir_transport_host {
+    uint32_t size, reserved;
+
+    /* [io] A connection was made; one of these per connection.  From the
+     * call on the host owns fd and self, whatever it returns.  fd must be
+     * non-blocking and close-on-exec.  -ENOMEM, -ECANCELED (closing). */
+    int (*made_socket)(weir_ep *ep, int fd, const weir_peer *peer);
+    int (*made_stream)(weir_ep *ep, int fd, const weir_stream_ops *ops,
+                       void *self, const weir_peer *peer);
+    int (*made_link)(weir_ep *ep, const weir_link_ops *ops, void *self,
+                     const weir_peer *peer);
+
+    /* [ctl] Join a dialing and a binding endpoint of one context.  Fails
+     * with -ECANCELED if either is closing; -WEIR_EINCOMPATIBLE. */
+    int (*splice)(weir_ep *dialer, weir_ep *binder);
+
+    /* [io] Dialer: the attempt failed.  The host backs off and calls
+     * retry(), or stops if `permanent`.  Binder: listening failed for good. */
+    void (*failed)(weir_ep *ep, int permanent, const weir_error *error);
+
+    /* [io] Binder, in attach(): the host accepts on this descriptor (which
+     * stays the plugin's), pauses while descriptors are short, caps the
+     * half-open, and calls accepted() for each. */
+    int (*listener)(weir_ep *ep, int fd);
+
+    /* [any] Which context: names of inproc belong to one. */
+    uint64_t (*scope)(const weir_ep *ep);
+
+    /* messages shape. [io]
+     * Views of what waits to be sent, oldest first, the host still owns
+     * them.  Returns how many; whole messages unless `max` is too small for
+     * one, and then its first part. */
+    int (*queue_peek)(weir_link *link, weir_view *out, int max);
+    /* The first n views (of the last peek) are gone. */
+    void (*queue_done)(weir_link *link, int n);
+    /* Received views; parts of a message from one source stay together and
+     * the last has no MORE.  Returns how many were taken (moved); fewer than
+     * n: stop until recv_resume(). */
+    int (*push)(weir_link *link, uint64_t source, weir_view *views, int n);
+    /* `units` messages of this source are lost for good: its partial message
+     * is dropped, an event says so. */
+    void (*gap)(weir_link *link, uint64_t source, uint64_t units);
+    /* The connection is over; close() follows later, never nested. */
+    void (*down)(weir_link *link, const weir_error *error);
+} weir_transport_host;
+
+typedef struct weir_transport_ops {
+    uint32_t size, abilities; /* WEIR_CAN_* */
+    const char *schemes;      /* "tcp", "pgm epgm" */
+    const weir_option *options;
+    uint32_t n_options, reserved;
+    uint64_t max_message; /* octets, 0 = no bound of its own */
+
+    /* [ctl] Take an address.  Bound on return, so -EADDRINUSE is reported by
+     * the call, but nothing is accepted yet.  `address` is what follows
+     * scheme://, with the host's ?options taken off, otherwise as the
+     * application wrote it.  `actual` gets the address that a peer would
+     * connect to (room octets with the NUL). */
+    int (*bind)(const weir_host *host, const weir_transport_host *more,
+                weir_ep *ep, const char *scheme, const char *address,
+                char *actual, size_t room, void **self, weir_error *error);
+
+    /* [ctl] Understand an address; no input or output yet. */
+    int (*dial)(const weir_host *host, const weir_transport_host *more,
+                weir_ep *ep, const char *scheme, const char *address,
+                void **self, weir_error *error);
+
+    /* [io] ([ctl] with WEIR_CAN_SPLICE) Start accepting, or start the first
+     * attempt. */
+    int (*attach)(void *self, weir_reactor *reactor, weir_error *error);
+
+    /* [io] Dialer: one more attempt. */
+    void (*retry)(void *self);
+
+    /* [io] Dialer: give up the attempt under way, if any. */
+    void (*cancel)(void *self);
+
+    /* [io] Binder: the host accepted a descriptor (non-blocking,
+     * close-on-exec).  Prepare it and pass it on through made_socket() or
+     * made_stream(); it is the plugin's until then. */
+    void (*accepted)(void *self, int fd, const struct sockaddr *from,
+                     socklen_t len);
+
+    /* [io] ([ctl] with WEIR_CAN_SPLICE, or if never attached) Ends all,
+     * frees self. */
+    void (*close)(void *self);
+} weir_transport_ops;
+enum {
+    WEIR_CAN_BIND = 1,
+    WEIR_CAN_DIAL = 2,
+    WEIR_CAN_MULTICAST = 4, /* PUB, SUB, XPUB, XSUB only */
+    WEIR_CAN_SPLICE = 8
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,495 @@
+/*
+ * weir.h - message sockets for applications.
+ *
+ * A socket speaks one pattern (PUSH, SUB, REQ, ...) to any number of peers,
+ * over any number of endpoints.  A message is a row of frames; it is sent and
+ * received whole, in one call.
+ *
+ * Handles are values.  A handle that was closed, or never opened, gives
+ * -EBADF; it never crashes.
+ *
+ * Threads: every function may be called from any thread at any time, on any
+ * handle, unless its comment says otherwise.  A frame or a message belongs
+ * to one thread at a time, like any other variable.
+ *
+ * Returns: 0 or more, or a negative errno value (or one of WEIR_E* below,
+ * negated).  Outputs are written on success only.  After an error
+ * weir_last_error() has a sentence that names what was at fault.  Errors
+ * that every call on a handle can give are not repeated below:
+ *   -EBADF          the handle is closed or was never open
+ *   -ENOMEM         no memory
+ *   -WEIR_ECLOSING  the socket or its context is being closed
+ *   -WEIR_EFORK     the handle belongs to the parent of this process
+ *
+ * Deadlines are relative, in milliseconds: WEIR_NOWAIT, WEIR_FOREVER or a
+ * number.  When one passes the call gives -EAGAIN and has done nothing.
+ * Time is measured on the monotonic clock; signals do not cut it short.
+ */
+#ifndef WEIR_WEIR_H
+#define WEIR_WEIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/option.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define WEIR_API __attribute__((visibility("default")))
+#else
+#define WEIR_API
+#endif
+
+/* All zero is no handle, so `weir_socket s = {0}` is safe to close. */
+typedef struct weir_context {
+    uint32_t index, generation;
+} weir_context;
+typedef struct weir_socket {
+    uint32_t index, generation;
+} weir_socket;
+typedef struct weir_endpoint {
+    uint32_t index, generation;
+} weir_endpoint;
+
+#define WEIR_NOWAIT  0
+#define WEIR_FOREVER (-1)
+
+/* Codes that POSIX lacks; all others are errno's. */
+enum {
+    WEIR_ESTATE = 0x77656901, /* not this socket's turn: a REQ has a reply to
+                                 wait for, a REP has no request */
+    WEIR_EINCOMPATIBLE,       /* transport or peer does not go with the type */
+    WEIR_ECLOSING,            /* socket or context is being closed */
+    WEIR_EPLUGIN,             /* a plugin is missing or does not load */
+    WEIR_EFORK                /* the handle belongs to the parent process */
+};
+
+/* Version of the library that runs, "1.0.0"; never fails. */
+WEIR_API const char *weir_version(void);
+
+/* A short text for any code that a call gave (its sign does not matter).
+ * The text is constant and never NULL. */
+WEIR_API const char *weir_strerror(int code);
+
+/* The calling thread's sentence about its last failed call; "" when none has
+ * failed.  Borrowed: valid until this thread's next call that fails. */
+WEIR_API const char *weir_last_error(void);
+
+/* ------------------------------------------------------------- context --
+ * Owner of sockets and I/O threads.  inproc names are per context. */
+
+/* Open a context with `io_threads` threads (0 to 64; 1 is right for nearly
+ * everybody).  With 0, progress is made only inside calls on its sockets.
+ * Threads start with the first socket.
+ * Errors: -EINVAL io_threads; -EMFILE. */
+WEIR_API int weir_context_open(weir_context *out, int io_threads);
+
+/* Close a context.  Waits up to `deadline` for its sockets to be closed by
+ * their owners and for closing sockets to flush.  Calls that wait on its
+ * sockets return -WEIR_ECLOSING at once, as soon as this call begins.
+ * Errors: -EBUSY sockets are still open at the deadline; the sentence names
+ * them (type and endpoint); the context stays usable for closing them, and
+ * this call can be repeated. */
+WEIR_API int weir_context_close(weir_context context, int deadline);
+
+/* Set a context's option by name; value as text.  Names: "thread-name"
+ * (prefix of I/O thread names, up to 11 octets), "affinity" (CPU list such
+ * as "0,2-3" for I/O threads), "max-sockets".  thread-name and affinity
+ * before the first socket is opened.
+ * Errors: -ENOENT no such option; -EINVAL value; -EBUSY too late. */
+WEIR_API int weir_context_set(weir_context context, const char *option,
+                              const char *value);
+
+/* -------------------------------------------------------------- frames --
+ * 64 octets by value; a payload of up to 40 octets is inline, a longer one
+ * is counted memory.  Never copy a frame by assignment; use
+ * weir_frame_move or weir_frame_share.  Frames need no context. */
+
+typedef struct weir_frame {
+    uint64_t opaque[8];
+} weir_frame;
+
+/* Make an empty frame.  Needs no fini until something is put into it. */
+WEIR_API void weir_frame_init(weir_frame *frame);
+
+/* Make a frame with `size` writable octets of uninitialised payload.
+ * Errors: -ENOMEM (the frame is then empty). */
+WEIR_API int weir_frame_alloc(weir_frame *frame, size_t size);
+
+/* Make a frame with a copy of `size` octets.  Errors: -ENOMEM. */
+WEIR_API int weir_frame_copy_in(weir_frame *frame, const void *data,
+                                size_t size);
+
+/* Make a frame around the caller's memory, which must stay as it is until
+ * release(data, hint) is called: once, from any thread, when the last
+ * reference is gone.  release may be NULL for constant memory.
+ * Errors: -ENOMEM (release is not called; the memory stays the caller's). */
+WEIR_API int weir_frame_wrap(weir_frame *frame, void *data, size_t size,
+                             void (*release)(void *data, void *hint),
+                             void *hint);
+
+/* Make `copy` a second reference to the payload of `frame`.  The payload is
+ * shared: neither side may write to it from now on.  Never fails. */
+WEIR_API void weir_frame_share(weir_frame *copy, const weir_frame *frame);
+
+/* Move: `to` is what `from` was, `from` is empty.  `to` is not released
+ * first. */
+WEIR_API void weir_frame_move(weir_frame *to, weir_frame *from);
+
+/* Release a frame; it is empty afterwards. */
+WEIR_API void weir_frame_fini(weir_frame *frame);
+
+/* Payload and its size in octets.  Borrowed: valid until the frame is moved,
+ * sent or released.  A received payload may be shared with others: write
+ * only to what weir_frame_alloc made. */
+WEIR_API void *weir_frame_data(weir_frame *frame);
+WEIR_API size_t weir_frame_size(const weir_frame *frame);
+
+/* A property of the peer that a received frame came from: "Socket-Type",
+ * "Identity", "Peer-Address", "X-...".  Names compare without case.
+ * Borrowed from the frame; *size gets the octets of the value.
+ * Returns NULL when there is no such property. */
+WEIR_API const void *weir_frame_property(const weir_frame *frame,
+                                         const char *name, size_t *size);
+
+/* ------------------------------------------------------------ messages --
+ * A row of frames.  Only the second and later frames need an allocation. */
+
+typedef struct weir_message {
+    weir_frame first;
+    weir_frame *rest;
+    uint32_t count, room;
+} weir_message;
+
+/* Make an empty message (no frames).  A message must be initialised before
+ * any other use, receiving into it included. */
+WEIR_API void weir_message_init(weir_message *message);
+
+/* Release all frames; the message is empty and can be used again. */
+WEIR_API void weir_message_fini(weir_message *message);
+
+/* Put a frame at the end.  The frame is moved on success and untouched on
+ * error.  Errors: -ENOMEM; -E2BIG beyond 2^20 frames. */
+WEIR_API int weir_message_push(weir_message *message, weir_frame *frame);
+
+/* Put a copy of `size` octets at the end as a frame.  Errors: as above. */
+WEIR_API int weir_message_add(weir_message *message, const void *data,
+                              size_t size);
+
+/* The number of frames; frame `index` (borrowed, NULL beyond the end). */
+WEIR_API uint32_t weir_message_count(const weir_message *message);
+WEIR_API weir_frame *weir_message_frame(weir_message *message, uint32_t index);
+
+/* Take the first frame off into `out`, which is overwritten, not released.
+ * Errors: -ENOENT the message is empty. */
+WEIR_API int weir_message_pop(weir_message *message, weir_frame *out);
+
+/* Move all frames; `to` is not released first. */
+WEIR_API void weir_message_move(weir_message *to, weir_message *from);
+
+/* Make `copy` share all payloads of `message`; `copy` is not released first.
+ * Errors: -ENOMEM (copy is then empty). */
+WEIR_API int weir_message_share(weir_message *copy,
+                                const weir_message *message);
+
+/* ------------------------------------------------------------- sockets -- */
+
+enum weir_type { /* the numbers are those of other ZMTP libraries */
+                 WEIR_PAIR = 0,
+                 WEIR_PUB = 1,
+                 WEIR_SUB = 2,
+                 WEIR_REQ = 3,
+                 WEIR_REP = 4,
+                 WEIR_DEALER = 5,
+                 WEIR_ROUTER = 6,
+                 WEIR_PULL = 7,
+                 WEIR_PUSH = 8,
+                 WEIR_XPUB = 9,
+                 WEIR_XSUB = 10,
+                 WEIR_XREQ = WEIR_DEALER,
+                 WEIR_XREP = WEIR_ROUTER
+};
+
+/* Open a socket.  Errors: -EINVAL type; -EMFILE max-sockets or descriptors. */
+WEIR_API int weir_open(weir_socket *out, weir_context context,
+                       enum weir_type type);
+
+/* The same by the pattern's name: "PUSH", "ROUTER", "XREP" (upper case).
+ * Errors: -ENOENT no such pattern. */
+WEIR_API int weir_open_named(weir_socket *out, weir_context context,
+                             const char *pattern);
+
+/* Close a socket and its endpoints.  Waits up to `deadline` (WEIR_LINGER:
+ * the socket's "linger" option) until what was accepted has gone to the
+ * kernel (inproc: to the peer's queue).  *unsent (may be NULL) gets how many
+ * messages were given up.  The handle is dead when this returns, whatever it
+ * returns; other threads' calls on it end with -WEIR_ECLOSING or -EBADF.
+ * Errors: -EAGAIN messages went unsent: *unsent is written in this case too. */
+#define WEIR_LINGER (-2)
+WEIR_API int weir_close(weir_socket socket, int deadline, uint64_t *unsent);
+
+/* ----------------------------------------------------------- endpoints --
+ * URL: scheme://address[?option=value[&option=value...]].  Options after the
+ * last '?' hold for this endpoint alone; they are split off only when every
+ * name is a known one (the socket's or the transport's).  Order does not
+ * matter: connect may come before the peer's bind, on every transport. */
+
+/* Bind: listen at an address.  Bound when this returns.  *out may be NULL.
+ * Errors: -EINVAL URL or option; -WEIR_EPLUGIN no plugin for the scheme;
+ * -EADDRINUSE; -WEIR_EINCOMPATIBLE; -ENODEV; what the system says. */
+WEIR_API int weir_bind(weir_socket socket, const char *url, weir_endpoint *out);
+
+/* Connect: keep a connection to an address, made and re-made in the
+ * background.  Returns as soon as the URL was understood.  *out may be NULL.
+ * Errors: -EINVAL URL or option; -WEIR_EPLUGIN; -WEIR_EINCOMPATIBLE. */
+WEIR_API int weir_connect(weir_socket socket, const char *url,
+                          weir_endpoint *out);
+
+/* The endpoint's URL, with the port or path that was chosen for a wildcard,
+ * as a string a peer can connect to.  `size` is the room in octets.
+ * Returns the length without the final NUL.  Errors: -ERANGE no room. */
+WEIR_API int weir_endpoint_url(weir_endpoint endpoint, char *buffer,
+                               size_t size);
+
+/* Undo a bind or a connect.  A bind stops accepting and its connections
+ * close; a connect's connection closes.  What waits to be sent there is
+ * flushed up to `deadline` (or WEIR_LINGER), then dropped and counted.
+ * Errors: -EAGAIN as weir_close. */
+WEIR_API int weir_endpoint_close(weir_endpoint endpoint, int deadline);
+
+/* ------------------------------------------------------------- options --
+ * All options are in weir_options(7).  Most take effect for endpoints made
+ * afterwards. */
+
+/* Set an option from text: "send-mark", "1000"; "heartbeat", "2500ms".
+ * Errors: -ENOENT no such option; -EINVAL not a value of its type; -ERANGE
+ * outside its range; -WEIR_EINCOMPATIBLE this socket type has no such
+ * option; the sentence names option, value and rule. */
+WEIR_API int weir_set(weir_socket socket, const char *option,
+                      const char *value);
+WEIR_API int weir_set_int(weir_socket socket, const char *option,
+                          int64_t value);
+WEIR_API int weir_set_bytes(weir_socket socket, const char *option,
+                            const void *value, size_t size);
+
+/* Read an option.  *size is the room on entry and the size on return.
+ * Errors: as for setting; -ERANGE no room (*size then says how much). */
+WEIR_API int weir_get_int(weir_socket socket, const char *option,
+                          int64_t *value);
+WEIR_API int weir_get_bytes(weir_socket socket, const char *option, void *value,
+                            size_t *size);
+
+/* A row of the option table.  All strings are constant. */
+typedef struct weir_option_info {
+    uint32_t size; /* sizeof, set by the caller */
+    uint32_t type; /* enum weir_option_type */
+    const char *name, *unit, *doc;
+    const char *choices; /* "block drop-new drop-old latest", or NULL */
+    int64_t min, max, fallback;
+    const char *fallback_text;
+    uint32_t sockets; /* bit 1 << WEIR_PUSH set: PUSH has it */
+    uint32_t flags;   /* WEIR_OPTION_* bits */
+} weir_option_info;
+/* Row `index` (from 0) of the table of `owner`: NULL for sockets, a plugin's
+ * name ("transport_tcp") for what that plugin adds.
+ * Errors: -ENOENT beyond the end, or no such plugin. */
+WEIR_API int weir_option_at(const char *owner, int index,
+                            weir_option_info *out);
+
+/* ------------------------------------------------ sending and receiving -- */
+
+/* Send one frame, copied.  Waits up to `deadline` where the pattern's rule
+ * at the mark is to block (see weir_socket(7)).  The message is accepted
+ * when this returns 0: delivered, or counted as dropped with a reason.
+ * Errors: -EAGAIN; -WEIR_ESTATE; -EHOSTUNREACH (ROUTER with "mandatory");
+ * -EMSGSIZE beyond what the transport can carry; -EOPNOTSUPP the type does
+ * not send. */
+WEIR_API int weir_send(weir_socket socket, const void *data, size_t size,
+                       int deadline);
+
+/* Receive a message of one frame into `data`; *size is the room on entry and
+ * the frame's size on return.
+ * Errors: -EAGAIN; -WEIR_ESTATE; -EOPNOTSUPP; -EMSGSIZE the message has more
+ * than one frame, or no room: it stays first in line, *size has the size of
+ * its first frame. */
+WEIR_API int weir_recv(weir_socket socket, void *data, size_t *size,
+                       int deadline);
+
+/* Send a message.  Taken on success (it is empty then), untouched on error.
+ * A message of no frames is -EINVAL.  Errors: as weir_send. */
+WEIR_API int weir_send_message(weir_socket socket, weir_message *message,
+                               int deadline);
+
+/* Receive a message.  `message` is released first, then filled.
+ * Errors: as weir_recv, without -EMSGSIZE. */
+WEIR_API int weir_recv_message(weir_socket socket, weir_message *message,
+                               int deadline);
+
+/* Send the first of `n` messages that can be sent by the deadline; the wait
+ * is for the first one that must wait.  Returns how many were taken.
+ * Errors: as weir_send when none was. */
+WEIR_API int weir_send_many(weir_socket socket, weir_message *messages, int n,
+                            int deadline);
+
+/* Receive up to `n` messages: waits for the first, then takes what is there.
+ * Returns how many.  Errors: as weir_recv_message. */
+WEIR_API int weir_recv_many(weir_socket socket, weir_message *messages, int n,
+                            int deadline);
+
+/* Wait until all that was accepted is with the kernel (inproc: in the peer's
+ * queue).  Errors: -EAGAIN. */
+WEIR_API int weir_flush(weir_socket socket, int deadline);
+
+/* SUB: receive messages whose first frame begins with `prefix` (0 octets:
+ * all).  Counted: two subscribes need two unsubscribes.
+ * Errors: -EOPNOTSUPP not a SUB; -ENOENT unsubscribing what is not there. */
+WEIR_API int weir_subscribe(weir_socket socket, const void *prefix,
+                            size_t size);
+WEIR_API int weir_unsubscribe(weir_socket socket, const void *prefix,
+                              size_t size);
+
+/* ------------------------------------------------------------- waiting -- */
+
+enum { WEIR_POLL_IN = 1, WEIR_POLL_OUT = 2, WEIR_POLL_ERROR = 4 };
+
+typedef struct weir_poll_item {
+    weir_socket socket; /* all zero: watch `fd` instead */
+    int fd;
+    short events; /* WEIR_POLL_IN, WEIR_POLL_OUT */
+    short ready;  /* out; WEIR_POLL_ERROR: a closed handle or descriptor */
+} weir_poll_item;
+
+/* Wait until an item is ready.  Returns how many are, 0 at the deadline
+ * (not -EAGAIN).  Errors: -EINVAL n or an item's events. */
+WEIR_API int weir_poll(weir_poll_item *items, int n, int deadline);
+
+/* Descriptors for a foreign event loop.  Level-triggered: readable as long
+ * as a receive (or a send, respectively) would not wait.  Both are watched
+ * for readability.  They belong to the socket: never read, write or close
+ * them.  Asking for one makes the I/O thread drive this socket at once; in a
+ * context without I/O threads, readable means "call in".
+ * Returns the descriptor.  Errors: -EMFILE; -EOPNOTSUPP. */
+WEIR_API int weir_readable_fd(weir_socket socket);
+WEIR_API int weir_writable_fd(weir_socket socket);
+
+/* Wait until `n` peers are connected and ready.  PUB and XPUB count peers
+ * with at least one subscription.  Returns how many there are.
+ * Errors: -EAGAIN. */
+WEIR_API int weir_wait_peers(weir_socket socket, int n, int deadline);
+
+/* -------------------------------------------------------------- seeing -- */
+
+enum weir_event_kind {
+    WEIR_EVENT_LISTENING = 1, /* bound */
+    WEIR_EVENT_CONNECTED,     /* a peer is ready: its handshake is done */
+    WEIR_EVENT_DISCONNECTED,  /* a ready peer is gone; `value` messages are
+                                 unconfirmed at most */
+    WEIR_EVENT_RETRY,         /* an attempt failed; next in `value` ms */
+    WEIR_EVENT_REFUSED,       /* a handshake failed, or bytes made no sense */
+    WEIR_EVENT_ACCEPT_FAILED, /* no descriptor or memory for a newcomer */
+    WEIR_EVENT_PEER_STALLED,  /* alive, but does not answer heartbeats */
+    WEIR_EVENT_PEER_RESUMED,
+    WEIR_EVENT_CLOSED, /* an endpoint was closed, or gave up for good */
+    WEIR_EVENT_LOG     /* a plugin says something */
+};
+
+typedef struct weir_event {
+    uint32_t size; /* sizeof, set by the caller */
+    uint32_t kind;
+    uint64_t time_ns; /* monotonic clock */
+    uint64_t missed;  /* events overwritten before this one was read */
+    uint64_t value;
+    int32_t code; /* 0 or an error code, positive */
+    uint32_t reserved;
+    char endpoint[128], peer[128], reason[256];
+} weir_event;
+
+/* Next event of a socket, oldest first.  Events wait in a ring of the
+ * "events" option's length; when it is full the oldest is overwritten and
+ * counted in `missed`.  Errors: -EAGAIN; -EINVAL event->size. */
+WEIR_API int weir_next_event(weir_socket socket, weir_event *event,
+                             int deadline);
+
+enum weir_drop {                 /* why a message was dropped */
+                 WEIR_DROP_MARK, /* the queue was full and the rule says drop */
+                 WEIR_DROP_REPLACED, /* a newer one took its place */
+                 WEIR_DROP_NO_ROUTE, /* no peer of that routing id, or peer gone
+                                      */
+                 WEIR_DROP_CUT,    /* partly written when the connection died */
+                 WEIR_DROP_CLOSED, /* still unsent when its queue was closed */
+                 WEIR_DROP_UNWANTED, /* received, but no subscription matches */
+                 WEIR_DROP_MALFORMED, /* received, but not of the pattern's form
+                                       */
+                 WEIR_DROP_STALE,     /* a reply to a request that is over */
+                 WEIR_DROP_MEMORY,    /* no memory for it */
+                 WEIR_DROP_UNREAD, /* received, but the socket closed before */
+                 WEIR_DROPS = 16   /* room for more */
+};
+
+/* Counters.  They hold at every instant:
+ *   accepted = written + send_queued + the sum of send_dropped
+ *   decoded = delivered + recv_queued + the sum of recv_dropped
+ * A message that goes to k peers counts k times in accepted. */
+typedef struct weir_stats {
+    uint32_t size;  /* sizeof, set by the caller */
+    uint32_t peers; /* ready now */
+    uint64_t accepted, written, send_queued, send_queued_bytes;
+    uint64_t decoded, delivered, recv_queued, recv_queued_bytes;
+    uint64_t bytes_out, bytes_in; /* octets to and from the connections */
+    uint64_t unmatched;           /* sent when nobody wanted it (PUB, XPUB) */
+    uint64_t unconfirmed; /* upper bound of what died with connections */
+    uint64_t connects, disconnects, refused;
+    uint64_t send_dropped[WEIR_DROPS], recv_dropped[WEIR_DROPS];
+    int32_t last_error; /* positive code of the last connection problem */
+    uint32_t reserved;
+    char endpoint[128], peer[128], last_reason[256];
+} weir_stats;
+
+/* Counters of a socket (all it ever had), of an endpoint, or of the
+ * `index`-th peer of now (from 0).  Errors: -EINVAL stats->size; -ENOENT no
+ * peer of that index. */
+WEIR_API int weir_socket_stats(weir_socket socket, weir_stats *stats);
+WEIR_API int weir_endpoint_stats(weir_endpoint endpoint, weir_stats *stats);
+WEIR_API int weir_peer_stats(weir_socket socket, int index, weir_stats *stats);
+
+/* ------------------------------------------------------------- plugins -- */
+
+enum weir_plugin_state {
+    WEIR_PLUGIN_AVAILABLE = 1, /* a file with a right name, not looked into */
+    WEIR_PLUGIN_LOADED,
+    WEIR_PLUGIN_DISABLED, /* by WEIR_PLUGINS */
+    WEIR_PLUGIN_SHADOWED, /* an earlier folder has one of that name */
+    WEIR_PLUGIN_ALIAS,    /* `summary` names the plugin it stands for */
+    WEIR_PLUGIN_BROKEN    /* `reason` says why */
+};
+
+typedef struct weir_plugin_info {
+    uint32_t size;  /* sizeof, set by the caller or by weir_plugin_scan */
+    uint32_t state; /* WEIR_PLUGIN_* */
+    uint32_t abi;   /* 0 when unknown */
+    uint32_t options;
+    char kind[16], name[64], version[32], license[32], summary[160];
+    char provides[96]; /* schemes of a transport, separated by blanks */
+    char file[512], reason[512];
+} weir_plugin_info;
+
+/* Look into every plugin folder; call `see` for each plugin found (the info
+ * is borrowed for the call).  With `load`, each is loaded to learn all about
+ * it.  Stops when `see` returns non-zero and returns that; else 0. */
+WEIR_API int
+weir_plugin_scan(bool load, int (*see)(void *arg, const weir_plugin_info *info),
+                 void *arg);
+
+/* Load one file, wherever it lies, under the same safety rules, and register
+ * what it provides in place of others of that name.  `out` may be NULL.
+ * Errors: -WEIR_EPLUGIN; the sentence has the real cause. */
+WEIR_API int weir_plugin_load(const char *file, weir_plugin_info *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
