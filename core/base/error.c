@@ -2,12 +2,18 @@
 
 #include "base/error.h"
 
+#include "weir/weir.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#define WORDS_ROOM 64 /* for the words of one errno value */
+
 static _Thread_local char sentence[WEIR_ERROR_ROOM];
+static _Thread_local char words[WORDS_ROOM];
 
 /* The text is made beside the sentence, since it may quote it. */
 int weir_fail(int code, const char *format, ...)
@@ -33,4 +39,43 @@ const char *weir_error_text(void)
 void weir_error_clear(void)
 {
     sentence[0] = '\0';
+}
+
+/* There are two functions of this name: GNU's returns the text, which may or
+ * may not be in the buffer, and POSIX's fills the buffer. */
+static const char *system_words(int code)
+{
+#if defined(__GLIBC__) && defined(_GNU_SOURCE)
+    return strerror_r(code, words, sizeof words);
+#else
+    if (strerror_r(code, words, sizeof words) != 0)
+        snprintf(words, sizeof words, "unknown error %d", code);
+    return words;
+#endif
+}
+
+const char *weir_strerror(int code)
+{
+    int kept = errno;
+    const char *text;
+
+    if (code < 0 && code != INT_MIN)
+        code = -code;
+    switch (code) {
+    case 0:
+        return "no error";
+    case WEIR_ESTATE:
+        return "not this socket's turn";
+    case WEIR_EINCOMPATIBLE:
+        return "transport or peer does not go with the socket's type";
+    case WEIR_ECLOSING:
+        return "socket or context is being closed";
+    case WEIR_EPLUGIN:
+        return "plugin is missing or does not load";
+    case WEIR_EFORK:
+        return "handle belongs to the parent process";
+    }
+    text = system_words(code);
+    errno = kept;
+    return text;
 }

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "weir/weir.h"
 
 static void test_fail_returns_code(void **state)
 {
@@ -74,6 +76,28 @@ static void test_threads_apart(void **state)
     assert_string_equal(weir_error_text(), "here");
 }
 
+static void test_strerror(void **state)
+{
+    const int own[] = {WEIR_ESTATE, WEIR_EINCOMPATIBLE, WEIR_ECLOSING,
+                       WEIR_EPLUGIN, WEIR_EFORK};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        const char *text = weir_strerror(own[i]);
+
+        assert_null(strstr(text, "nknown"));
+        assert_ptr_equal(text, weir_strerror(-own[i]));
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(text, weir_strerror(own[j]));
+    }
+    assert_string_equal(weir_strerror(0), "no error");
+    assert_string_equal(weir_strerror(-ENOENT), strerror(ENOENT));
+    assert_non_null(weir_strerror(INT_MIN));
+    errno = EXDEV;
+    assert_non_null(weir_strerror(123456));
+    assert_int_equal(errno, EXDEV);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -82,6 +106,7 @@ int main(void)
         cmocka_unit_test(test_fail_quotes_itself),
         cmocka_unit_test(test_fail_cuts),
         cmocka_unit_test(test_threads_apart),
+        cmocka_unit_test(test_strerror),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

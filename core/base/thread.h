@@ -1,0 +1,26 @@
+/*
+ * thread.h - starting the library's own threads.
+ * Above: context.h and helpers that may block.  Below: pthreads.
+ */
+#ifndef WEIR_BASE_THREAD_H
+#define WEIR_BASE_THREAD_H
+
+#include <pthread.h>
+
+/* Start `run(argument)` in a joinable thread in which all signals are blocked,
+ * so that the application's handlers never run there.
+ * `name` (15 octets count, may be NULL) shows in tools; `cpus` is a list as
+ * weir_thread_check_cpus() takes it, or NULL or "" for no binding.
+ * Thread: any.
+ * Errors: -ENOMEM, -EAGAIN (too many threads), -EINVAL (`cpus`, or none of
+ *         them can be used), -ENOTSUP (no binding on this system). */
+int weir_thread_start(pthread_t *thread, void *(*run)(void *), void *argument,
+                      const char *name, const char *cpus);
+
+/* See whether `cpus` is a list of processors such as "0-3,6", and whether this
+ * system can bind threads to processors at all.
+ * Thread: any.
+ * Errors: -EINVAL, -ENOTSUP. */
+int weir_thread_check_cpus(const char *cpus);
+
+#endif

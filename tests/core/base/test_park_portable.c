@@ -1,0 +1,7 @@
+/* test_park_portable.c - test_park.c on the form without futexes. */
+#include "config.h"
+
+#undef HAVE_FUTEX
+#include "base/park.c"
+
+#include "test_park.c"
