@@ -11,6 +11,9 @@
  *   [io]    whichever thread drives the object now: one at a time, not
  *           always the same one; never blocks.
  *
+ * A forked child calls nothing of a plugin; descriptors must be
+ * close-on-exec.
+ *
  * Growth: a table starts with `size`, set to sizeof by whoever fills it, and
  * only ever gains members at its end; the reader asks WEIR_HAS().  Structs
  * marked FROZEN travel in arrays and never change.
@@ -26,10 +29,17 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include <weir/error.h>
 #include <weir/option.h>
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define WEIR_PRINTF(text, args) __attribute__((format(printf, text, args)))
+#else
+#define WEIR_PRINTF(text, args)
 #endif
 
 /* Is member `m` of table `t` (a `type *`) there and not NULL? */
@@ -59,6 +69,7 @@ typedef struct weir_option {
     uint32_t type, flags;          /* weir/option.h */
     int64_t min, max, fallback;
     const char *fallback_text; /* of TEXT and BYTES; NULL = empty */
+    const void *reserved;      /* NULL */
 } weir_option;
 
 /* FROZEN. */
@@ -102,11 +113,12 @@ typedef struct weir_host {
 
     /* [any] A line for the monitor of the endpoint's socket (a WEIR_EVENT_LOG);
      * never printed. */
-    void (*log)(weir_ep *ep, const char *format, ...);
+    void (*log)(weir_ep *ep, const char *format, ...) WEIR_PRINTF(2, 3);
 
     /* [any] Fill *error (may be NULL) with a code (positive) and a whole
      * sentence that names the offending token.  Returns -code. */
-    int (*fail)(weir_error *error, int code, const char *format, ...);
+    int (*fail)(weir_error *error, int code, const char *format, ...)
+        WEIR_PRINTF(3, 4);
 
     /* [any] Host memory of `len` octets; the caller owns it. -ENOMEM */
     int (*view_alloc)(weir_view *view, size_t len);
@@ -140,7 +152,8 @@ typedef struct weir_host {
      * does).  An id that is over is ignored. */
     void (*cancel)(weir_reactor *reactor, int64_t id);
 
-    /* [io] Run a job on a helper thread.  Returns an id > 0 or -errno. */
+    /* [io] Run a job on a helper thread.  Returns an id > 0 or -errno (then
+     * neither done nor drop is called). */
     int64_t (*offload)(weir_reactor *reactor, const weir_job *job);
 } weir_host;
 

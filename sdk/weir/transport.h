@@ -15,6 +15,14 @@
  * close().  retry(), cancel() and pause() come in between.  The host may
  * call close() at any time outside a turn of that object, also when attach()
  * failed or was never called.
+ *
+ * Turns of an endpoint and of its links in the messages shape never overlap;
+ * a connection in the stream shape is an object of its own and may have a
+ * turn at the same time.  An endpoint is closed after its links and streams.
+ *
+ * Every attempt of a dialer (attach() and each retry()) ends in exactly one
+ * made_*() or failed(), at once or in a later turn; after cancel() in
+ * neither.  retry() comes after the connection made before is closed.
  */
 #ifndef WEIR_TRANSPORT_H
 #define WEIR_TRANSPORT_H
@@ -30,11 +38,12 @@ extern "C" {
 /* The host's end of a connection in the messages shape. */
 typedef struct weir_link weir_link;
 
-/* FROZEN.  How the other side is known.  Borrowed for the call. */
+/* How the other side is known.  Borrowed for the call. */
 typedef struct weir_peer {
+    uint32_t size, flags;            /* WEIR_PEER_* */
     const char *local, *remote;      /* addresses as text, may be NULL */
     const weir_property *properties; /* an ipc peer's credentials, ... */
-    uint32_t n_properties, flags;    /* WEIR_PEER_* */
+    uint32_t n_properties, reserved;
 } weir_peer;
 enum {
     WEIR_PEER_NO_HANDSHAKE = 1, /* messages shape: no ZMTP handshake */
@@ -44,9 +53,11 @@ enum {
 
 typedef struct weir_stream_ops {
     uint32_t size, reserved;
-    /* [io] Octets taken; -EAGAIN. */
+    /* [io] Octets taken; -EAGAIN: the same octets are offered again later,
+     * perhaps at other addresses, perhaps more of them. */
     ssize_t (*writev)(void *self, const struct iovec *parts, int n);
-    /* [io] Octets given, 0 at the end; called until -EAGAIN. */
+    /* [io] Octets given, 0 at the end; called until -EAGAIN, or until the
+     * host pauses; it then goes on with a call, not with a watch. */
     ssize_t (*readv)(void *self, const struct iovec *parts, int n);
     /* [io] From what the host wants (WEIR_WATCH_*) to what to watch the
      * descriptor for: tls may have to read in order to write. */
@@ -83,7 +94,15 @@ typedef struct weir_transport_host {
     int (*made_link)(weir_ep *ep, const weir_link_ops *ops, void *self,
                      const weir_peer *peer);
 
-    /* [ctl] Join a dialing and a binding endpoint of one context.  Fails
+    /* [io] A newcomer came to nothing: a descriptor from accepted() (closed
+     * by the plugin), or one of the plugin's own.  The host counts it. */
+    void (*refused)(weir_ep *ep, const weir_peer *peer,
+                    const weir_error *error);
+
+    /* [ctl] Join a dialing and a binding endpoint of one context.  The host
+     * holds no lock when it calls a splice transport, so this may be called
+     * under the plugin's own lock.  When the binder goes, the host calls the
+     * dialer's retry().  Fails
      * with -ECANCELED if either is closing; -WEIR_EINCOMPATIBLE. */
     int (*splice)(weir_ep *dialer, weir_ep *binder);
 
@@ -92,11 +111,12 @@ typedef struct weir_transport_host {
     void (*failed)(weir_ep *ep, int permanent, const weir_error *error);
 
     /* [io] Binder, in attach(): the host accepts on this descriptor (which
-     * stays the plugin's), pauses while descriptors are short, caps the
-     * half-open, and calls accepted() for each. */
+     * stays the plugin's; several are fine), pauses while descriptors are
+     * short, caps the half-open, and calls accepted() for each. */
     int (*listener)(weir_ep *ep, int fd);
 
-    /* [any] Which context: names of inproc belong to one. */
+    /* [any] Which context: names of inproc belong to one.  Unique in the
+     * process, also among copies of the host. */
     uint64_t (*scope)(const weir_ep *ep);
 
     /* messages shape. [io]
@@ -106,9 +126,9 @@ typedef struct weir_transport_host {
     int (*queue_peek)(weir_link *link, weir_view *out, int max);
     /* The first n views (of the last peek) are gone. */
     void (*queue_done)(weir_link *link, int n);
-    /* Received views; parts of a message from one source stay together and
-     * the last has no MORE.  Returns how many were taken (moved); fewer than
-     * n: stop until recv_resume(). */
+    /* Received views (owned ones are moved, borrowed ones copied); parts of a
+     * message from one source stay together and the last has no MORE.  Returns
+     * how many were taken (moved); fewer than n: stop until recv_resume(). */
     int (*push)(weir_link *link, uint64_t source, weir_view *views, int n);
     /* `units` messages of this source are lost for good: its partial message
      * is dropped, an event says so. */
@@ -142,7 +162,8 @@ typedef struct weir_transport_ops {
      * attempt. */
     int (*attach)(void *self, weir_reactor *reactor, weir_error *error);
 
-    /* [io] Dialer: one more attempt. */
+    /* [io] ([ctl] with WEIR_CAN_SPLICE) Dialer: one more attempt.  A splice
+     * dialer that has to wait for its binder just waits. */
     void (*retry)(void *self);
 
     /* [io] Dialer: give up the attempt under way, if any. */
@@ -150,9 +171,13 @@ typedef struct weir_transport_ops {
 
     /* [io] Binder: the host accepted a descriptor (non-blocking,
      * close-on-exec).  Prepare it and pass it on through made_socket() or
-     * made_stream(); it is the plugin's until then. */
+     * made_stream(), or refused(); it is the plugin's until then. */
     void (*accepted)(void *self, int fd, const struct sockaddr *from,
                      socklen_t len);
+
+    /* [io] Binder without listener(): stop (1) or resume (0) taking
+     * newcomers.  NULL: newcomers cost nothing. */
+    void (*pause)(void *self, int on);
 
     /* [io] ([ctl] with WEIR_CAN_SPLICE, or if never attached) Ends all,
      * frees self. */

@@ -12,6 +12,11 @@
  * handle, unless its comment says otherwise.  A frame or a message belongs
  * to one thread at a time, like any other variable.
  *
+ * Structs that start with `size` grow at their end only.  The caller sets
+ * size to sizeof; the library writes no more than that and zeroes what it
+ * does not know; less than version 1's size is -EINVAL.  Texts are cut to
+ * their room, always with a NUL.  Enumerations only gain members.
+ *
  * Returns: 0 or more, or a negative errno value (or one of WEIR_E* below,
  * negated).  Outputs are written on success only.  After an error
  * weir_last_error() has a sentence that names what was at fault.  Errors
@@ -22,7 +27,8 @@
  *   -WEIR_EFORK     the handle belongs to the parent of this process
  *
  * Deadlines are relative, in milliseconds: WEIR_NOWAIT, WEIR_FOREVER or a
- * number.  When one passes the call gives -EAGAIN and has done nothing.
+ * number; other negative numbers are -EINVAL.  When one passes the call gives
+ * -EAGAIN and has done nothing; weir_last_error() is then as it was before.
  * Time is measured on the monotonic clock; signals do not cut it short.
  */
 #ifndef WEIR_WEIR_H
@@ -32,6 +38,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir/error.h>
 #include <weir/option.h>
 
 #ifdef __cplusplus
@@ -57,16 +64,6 @@ typedef struct weir_endpoint {
 
 #define WEIR_NOWAIT  0
 #define WEIR_FOREVER (-1)
-
-/* Codes that POSIX lacks; all others are errno's. */
-enum {
-    WEIR_ESTATE = 0x77656901, /* not this socket's turn: a REQ has a reply to
-                                 wait for, a REP has no request */
-    WEIR_EINCOMPATIBLE,       /* transport or peer does not go with the type */
-    WEIR_ECLOSING,            /* socket or context is being closed */
-    WEIR_EPLUGIN,             /* a plugin is missing or does not load */
-    WEIR_EFORK                /* the handle belongs to the parent process */
-};
 
 /* Version of the library that runs, "1.0.0"; never fails. */
 WEIR_API const char *weir_version(void);
@@ -107,7 +104,10 @@ WEIR_API int weir_context_set(weir_context context, const char *option,
 /* -------------------------------------------------------------- frames --
  * 64 octets by value; a payload of up to 40 octets is inline, a longer one
  * is counted memory.  Never copy a frame by assignment; use
- * weir_frame_move or weir_frame_share.  Frames need no context. */
+ * weir_frame_move or weir_frame_share.  Frames need no context.
+ * Functions that make a frame overwrite `frame`, they do not release what
+ * was in it.  A release function may run inside any call on a frame, message
+ * or socket: it must neither call weir nor block. */
 
 typedef struct weir_frame {
     uint64_t opaque[8];
@@ -180,7 +180,8 @@ WEIR_API int weir_message_push(weir_message *message, weir_frame *frame);
 WEIR_API int weir_message_add(weir_message *message, const void *data,
                               size_t size);
 
-/* The number of frames; frame `index` (borrowed, NULL beyond the end). */
+/* The number of frames; frame `index` (borrowed until the next push, add or
+ * pop; NULL beyond the end). */
 WEIR_API uint32_t weir_message_count(const weir_message *message);
 WEIR_API weir_frame *weir_message_frame(weir_message *message, uint32_t index);
 
@@ -214,9 +215,9 @@ enum weir_type { /* the numbers are those of other ZMTP libraries */
                  WEIR_XREP = WEIR_ROUTER
 };
 
-/* Open a socket.  Errors: -EINVAL type; -EMFILE max-sockets or descriptors. */
-WEIR_API int weir_open(weir_socket *out, weir_context context,
-                       enum weir_type type);
+/* Open a socket of an enum weir_type.  Errors: -EINVAL type; -EMFILE
+ * max-sockets or descriptors. */
+WEIR_API int weir_open(weir_socket *out, weir_context context, int type);
 
 /* The same by the pattern's name: "PUSH", "ROUTER", "XREP" (upper case).
  * Errors: -ENOENT no such pattern. */
@@ -257,9 +258,10 @@ WEIR_API int weir_endpoint_url(weir_endpoint endpoint, char *buffer,
 
 /* Undo a bind or a connect.  A bind stops accepting and its connections
  * close; a connect's connection closes.  What waits to be sent there is
- * flushed up to `deadline` (or WEIR_LINGER), then dropped and counted.
- * Errors: -EAGAIN as weir_close. */
-WEIR_API int weir_endpoint_close(weir_endpoint endpoint, int deadline);
+ * flushed up to `deadline` (or WEIR_LINGER), then dropped and counted;
+ * *unsent (may be NULL) gets how many.  Errors: -EAGAIN as weir_close. */
+WEIR_API int weir_endpoint_close(weir_endpoint endpoint, int deadline,
+                                 uint64_t *unsent);
 
 /* ------------------------------------------------------------- options --
  * All options are in weir_options(7).  Most take effect for endpoints made
@@ -276,8 +278,11 @@ WEIR_API int weir_set_int(weir_socket socket, const char *option,
 WEIR_API int weir_set_bytes(weir_socket socket, const char *option,
                             const void *value, size_t size);
 
-/* Read an option.  *size is the room on entry and the size on return.
- * Errors: as for setting; -ERANGE no room (*size then says how much). */
+/* Read an option, as text, as a number or as octets.  *size is the room on
+ * entry and the size on return. Errors: as for setting; -ERANGE no room (*size
+ * then says how much). */
+WEIR_API int weir_get(weir_socket socket, const char *option, char *text,
+                      size_t *size);
 WEIR_API int weir_get_int(weir_socket socket, const char *option,
                           int64_t *value);
 WEIR_API int weir_get_bytes(weir_socket socket, const char *option, void *value,
@@ -329,9 +334,9 @@ WEIR_API int weir_send_message(weir_socket socket, weir_message *message,
 WEIR_API int weir_recv_message(weir_socket socket, weir_message *message,
                                int deadline);
 
-/* Send the first of `n` messages that can be sent by the deadline; the wait
- * is for the first one that must wait.  Returns how many were taken.
- * Errors: as weir_send when none was. */
+/* Send `n` messages, one after the other, with one deadline for the whole
+ * call.  Returns how many were taken; those behind are untouched.
+ * Errors: as weir_send when none was taken. */
 WEIR_API int weir_send_many(weir_socket socket, weir_message *messages, int n,
                             int deadline);
 
@@ -358,9 +363,9 @@ enum { WEIR_POLL_IN = 1, WEIR_POLL_OUT = 2, WEIR_POLL_ERROR = 4 };
 
 typedef struct weir_poll_item {
     weir_socket socket; /* all zero: watch `fd` instead */
-    int fd;
-    short events; /* WEIR_POLL_IN, WEIR_POLL_OUT */
-    short ready;  /* out; WEIR_POLL_ERROR: a closed handle or descriptor */
+    int fd;             /* below 0: the item is ignored */
+    short events;       /* WEIR_POLL_IN, WEIR_POLL_OUT */
+    short ready; /* out; WEIR_POLL_ERROR: a closed handle or descriptor */
 } weir_poll_item;
 
 /* Wait until an item is ready.  Returns how many are, 0 at the deadline
@@ -371,7 +376,9 @@ WEIR_API int weir_poll(weir_poll_item *items, int n, int deadline);
  * as a receive (or a send, respectively) would not wait.  Both are watched
  * for readability.  They belong to the socket: never read, write or close
  * them.  Asking for one makes the I/O thread drive this socket at once; in a
- * context without I/O threads, readable means "call in".
+ * context without I/O threads, readable means "call in".  They also become
+ * readable when the socket is being closed; take them out of the loop before
+ * weir_close.
  * Returns the descriptor.  Errors: -EMFILE; -EOPNOTSUPP. */
 WEIR_API int weir_readable_fd(weir_socket socket);
 WEIR_API int weir_writable_fd(weir_socket socket);
@@ -384,17 +391,20 @@ WEIR_API int weir_wait_peers(weir_socket socket, int n, int deadline);
 /* -------------------------------------------------------------- seeing -- */
 
 enum weir_event_kind {
-    WEIR_EVENT_LISTENING = 1, /* bound */
-    WEIR_EVENT_CONNECTED,     /* a peer is ready: its handshake is done */
-    WEIR_EVENT_DISCONNECTED,  /* a ready peer is gone; `value` messages are
-                                 unconfirmed at most */
-    WEIR_EVENT_RETRY,         /* an attempt failed; next in `value` ms */
-    WEIR_EVENT_REFUSED,       /* a handshake failed, or bytes made no sense */
-    WEIR_EVENT_ACCEPT_FAILED, /* no descriptor or memory for a newcomer */
-    WEIR_EVENT_PEER_STALLED,  /* alive, but does not answer heartbeats */
-    WEIR_EVENT_PEER_RESUMED,
-    WEIR_EVENT_CLOSED, /* an endpoint was closed, or gave up for good */
-    WEIR_EVENT_LOG     /* a plugin says something */
+    WEIR_EVENT_LISTENING = 1,     /* bound */
+    WEIR_EVENT_CONNECTED = 2,     /* a peer is ready: its handshake is done */
+    WEIR_EVENT_DISCONNECTED = 3,  /* a ready peer is gone; `value` messages
+                                     are unconfirmed at most */
+    WEIR_EVENT_RETRY = 4,         /* an attempt failed; next in `value` ms */
+    WEIR_EVENT_REFUSED = 5,       /* a handshake failed, or the octets made
+                                     no sense */
+    WEIR_EVENT_ACCEPT_FAILED = 6, /* no descriptor or memory for newcomers */
+    WEIR_EVENT_PEER_STALLED = 7,  /* alive, but does not answer heartbeats */
+    WEIR_EVENT_PEER_RESUMED = 8,
+    WEIR_EVENT_CLOSED = 9,  /* an endpoint was closed, or gave up for good */
+    WEIR_EVENT_LOG = 10,    /* a plugin says something */
+    WEIR_EVENT_OPENED = 11, /* dialed or accepted; the handshake is ahead */
+    WEIR_EVENT_GAP = 12     /* the transport lost `value` messages of a peer */
 };
 
 typedef struct weir_event {
@@ -403,9 +413,11 @@ typedef struct weir_event {
     uint64_t time_ns; /* monotonic clock */
     uint64_t missed;  /* events overwritten before this one was read */
     uint64_t value;
-    int32_t code; /* 0 or an error code, positive */
+    weir_endpoint source;
+    uint64_t peer_id; /* of a connection, unique in its socket; 0 none */
+    int32_t code;     /* 0 or an error code, positive */
     uint32_t reserved;
-    char endpoint[128], peer[128], reason[256];
+    char endpoint[256], peer[256], reason[256];
 } weir_event;
 
 /* Next event of a socket, oldest first.  Events wait in a ring of the
@@ -414,20 +426,24 @@ typedef struct weir_event {
 WEIR_API int weir_next_event(weir_socket socket, weir_event *event,
                              int deadline);
 
-enum weir_drop {                 /* why a message was dropped */
-                 WEIR_DROP_MARK, /* the queue was full and the rule says drop */
-                 WEIR_DROP_REPLACED, /* a newer one took its place */
-                 WEIR_DROP_NO_ROUTE, /* no peer of that routing id, or peer gone
-                                      */
-                 WEIR_DROP_CUT,    /* partly written when the connection died */
-                 WEIR_DROP_CLOSED, /* still unsent when its queue was closed */
-                 WEIR_DROP_UNWANTED, /* received, but no subscription matches */
-                 WEIR_DROP_MALFORMED, /* received, but not of the pattern's form
-                                       */
-                 WEIR_DROP_STALE,     /* a reply to a request that is over */
-                 WEIR_DROP_MEMORY,    /* no memory for it */
-                 WEIR_DROP_UNREAD, /* received, but the socket closed before */
-                 WEIR_DROPS = 16   /* room for more */
+enum weir_drop { /* why a message was dropped */
+                 WEIR_DROP_MARK =
+                     0, /* the queue was full and the rule says drop */
+                 WEIR_DROP_REPLACED = 1, /* a newer one took its place */
+                 WEIR_DROP_NO_ROUTE = 2, /* no peer of that routing id */
+                 WEIR_DROP_CUT =
+                     3, /* partly written when the connection died */
+                 WEIR_DROP_CLOSED =
+                     4, /* still unsent when its queue was closed */
+                 WEIR_DROP_UNWANTED =
+                     5, /* received, but no subscription matches */
+                 WEIR_DROP_MALFORMED =
+                     6, /* received, but not of the pattern's form */
+                 WEIR_DROP_STALE = 7,  /* a reply to a request that is over */
+                 WEIR_DROP_MEMORY = 8, /* no memory for it */
+                 WEIR_DROP_UNREAD =
+                     9,          /* received, but the socket closed before */
+                 WEIR_DROPS = 16 /* as long as the ABI is 1 */
 };
 
 /* Counters.  They hold at every instant:
@@ -444,9 +460,11 @@ typedef struct weir_stats {
     uint64_t unconfirmed; /* upper bound of what died with connections */
     uint64_t connects, disconnects, refused;
     uint64_t send_dropped[WEIR_DROPS], recv_dropped[WEIR_DROPS];
-    int32_t last_error; /* positive code of the last connection problem */
+    weir_endpoint source; /* of an endpoint or a peer */
+    uint64_t peer_id;     /* of a peer, as in its events */
+    int32_t last_error;   /* positive code of the last connection problem */
     uint32_t reserved;
-    char endpoint[128], peer[128], last_reason[256];
+    char endpoint[256], peer[256], last_reason[256];
 } weir_stats;
 
 /* Counters of a socket (all it ever had), of an endpoint, or of the
@@ -460,11 +478,11 @@ WEIR_API int weir_peer_stats(weir_socket socket, int index, weir_stats *stats);
 
 enum weir_plugin_state {
     WEIR_PLUGIN_AVAILABLE = 1, /* a file with a right name, not looked into */
-    WEIR_PLUGIN_LOADED,
-    WEIR_PLUGIN_DISABLED, /* by WEIR_PLUGINS */
-    WEIR_PLUGIN_SHADOWED, /* an earlier folder has one of that name */
-    WEIR_PLUGIN_ALIAS,    /* `summary` names the plugin it stands for */
-    WEIR_PLUGIN_BROKEN    /* `reason` says why */
+    WEIR_PLUGIN_LOADED = 2,
+    WEIR_PLUGIN_DISABLED = 3, /* by WEIR_PLUGINS */
+    WEIR_PLUGIN_SHADOWED = 4, /* an earlier folder has one of that name */
+    WEIR_PLUGIN_ALIAS = 5,    /* `summary` names the plugin it stands for */
+    WEIR_PLUGIN_BROKEN = 6    /* `reason` says why */
 };
 
 typedef struct weir_plugin_info {
@@ -474,12 +492,13 @@ typedef struct weir_plugin_info {
     uint32_t options;
     char kind[16], name[64], version[32], license[32], summary[160];
     char provides[96]; /* schemes of a transport, separated by blanks */
-    char file[512], reason[512];
+    char file[1024], reason[512];
 } weir_plugin_info;
 
 /* Look into every plugin folder; call `see` for each plugin found (the info
- * is borrowed for the call).  With `load`, each is loaded to learn all about
- * it.  Stops when `see` returns non-zero and returns that; else 0. */
+ * is borrowed for the call; `see` must not call weir).  With `load`, each is
+ * loaded to learn all about it.  Stops when `see` returns non-zero and returns
+ * that; else 0. */
 WEIR_API int
 weir_plugin_scan(bool load, int (*see)(void *arg, const weir_plugin_info *info),
                  void *arg);
