@@ -1,0 +1,446 @@
+#include "config.h"
+
+#include "options.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "value.h"
+
+/* A row of the table: what every option has, and what only sockets' have. */
+struct row {
+    weir_option option;
+    uint32_t sockets; /* bits 1 << type */
+    uint32_t offset;  /* of the value in struct weir_options */
+    /* A rule beyond type and range, of TEXT and BYTES.  May be NULL. */
+    int (*check)(const weir_option *option, const char *data, size_t size);
+};
+
+#define BIT(type) (UINT32_C(1) << WEIR_##type)
+#define ANY       ((BIT(XSUB) << 1) - 1)
+#define SENDERS   (ANY & ~(BIT(PULL) | BIT(SUB)))
+#define RECEIVERS (ANY & ~(BIT(PUSH) | BIT(PUB)))
+
+#define AT(member) offsetof(struct weir_options, member)
+#define TIB        (INT64_C(1) << 40)
+#define IN_URL     WEIR_OPTION_ENDPOINT
+
+/* "X-name:value,X-name:value"; names as ZMTP 3.1 (RFC 37) has them. */
+static int check_property(const weir_option *option, const char *data,
+                          size_t size);
+
+/* Ids that begin with 00 are those that a ROUTER invents. */
+static int check_routing_id(const weir_option *option, const char *data,
+                            size_t size)
+{
+    if (size && data[0] == '\0')
+        return weir_fail(EINVAL,
+                         "option \"%s\": a routing id must not begin with "
+                         "a NUL",
+                         option->name);
+    return 0;
+}
+
+#define CHECKED(rule, kind, member, text, types, ...)                        \
+    {                                                                        \
+        .option = {.name = (text), .type = WEIR_OPTION_##kind, __VA_ARGS__}, \
+        .sockets = (types), .offset = AT(member), .check = (rule)            \
+    }
+#define ROW(...) CHECKED(NULL, __VA_ARGS__)
+
+static const struct row table[] = {
+    ROW(INT, send_mark, "send-mark", SENDERS, .unit = "messages",
+        .max = INT32_MAX, .fallback = 10000, .flags = IN_URL,
+        .doc = "Messages that may wait to be sent to one peer; at the "
+               "mark the send policy holds. 0: no such mark."),
+    ROW(INT, send_mark_bytes, "send-mark-bytes", SENDERS, .unit = "bytes",
+        .max = TIB, .fallback = 64 << 20, .flags = IN_URL,
+        .doc = "Octets that may wait to be sent to one peer; whichever "
+               "mark comes first holds. 0: no such mark."),
+    ROW(INT, recv_mark, "recv-mark", RECEIVERS, .unit = "messages",
+        .max = INT32_MAX, .fallback = 10000, .flags = IN_URL,
+        .doc = "Messages from one peer that may wait to be received; at "
+               "the mark its connection is not read. 0: no such mark."),
+    ROW(INT, recv_mark_bytes, "recv-mark-bytes", RECEIVERS, .unit = "bytes",
+        .max = TIB, .fallback = 64 << 20, .flags = IN_URL,
+        .doc = "Octets from one peer that may wait to be received; "
+               "whichever mark comes first holds. 0: no such mark."),
+    ROW(CHOICE, send_policy, "send-policy", SENDERS,
+        .choices = "pattern block drop-new drop-old latest", .flags = IN_URL,
+        .doc = "What happens to a message for a peer that is at its mark: "
+               "as the pattern has it, the send waits, the new message is "
+               "dropped, the oldest is dropped, or only the newest is "
+               "kept."),
+    ROW(INT, linger, "linger", ANY, .unit = "ms", .min = -1, .max = INT32_MAX,
+        .fallback = 5000, .flags = IN_URL,
+        .doc = "How long closing waits for messages to go out. 0: not at "
+               "all. -1: for ever."),
+    ROW(INT, handshake, "handshake", ANY, .unit = "ms", .max = INT32_MAX,
+        .fallback = 30000, .flags = IN_URL,
+        .doc = "How long making a connection and its handshake may take; "
+               "then the connection is closed. 0: as long as it likes."),
+    ROW(INT, reconnect, "reconnect", ANY, .unit = "ms", .min = -1,
+        .max = INT32_MAX, .fallback = 100, .flags = IN_URL,
+        .doc = "The wait before a lost connection is made again, with "
+               "some jitter; it doubles with each failure. 0 counts as 1. "
+               "-1: never again."),
+    ROW(INT, reconnect_max, "reconnect-max", ANY, .unit = "ms",
+        .max = INT32_MAX, .fallback = 5000, .flags = IN_URL,
+        .doc = "The longest that the wait before a new connection grows "
+               "to. Below \"reconnect\": it does not grow."),
+    ROW(BOOL, immediate, "immediate", SENDERS, .flags = IN_URL,
+        .doc = "Messages are queued only for peers whose handshake is "
+               "done, not for connections still to be made."),
+    ROW(INT, half_open, "half-open", ANY, .unit = "connections", .min = 1,
+        .max = 1000000, .fallback = 1000, .flags = IN_URL,
+        .doc = "Accepted connections of one bound endpoint that may be in "
+               "their handshake at once; others wait to be accepted."),
+    ROW(INT, heartbeat, "heartbeat", ANY, .unit = "ms", .max = INT32_MAX,
+        .fallback = 10000, .flags = IN_URL,
+        .doc = "A peer that was silent this long is sent a PING. 0: none "
+               "is sent."),
+    ROW(INT, heartbeat_timeout, "heartbeat-timeout", ANY, .unit = "ms",
+        .max = INT32_MAX, .flags = IN_URL,
+        .doc = "A peer that sends nothing for this long after a PING is "
+               "lost or stalled. 0: as long as \"heartbeat\"."),
+    ROW(INT, heartbeat_ttl, "heartbeat-ttl", ANY, .unit = "ms", .max = 6553500,
+        .flags = IN_URL,
+        .doc = "Asks the peer to close when nothing comes from here for "
+               "this long after a PING; counts in full 100 ms. 0: does "
+               "not ask."),
+    ROW(BOOL, heartbeat_strict, "heartbeat-strict", ANY, .flags = IN_URL,
+        .doc = "A peer that does not answer a PING in time is cut even if "
+               "its system still takes what is sent."),
+    ROW(BOOL, heartbeat_old, "heartbeat-old", ANY, .flags = IN_URL,
+        .doc = "Sends PING to peers of ZMTP 3.0 too, some of which do not "
+               "know it."),
+    ROW(INT, max_message, "max-message", ANY, .unit = "bytes", .max = TIB,
+        .flags = IN_URL,
+        .doc = "The largest frame that is taken from a peer; one that "
+               "announces more is disconnected. 0: no bound."),
+    ROW(INT, max_frames, "max-frames", ANY, .unit = "frames", .min = 1,
+        .max = 1 << 20, .fallback = 1 << 20, .flags = IN_URL,
+        .doc = "The most frames that a message from a peer may have; one "
+               "that sends more is disconnected."),
+    CHECKED(check_routing_id, BYTES, routing_id, "routing-id", ANY,
+            .max = WEIR_ROUTING_ID_MAX, .flags = IN_URL,
+            .doc = "The name that this socket announces to its peers, by "
+                   "which a ROUTER knows it; must not begin with a NUL. "
+                   "Empty: it announces none."),
+    CHECKED(check_routing_id, BYTES, connect_routing_id, "connect-routing-id",
+            BIT(ROUTER), .max = WEIR_ROUTING_ID_MAX, .flags = IN_URL,
+            .doc = "The routing id that a ROUTER gives to the peer it "
+                   "connects to, whatever that one announces; set on the "
+                   "socket, it holds for the next connect only."),
+    CHECKED(check_property, TEXT, property, "property", ANY,
+            .max = WEIR_PROPERTY_MAX, .flags = IN_URL,
+            .doc = "Properties that the handshake tells the peer: "
+                   "\"X-name:value\", more of them after commas."),
+    ROW(BOOL, mandatory, "mandatory", BIT(ROUTER),
+        .doc = "A message to a routing id that nobody has is an error, "
+               "and to one at its mark the send waits; else both are "
+               "dropped."),
+    ROW(BOOL, handover, "handover", BIT(ROUTER) | BIT(REP),
+        .doc = "A new peer with the routing id of an earlier one takes "
+               "its place; else the new one is refused."),
+    ROW(BOOL, probe, "probe", BIT(REQ) | BIT(DEALER) | BIT(ROUTER),
+        .flags = IN_URL,
+        .doc = "Sends an empty message on each new connection, so that a "
+               "ROUTER learns of it at once."),
+    ROW(BOOL, correlate, "correlate", BIT(REQ),
+        .doc = "Requests carry a number, and only a reply with that "
+               "number is taken."),
+    ROW(BOOL, relaxed, "relaxed", BIT(REQ),
+        .doc = "A new request may be sent before the reply to the last "
+               "one, which is then given up."),
+    ROW(CHOICE, notify, "notify", BIT(ROUTER),
+        .choices = "off connect disconnect both",
+        .doc = "Receives a message of a peer's routing id and an empty "
+               "frame when it comes, goes, or both."),
+    ROW(CHOICE, verbose, "verbose", BIT(XPUB), .choices = "off subscribe both",
+        .doc = "Receives every subscription, or every one and every end "
+               "of one, not only the first and the last of a topic."),
+    ROW(BOOL, nodrop, "nodrop", BIT(PUB) | BIT(XPUB),
+        .doc = "A send waits while a subscriber is at its mark; else the "
+               "message is dropped for that one."),
+    ROW(BOOL, invert, "invert", BIT(PUB) | BIT(XPUB) | BIT(SUB),
+        .doc = "Messages that match no subscription pass, and those that "
+               "match one do not; publisher and subscriber must both have "
+               "it."),
+    ROW(INT, events, "events", ANY, .unit = "events", .min = 1, .max = 65536,
+        .fallback = 256,
+        .doc = "Events that are kept for weir_next_event(); then the "
+               "oldest is overwritten."),
+    ROW(CHOICE, pace, "pace", ANY, .choices = "auto latency throughput",
+        .flags = IN_URL,
+        .doc = "Whether messages are put on the wire at once, in large "
+               "batches, or as their observed pace suggests."),
+    ROW(INT, spin, "spin", ANY, .unit = "us", .max = 1000, .fallback = 50,
+        .doc = "How long a waiting call looks again and again before it "
+               "sleeps. 0: it sleeps at once."),
+};
+#define ROWS (sizeof table / sizeof table[0])
+
+static const char *const type_names[] = {
+    [WEIR_PAIR] = "PAIR",     [WEIR_PUB] = "PUB",   [WEIR_SUB] = "SUB",
+    [WEIR_REQ] = "REQ",       [WEIR_REP] = "REP",   [WEIR_DEALER] = "DEALER",
+    [WEIR_ROUTER] = "ROUTER", [WEIR_PULL] = "PULL", [WEIR_PUSH] = "PUSH",
+    [WEIR_XPUB] = "XPUB",     [WEIR_XSUB] = "XSUB",
+};
+
+static bool is_name_octet(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
+           c == '+';
+}
+
+bool weir_options_property(const char **cursor,
+                           struct weir_option_property *out)
+{
+    const char *at = *cursor;
+    size_t size = strcspn(at, ",");
+
+    if (!*at)
+        return false;
+    out->name = at;
+    out->name_size = strcspn(at, ":,");
+    out->value = at + out->name_size + (at[out->name_size] == ':');
+    out->value_size = size - (size_t)(out->value - at);
+    *cursor = at + size + (at[size] == ',');
+    return true;
+}
+
+static int check_property_name(const weir_option *option, const char *name,
+                               size_t size)
+{
+    size_t i;
+
+    for (i = 0; i < size && is_name_octet(name[i]); i++)
+        ;
+    if (i == size && size > 2 && size <= 255 && name[0] == 'X' &&
+        name[1] == '-')
+        return 0;
+    return weir_fail(EINVAL,
+                     "option \"%s\": a name begins with X- and has 3 to 255 "
+                     "of A-Z a-z 0-9 - _ . + but this one is \"%.*s\"",
+                     option->name, size > 64 ? 64 : (int)size, name);
+}
+
+static int check_property(const weir_option *option, const char *data,
+                          size_t size)
+{
+    char text[WEIR_PROPERTY_MAX + 1];
+    const char *cursor = text;
+    struct weir_option_property property;
+    int rc = 0;
+
+    memcpy(text, data, size);
+    text[size] = '\0';
+    while (rc == 0 && weir_options_property(&cursor, &property)) {
+        if (property.value == property.name + property.name_size)
+            return weir_fail(EINVAL, "option \"%s\": no ':' in \"%.*s\"",
+                             option->name, (int)property.name_size,
+                             property.name);
+        rc = check_property_name(option, property.name, property.name_size);
+    }
+    return rc;
+}
+
+static const struct row *find(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < ROWS; i++) {
+        if (strcmp(table[i].option.name, name) == 0)
+            return &table[i];
+    }
+    return NULL;
+}
+
+const weir_option *weir_options_find(const char *name)
+{
+    const struct row *row = find(name);
+
+    return row ? &row->option : NULL;
+}
+
+/* The row, if a socket of that type has it. */
+static int find_for(enum weir_type type, const char *name,
+                    const struct row **out)
+{
+    const struct row *row = find(name);
+
+    if (!row)
+        return weir_fail(ENOENT, "no option \"%.64s\"", name);
+    if (!(row->sockets >> type & 1))
+        return weir_fail(WEIR_EINCOMPATIBLE, "a %s has no option \"%s\"",
+                         type_names[type], name);
+    *out = row;
+    return 0;
+}
+
+static void *place(struct weir_options *options, const struct row *row)
+{
+    return (char *)options + row->offset;
+}
+
+static void store_number(struct weir_options *options, const struct row *row,
+                         int64_t number)
+{
+    if (row->option.type == WEIR_OPTION_BOOL)
+        *(bool *)place(options, row) = number != 0;
+    else
+        *(int64_t *)place(options, row) = number;
+}
+
+static void store_bytes(struct weir_options *options, const struct row *row,
+                        const void *data, size_t size)
+{
+    struct weir_routing_id *id = place(options, row);
+    char *text = place(options, row);
+
+    if (row->option.type == WEIR_OPTION_TEXT) {
+        memcpy(text, data, size);
+        text[size] = '\0';
+        return;
+    }
+    memcpy(id->data, data, size);
+    id->size = (uint8_t)size;
+}
+
+/* All zero is the fallback of every TEXT and BYTES in the table. */
+void weir_options_init(struct weir_options *options, enum weir_type type)
+{
+    size_t i;
+
+    memset(options, 0, sizeof *options);
+    options->type = type;
+    for (i = 0; i < ROWS; i++) {
+        if (weir_value_is_number(&table[i].option))
+            store_number(options, &table[i], table[i].option.fallback);
+    }
+}
+
+static int set_bytes(struct weir_options *options, const struct row *row,
+                     const void *data, size_t size)
+{
+    int rc = weir_value_check_bytes(&row->option, data, size);
+
+    if (!size)
+        data = ""; /* memcpy wants a pointer */
+    if (rc == 0 && row->check)
+        rc = row->check(&row->option, data, size);
+    if (rc == 0)
+        store_bytes(options, row, data, size);
+    return rc;
+}
+
+int weir_options_set_text(struct weir_options *options, const char *name,
+                          const char *text, size_t size)
+{
+    const struct row *row;
+    int64_t number;
+    int rc = find_for(options->type, name, &row);
+
+    if (rc < 0)
+        return rc;
+    if (!weir_value_is_number(&row->option))
+        return set_bytes(options, row, text, size);
+    rc = weir_value_parse(&row->option, text, size, &number);
+    if (rc == 0)
+        store_number(options, row, number);
+    return rc;
+}
+
+int weir_options_set_int(struct weir_options *options, const char *name,
+                         int64_t number)
+{
+    const struct row *row;
+    int rc = find_for(options->type, name, &row);
+
+    if (rc == 0)
+        rc = weir_value_check(&row->option, number);
+    if (rc == 0)
+        store_number(options, row, number);
+    return rc;
+}
+
+int weir_options_set_bytes(struct weir_options *options, const char *name,
+                           const void *data, size_t size)
+{
+    const struct row *row;
+    int rc = find_for(options->type, name, &row);
+
+    return rc < 0 ? rc : set_bytes(options, row, data, size);
+}
+
+int weir_options_get_int(const struct weir_options *options, const char *name,
+                         int64_t *number)
+{
+    const struct row *row;
+    const void *at;
+    int rc = find_for(options->type, name, &row);
+
+    if (rc < 0)
+        return rc;
+    if (!weir_value_is_number(&row->option))
+        return weir_fail(EINVAL, "option \"%s\" is not a number", name);
+    at = (const char *)options + row->offset;
+    *number = row->option.type == WEIR_OPTION_BOOL ? *(const bool *)at
+                                                   : *(const int64_t *)at;
+    return 0;
+}
+
+int weir_options_get_bytes(const struct weir_options *options, const char *name,
+                           void *out, size_t *room)
+{
+    const struct row *row;
+    const struct weir_routing_id *id;
+    const void *at;
+    int rc = find_for(options->type, name, &row);
+
+    if (rc < 0)
+        return rc;
+    if (weir_value_is_number(&row->option))
+        return weir_fail(EINVAL, "option \"%s\" is a number", name);
+    at = id = (const void *)((const char *)options + row->offset);
+    if (row->option.type == WEIR_OPTION_TEXT)
+        return weir_value_give(&row->option, at, strlen(at), out, room);
+    return weir_value_give(&row->option, id->data, id->size, out, room);
+}
+
+int weir_options_describe(const weir_option *row, uint32_t sockets,
+                          weir_option_info *info)
+{
+    weir_option_info all = {
+        .size = info->size,
+        .type = row->type,
+        .name = row->name,
+        .unit = row->unit,
+        .doc = row->doc,
+        .choices = row->choices,
+        .min = row->min,
+        .max = row->max,
+        .fallback = row->fallback,
+        .fallback_text = row->fallback_text,
+        .sockets = sockets,
+        .flags = row->flags,
+    };
+
+    if (info->size < sizeof all)
+        return weir_fail(EINVAL, "weir_option_info: size is %u, not %zu",
+                         info->size, sizeof all);
+    memcpy(info, &all, sizeof all);
+    return 0;
+}
+
+int weir_options_info(int index, weir_option_info *info)
+{
+    if (index < 0 || (size_t)index >= ROWS)
+        return weir_fail(ENOENT, "no option of index %d: there are %zu", index,
+                         ROWS);
+    return weir_options_describe(&table[index].option, table[index].sockets,
+                                 info);
+}
