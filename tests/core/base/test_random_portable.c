@@ -1,0 +1,7 @@
+/* test_random_portable.c - test_random.c on the form that reads a device. */
+#include "config.h"
+
+#undef HAVE_GETRANDOM
+#include "base/random.c"
+
+#include "test_random.c"
