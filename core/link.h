@@ -1,0 +1,122 @@
+/*
+ * link.h - the live connection of a pipe: descriptor, octets, heartbeats.
+ *
+ * A link is driven by whoever would otherwise wait: the I/O thread, or a
+ * thread of the application.  The driver word says who: it is taken by
+ * compare-and-swap, never waited for.  Who finds it taken leaves word, and
+ * the holder goes round once more before it lets go.
+ *
+ * Order: the socket's lock may be taken while a driver word is held; who
+ * holds the socket's lock only tries a driver word.
+ *
+ * Above: pipe.h.  Below: queue.h, zmtp.h, the reactor.
+ */
+#ifndef WEIR_LINK_H
+#define WEIR_LINK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/transport.h>
+
+#include "queue.h"
+#include "reactor.h"
+
+struct weir_pipe;
+struct weir_handshake;
+
+/* Who drives: free, held, or held with a request to go round again. */
+enum { WEIR_DRIVER_FREE = 0, WEIR_DRIVER_HELD = 1, WEIR_DRIVER_AGAIN = 3 };
+
+struct weir_link {
+    _Atomic uint32_t driver;
+    _Atomic bool readable; /* the descriptor may have something to read */
+    _Atomic bool live;     /* has a connection; set by the reactor */
+    _Atomic bool condemned;   /* to be taken apart by the reactor */
+
+    /* the driver's */
+    int fd;
+    const weir_stream_ops *stream; /* NULL: fd is a plain descriptor */
+    void *stream_self;
+    const weir_link_ops *messages; /* messages shape */
+    void *messages_self;
+    struct weir_queue_parser parser;
+    bool mid_write; /* a frame is partly written: nothing may come between */
+    bool blocked;   /* the kernel takes no more: wait for room */
+    bool paused;    /* we do not read: our queue is at its mark */
+    bool failed;    /* an error was met: condemned, or about to be */
+    uint8_t *control; /* PING, PONG: goes between messages */
+    size_t control_size, control_sent, control_room;
+    uint64_t written_at_up, octets_out, octets_in;
+    int code; /* why it ends, positive, with the sentence */
+    char reason[192];
+
+    /* heartbeats (link_heartbeat.c): the reactor's, except where atomic */
+    _Atomic bool heard;   /* something came since the last look */
+    _Atomic int64_t ttl;  /* the peer's demand, ns; 0 none */
+    int64_t ttl_at, ping_at;
+    bool stalled;
+    struct weir_timer beat;
+
+    struct weir_task down; /* tells the reactor to take it apart */
+};
+
+/* Make it ready for its first connection; no connection yet. */
+void weir_link_init(struct weir_link *link);
+
+/* Free what an unused link holds.  No connection; the driver word is held or
+ * nobody else is left. */
+void weir_link_fini(struct weir_link *link);
+
+/* Become the driver.  False: somebody is; they will go round again. */
+bool weir_link_hold(struct weir_link *link);
+
+/* Stop driving.  False: somebody asked for another round, so we still hold
+ * it, and have to. */
+bool weir_link_let_go(struct weir_link *link);
+
+/* Bring what waits to the kernel.  Driver only.
+ * Returns 1 all gone, 0 the kernel takes no more now, negative: it died. */
+int weir_link_flush(struct weir_link *link);
+
+/* Read once from the connection and publish the messages found.
+ * Driver only.  Returns the number of messages published, 0 nothing for now,
+ * negative: it died. */
+int weir_link_read(struct weir_link *link);
+
+/* Flush, read if it is due, answer requests for another round, and let go.
+ * Driver only, and no longer after this. */
+void weir_link_round(struct weir_link *link);
+
+/* Take over the descriptor of a finished handshake, with the octets that came
+ * behind it.  Reactor thread, driver word held, before anybody else sees the
+ * connection.  Errors: -ENOMEM, or what the octets deserve. */
+int weir_link_start(struct weir_link *link, struct weir_handshake *from);
+
+/* Give the connection up; the reactor takes it apart soon.  Driver only. */
+void weir_link_fail(struct weir_link *link, int code);
+
+/* The same from a thread that is not the driver; pipe kept alive by it. */
+void weir_link_condemn(struct weir_link *link, int code);
+
+/* Close descriptor or plugin object, cut the half-written message, forget
+ * the half-read one.  Driver only.  Returns how many messages were cut. */
+int weir_link_stop(struct weir_link *link);
+
+/* The pipe a link is part of. */
+struct weir_pipe *weir_link_pipe(struct weir_link *link);
+
+/* link_heartbeat.c: start and stop; on the reactor. */
+void weir_heartbeat_start(struct weir_link *link);
+void weir_heartbeat_stop(struct weir_link *link);
+/* A PING came; a PONG is put among what goes out.  Driver only. */
+int weir_heartbeat_ping(struct weir_link *link, unsigned ttl,
+                        const void *context, size_t size);
+
+/* Put octets (whole frames) among what goes out between messages.
+ * Driver only.  -ENOMEM. */
+int weir_link_control(struct weir_link *link, const void *data, size_t size);
+
+#endif

@@ -1,0 +1,145 @@
+/*
+ * pipe.h - one peer as its socket sees it: two queues and a name.
+ *
+ * A pipe of a connect outlives its connections; a pipe of a bind is made
+ * when a handshake ends and goes with its connection, once what was received
+ * has been read.  At its other end is a link (a kernel socket or a plugin's
+ * connection) or, on inproc, another socket's pipe.
+ *
+ * Locks: all plain members belong to the socket's lock, except where said.
+ * Above: pattern.h, socket.h.  Below: queue.h, link.h.
+ */
+#ifndef WEIR_PIPE_H
+#define WEIR_PIPE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/weir.h>
+
+#include "base/list.h"
+#include "link.h"
+#include "peer_info.h"
+#include "queue.h"
+
+struct weir_sock;
+struct weir_ep;
+struct weir_splice;
+
+/* What happens to a message when the queue is at its mark. */
+enum weir_policy {
+    WEIR_POLICY_BLOCK = 1,
+    WEIR_POLICY_DROP_NEW,
+    WEIR_POLICY_DROP_OLD,
+    WEIR_POLICY_LATEST
+};
+
+/* News for the socket, posted by whoever drives the other end. */
+enum {
+    WEIR_MAIL_READABLE = 1, /* the input queue has something */
+    WEIR_MAIL_ROOM = 2,     /* the output queue has room again */
+    WEIR_MAIL_UP = 4,       /* a connection was made */
+    WEIR_MAIL_DOWN = 8      /* the connection is gone */
+};
+
+/* Counters of one pipe; the rest is in the queues. */
+struct weir_tally {
+    uint64_t send_dropped[WEIR_DROPS], recv_dropped[WEIR_DROPS];
+    uint64_t refused_put; /* of send_dropped: never entered the queue */
+    uint64_t delivered;
+};
+
+struct weir_pipe {
+    struct weir_sock *sock;
+    struct weir_ep *ep;
+    struct weir_list all;     /* sock->pipes */
+    struct weir_queue *out;   /* we are its producer */
+    struct weir_queue *in;    /* we are its consumer */
+    enum weir_policy policy;  /* of `out` at its mark */
+    uint32_t slot;            /* index among the socket's pipes; stable */
+    bool attached, up, dying; /* dying: goes when `in` is drained */
+
+    /* the peer */
+    struct weir_peer_info *info; /* counted; NULL before the first handshake */
+    uint8_t minor;               /* ZMTP 3.minor; 1 on inproc */
+    uint8_t id_size;
+    uint8_t id[255]; /* its routing id, as it was announced or invented */
+
+    /* the pattern's */
+    struct weir_list in_turn;  /* fair queue: has, or may have, messages */
+    struct weir_list out_turn; /* load balance: has, or may have, room */
+    void *pattern;             /* whatever the pattern hangs here */
+    uint64_t pattern_count;
+
+    struct weir_tally tally;
+
+    /* the socket's */
+    struct weir_list flush; /* sock->unflushed: something was put */
+    struct weir_list drive; /* sock->readable: its link wants reading */
+
+    /* mail: any thread */
+    struct weir_pipe *mail_next;
+    _Atomic uint32_t mail;
+
+    struct weir_splice *splice; /* inproc: joins us with the other pipe */
+    struct weir_link link;      /* otherwise; its own rules, see link.h */
+};
+
+/* ---- for patterns (socket's lock held) ---- */
+
+/* Put a message into the output queue: `prefix` frames first, then those of
+ * `message` from index `skip` on.  Obeys the pipe's policy at the mark.
+ * Returns 0 when queued; 1 when dropped and counted (DROP_NEW); -EAGAIN at
+ * the mark (BLOCK), nothing changed; -ENOMEM. */
+int weir_pipe_put(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
+                  weir_message *message, uint32_t skip);
+
+/* Is there room for a message, or would it be dropped?  False only where
+ * the rule is to wait; the socket is then told when there is room. */
+bool weir_pipe_can_put(struct weir_pipe *pipe);
+
+/* Put one command or subscription frame, whatever the mark says.
+ * Errors: -ENOMEM. */
+int weir_pipe_put_command(struct weir_pipe *pipe, const void *body,
+                          size_t size, unsigned flags);
+
+/* A message can be taken. */
+static inline bool weir_pipe_ready(struct weir_pipe *pipe)
+{
+    return pipe->in && weir_queue_ready(pipe->in);
+}
+
+/* Take the next message into an empty one.  *command gets whether it is a
+ * command (one frame: the command's body) instead of a message.
+ * -EAGAIN none; -ENOMEM it was dropped and counted. */
+int weir_pipe_take(struct weir_pipe *pipe, weir_message *message,
+                   bool *command);
+
+/* Count what was taken as dropped, for a reason. */
+void weir_pipe_drop_taken(struct weir_pipe *pipe, enum weir_drop reason);
+
+/* Count a message that never entered the queue as dropped. */
+void weir_pipe_drop_unsent(struct weir_pipe *pipe, enum weir_drop reason);
+
+/* Throw away all that waits to be sent (SUB starts anew on each connection).
+ * Only before the link runs (in ops->up). */
+void weir_pipe_clear_out(struct weir_pipe *pipe);
+
+/* Close the connection for good because of what the peer sent, or because it
+ * is not wanted; an event carries the calling thread's sentence. */
+void weir_pipe_refuse(struct weir_pipe *pipe, int code);
+
+/* ---- for sockets and links ---- */
+
+/* Make a pipe with its two queues.  NULL: no memory. */
+struct weir_pipe *weir_pipe_new(struct weir_sock *sock, struct weir_ep *ep);
+void weir_pipe_free(struct weir_pipe *pipe);
+
+/* Leave news for the socket.  Any thread; the pipe must be kept alive by the
+ * caller (its driver word, or the splice's lock).  Does not wake; follow it
+ * with weir_sock_nudge(). */
+void weir_pipe_post(struct weir_pipe *pipe, uint32_t mail);
+
+#endif

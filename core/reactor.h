@@ -1,0 +1,127 @@
+/*
+ * reactor.h - turns for what nobody in the application waits for: listeners,
+ * handshakes, timers, and the sockets whose application is away.
+ *
+ * A reactor belongs to one I/O thread, or, in a context without I/O threads,
+ * to whichever application thread waits just now: one at a time.
+ *
+ * Above: endpoint.h, link.h, socket.h, plugins (through host.c).
+ * Below: poller.h, base/heap.h.
+ */
+#ifndef WEIR_REACTOR_H
+#define WEIR_REACTOR_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/plugin.h>
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/stack.h"
+#include "poller.h"
+
+struct weir_ctx;
+struct weir_sock;
+
+/* Something to do on the reactor, posted from any thread.  Embedded; it is
+ * posted at most once at a time. */
+struct weir_task {
+    struct weir_stack_node node;
+    void (*run)(struct weir_task *task);
+    _Atomic bool posted;
+};
+
+/* A timer of the core's own, embedded.  Reactor thread only. */
+struct weir_timer {
+    struct weir_heap_node node;
+    void (*fire)(struct weir_timer *timer);
+    bool armed;
+};
+
+/* A watched descriptor of the core's own, embedded.  Reactor thread only. */
+struct weir_watch {
+    int fd;
+    void (*ready)(struct weir_watch *watch, unsigned events);
+    uint64_t key;
+};
+
+/* A socket's place on the reactor: how it gets looked after. */
+struct weir_tick {
+    struct weir_stack_node inbox;
+    struct weir_list list;
+    _Atomic bool wanted; /* on the inbox or the list */
+    struct weir_sock *sock;
+};
+
+struct weir_reactor {
+    struct weir_ctx *ctx;
+    struct weir_poller poller;
+    struct weir_heap timers;
+    struct weir_stack tasks;
+    _Atomic bool awake; /* no need to be woken */
+    bool threaded;      /* has a thread of its own */
+    _Atomic bool stop;
+    pthread_t thread;
+    int wake[2];             /* eventfd (twice) or a pipe */
+    int tick_fd;             /* timerfd, or -1 */
+    _Atomic int64_t tick_at; /* when ticks are due, ns; 0 = not */
+    struct weir_stack tick_inbox;
+    struct weir_list ticking;
+    struct weir_lock turn; /* without a thread: who runs it */
+    struct weir_table *table; /* reactor_table.c: plugins' watches, timers,
+                                 jobs; and all descriptors, by key */
+};
+
+int weir_reactor_open(struct weir_reactor *reactor, struct weir_ctx *ctx);
+void weir_reactor_close(struct weir_reactor *reactor);
+
+/* Start and end the thread. */
+int weir_reactor_start(struct weir_reactor *reactor, const char *name,
+                       const char *affinity);
+void weir_reactor_stop(struct weir_reactor *reactor);
+
+/* Run one round: wait up to `deadline` (absolute ns) for something to do, do
+ * it.  The reactor's thread, or the holder of `turn`. */
+void weir_reactor_round(struct weir_reactor *reactor, int64_t deadline);
+
+/* End the wait of the round under way, or make the next one short.  Any
+ * thread. */
+void weir_reactor_wake(struct weir_reactor *reactor);
+
+/* Have a task run on the reactor.  Any thread. */
+void weir_reactor_post(struct weir_reactor *reactor, struct weir_task *task);
+
+/* Have the socket looked after within `ns`, and then until it is quiet.
+ * Cheap when that is so already.  Any thread that holds the socket's lock. */
+void weir_reactor_tick(struct weir_reactor *reactor, struct weir_tick *tick,
+                       int64_t ns);
+
+/* Timers; `at` is absolute ns.  Arming an armed timer moves it. */
+void weir_timer_arm(struct weir_reactor *reactor, struct weir_timer *timer,
+                    int64_t at);
+void weir_timer_cancel(struct weir_reactor *reactor,
+                       struct weir_timer *timer);
+
+/* Watch a descriptor; events are WEIR_WATCH_*, level-triggered. */
+int weir_watch_add(struct weir_reactor *reactor, struct weir_watch *watch,
+                   unsigned events);
+int weir_watch_change(struct weir_reactor *reactor, struct weir_watch *watch,
+                      unsigned events);
+void weir_watch_remove(struct weir_reactor *reactor,
+                       struct weir_watch *watch);
+
+/* The halves of weir_host that are about turns (reactor_table.c). */
+int64_t weir_reactor_host_watch(weir_reactor *reactor, int fd,
+                                unsigned events, weir_turn *turn, void *arg);
+int weir_reactor_host_rewatch(weir_reactor *reactor, int64_t id,
+                              unsigned events);
+int64_t weir_reactor_host_timer(weir_reactor *reactor, uint64_t after_ns,
+                                weir_turn *turn, void *arg);
+void weir_reactor_host_cancel(weir_reactor *reactor, int64_t id);
+int64_t weir_reactor_host_offload(weir_reactor *reactor, const weir_job *job);
+
+#endif
