@@ -1,0 +1,27 @@
+/*
+ * message.h - a row of frames, as the core uses it.
+ * Above: pattern/, socket.h, queue.c.  Below: frame.h.
+ *
+ * The public functions, weir_message_*, are declared in weir.h and live in
+ * message.c.
+ */
+#ifndef WEIR_MESSAGE_H
+#define WEIR_MESSAGE_H
+
+#include <stdint.h>
+
+#include <weir/weir.h>
+
+/* The most frames of a message. */
+#define WEIR_MESSAGE_FRAMES (UINT32_C(1) << 20)
+
+/* Put an empty frame at the end of a message, for the caller to fill.
+ * *frame is borrowed; it moves with the next change of the message.
+ * Thread: the message's.
+ * Errors: -ENOMEM; -E2BIG beyond WEIR_MESSAGE_FRAMES. */
+int weir_message_extend(weir_message *message, weir_frame **frame);
+
+/* Put an empty frame before the others, for the caller to fill; as above. */
+int weir_message_prepend(weir_message *message, weir_frame **frame);
+
+#endif

@@ -1,0 +1,575 @@
+/*
+ * queue.h - bounded queue of messages between one producer and one consumer.
+ * Above: pipe.h, link.h.  Below: chunk.h, frame.h, base/fence.h.
+ *
+ * A queue is a list of chunks of frames, packed as they go over the wire
+ * (ZMTP 2.0 framing and later: flags, size in 1 or 8 octets, body).  What
+ * waits is what one sendmsg() sends, what one readv() filled, and what frames
+ * are handed out of as counted slices.
+ *
+ * Publishing.  Each octet put into a queue has a 64-bit stream offset.  One
+ * word, `published`, says up to which offset the consumer may look.  It only
+ * moves to the end of a whole message, so a message in several chunks appears
+ * at once or not at all.  All that lies below an offset, chunk headers and
+ * `next` pointers included, is written before `published` covers it (release)
+ * and read after it was seen (acquire): plain fields do.
+ *
+ * Frames.  A frame lies in one chunk; but a head may end a chunk and its body
+ * be the whole of the next one (large and referenced payloads).  Chunks begin
+ * with a head, or are such a body.
+ *
+ * Memory.  The consumer hands chunks back by their counters, never by
+ * position, so the two positions that flow back to the producer are only
+ * credit against the high-water mark, and relaxed.
+ *
+ * Sleeping.  Who wants to be told stores its word (`reader_armed`,
+ * `writer_armed`), passes a fence, and looks once more before it sleeps; the
+ * other side stores what it did, passes a fence, and looks at the word.  At
+ * least one of them sees the other (base/fence.h).
+ *
+ * Where a store that swaps to disk will hook: in weir_queue_commit() and
+ * weir_queue_put_run(), for the chunks this message has sealed and before
+ * `published` covers anything behind them, since until then the consumer
+ * cannot have left them; and where the consumer enters a chunk (enter() in
+ * queue_read.c).  Chunks of such a queue are headers that refer to memory
+ * chunks (weir_chunk_refer()), so that the memory can go while the list stays
+ * whole; who has the memory, store or consumer, is then decided by a
+ * compare-and-swap of a state word in the chunk.  Never inside a message.
+ *
+ * Threads: "producer" and "consumer" below mean one thread at a time that
+ * holds that end; both may be the same.
+ */
+#ifndef WEIR_QUEUE_H
+#define WEIR_QUEUE_H
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <weir/weir.h>
+
+#include "base/debug.h"
+#include "base/fence.h"
+#include "chunk.h"
+#include "frame.h"
+
+/* The longest head of a frame. */
+#define WEIR_QUEUE_HEAD 9
+
+/* Payloads from here on have a chunk of their own, or stay where they are and
+ * are referred to. */
+#define WEIR_QUEUE_BODY 16384
+
+/* Runs from here on are shared by reference, shorter ones copied. */
+#define WEIR_QUEUE_RUN 2048
+
+/* A flag octet with this bit is a command that was dealt with on arrival: no
+ * consumer sees it.  Never on the wire. */
+#define WEIR_QUEUE_VOID 128u
+
+/* Whom to tell.  wake(arg) is called by the other end's thread, at any time
+ * while this end is armed; it must not call into the queue. */
+struct weir_queue_end {
+    void (*wake)(void *arg);
+    void *arg;
+};
+
+/* A high-water mark: the most that may wait; 0 is no limit. */
+struct weir_queue_limits {
+    uint64_t messages, bytes; /* bytes: octets with framing */
+};
+
+/* The producer's end. */
+struct weir_queue_in {
+    uint8_t *write, *limit, *data; /* in the tail: next octet, end, begin */
+    uint64_t base;                 /* stream offset of data[0] */
+    uint64_t put;                  /* messages, as of the last commit */
+    uint64_t message_credit, octet_credit; /* may go so far, as last known */
+    struct weir_chunk *tail;
+
+    struct weir_chunk *first; /* where a consumer without a chunk begins */
+    struct weir_pool *pool;
+    struct weir_chunk *rest; /* memory behind a large payload, to go on in */
+    uint8_t *rest_at;
+    struct weir_chunk *saved_tail; /* the end of the last whole message */
+    uint8_t *saved_write, *saved_limit;
+    uint64_t wanted; /* octets that weir_queue_room() refused last */
+
+    /* receiving */
+    uint8_t *scan;           /* first octet not understood yet */
+    struct weir_chunk *body; /* a large body on its way, not in the list */
+    size_t body_size, body_have;
+    struct weir_chunk *spare; /* goes on behind that body */
+    uint32_t frames;          /* of the unfinished message */
+    uint32_t size, size_max;  /* of the next chunk; it doubles up to this */
+    uint8_t inside;           /* WEIR_FRAME_MORE when inside a message */
+};
+
+/* The consumer's end. */
+struct weir_queue_out {
+    const uint8_t *read, *end, *data; /* in the current chunk */
+    struct weir_chunk *current;
+    uint64_t base;  /* stream offset of data[0] */
+    uint64_t taken; /* messages; a writer's may lag behind inside a chunk */
+    uint64_t check; /* look after the producer when so many are taken */
+    uint64_t given; /* references handed out of the current chunk */
+
+    const uint8_t *frame, *next; /* the peeked frame's body and end */
+    unsigned flags;              /* the peeked frame's */
+    bool partial;                /* a writer may have stopped in a message */
+    uint8_t known_inside;        /* WEIR_FRAME_MORE when known is inside one */
+    const uint8_t *known; /* a frame's begin at or before read, for writers */
+    uint64_t known_messages; /* messages that end before it */
+    uint64_t looked;         /* position of the last look after the producer */
+};
+
+struct weir_queue {
+    /* producer to consumer */
+    _Alignas(64) _Atomic uint64_t published; /* octets: a message's end */
+    _Atomic uint64_t messages; /* released after it; read before it this is
+                                  a lower bound of what it covers */
+    _Atomic(struct weir_chunk *) latest; /* the slot of policy latest */
+    _Atomic uint64_t replaced;           /* messages pushed out of it */
+
+    _Alignas(64) struct weir_queue_in in;
+
+    /* consumer to producer: credit */
+    _Alignas(64) _Atomic uint64_t taken; /* messages */
+    _Atomic uint64_t consumed;           /* octets */
+
+    _Alignas(64) struct weir_queue_out out;
+
+    /* rarely written */
+    _Alignas(64) _Atomic uint32_t reader_armed;
+    _Atomic uint32_t writer_armed;
+    _Atomic uint32_t holders; /* ends not left yet */
+    bool light;
+    _Atomic uint64_t mark_messages, mark_octets; /* 0: none */
+    struct weir_queue_end reader, writer;
+};
+
+/* ------------------------------------------------------------ both ends -- */
+
+/* Make an empty queue.  The producer's chunks come from `pool`, which stays
+ * the producer's: it must not be closed before the producer's end is left.
+ * light: many small commits come, so they pass the light half of a fence and
+ * who arms itself the heavy one; otherwise all pass full fences.
+ * Returns NULL without memory.  Both ends are the caller's. */
+struct weir_queue *weir_queue_new(struct weir_pool *pool,
+                                  struct weir_queue_limits mark, bool light);
+
+/* Let go of one end, once for each.  The second frees the queue and all that
+ * is in it; frames that were taken live on.
+ * Thread: any that holds that end. */
+void weir_queue_leave(struct weir_queue *queue);
+
+/* Say whom to tell at the consumer's (the producer's) end.
+ * Thread: the consumer (the producer); the end is not armed. */
+void weir_queue_set_reader(struct weir_queue *queue, struct weir_queue_end end);
+void weir_queue_set_writer(struct weir_queue *queue, struct weir_queue_end end);
+
+/* Change the mark.  A lower one drops nothing.
+ * Thread: the producer. */
+void weir_queue_set_mark(struct weir_queue *queue,
+                         struct weir_queue_limits mark);
+
+/* Messages ever put and ever taken (a replaced one counts as taken), and the
+ * octets that wait.  Each is right by itself; put is read last, so it is
+ * never below taken.  Of a queue that a link writes out, taken may lag by
+ * what lies in one chunk.
+ * Thread: any. */
+void weir_queue_counts(struct weir_queue *queue, uint64_t *put, uint64_t *taken,
+                       uint64_t *bytes);
+
+/* Give all memory of a drained queue back.
+ * Returns whether the queue has none now: false if something waits, or a
+ * message is unfinished.
+ * Thread: one that holds both ends. */
+bool weir_queue_idle(struct weir_queue *queue);
+
+/* Start a drained queue again in the memory that it has and that is in the
+ * cache.  Does nothing where that cannot be.
+ * Thread: one that holds both ends. */
+void weir_queue_rewind(struct weir_queue *queue);
+
+/* ------------------------------------------------------ producer's end -- */
+
+/* Is there room for a message of `octets`, heads included?  An empty queue
+ * takes one message of any size.  No message is begun.
+ * Thread: the producer. */
+bool weir_queue_room(struct weir_queue *queue, size_t octets);
+
+/* Append a frame whatever its size; weir_queue_frame() beyond its fast path.
+ * Thread: the producer.  Errors: -ENOMEM. */
+int weir_queue_frame_slow(struct weir_queue *queue, const void *data,
+                          size_t size, unsigned flags);
+
+/* Append a frame in the memory of `owner`: by reference from WEIR_QUEUE_BODY
+ * octets on, which takes a reference of its own; else copied.
+ * Thread: the producer.  Errors: -ENOMEM. */
+int weir_queue_frame_owned(struct weir_queue *queue, struct weir_chunk *owner,
+                           void *data, size_t size, unsigned flags);
+
+/* Append what `frame` holds, copied or by reference; it stays the caller's.
+ * Thread: the producer.  Errors: -ENOMEM. */
+int weir_queue_frame_put(struct weir_queue *queue, weir_frame *frame,
+                         unsigned flags);
+
+/* Octets that a frame of `size` takes in a queue. */
+static inline size_t weir_queue_octets(size_t size)
+{
+    return size < 256 ? size + 2 : size + WEIR_QUEUE_HEAD;
+}
+
+/* Forget the message that was begun: nothing of it was visible.
+ * Thread: the producer. */
+void weir_queue_abort(struct weir_queue *queue);
+
+/* Tell the consumer, which was seen armed; not for others. */
+void weir_queue_wake_reader(struct weir_queue *queue);
+
+/* Put a whole message, its frames copied or by reference; it stays the
+ * caller's.
+ * Thread: the producer.
+ * Errors: -EAGAIN at the mark; -ENOMEM; -EINVAL no frames. */
+int weir_queue_put_message(struct weir_queue *queue, weir_message *message);
+
+/* Put `messages` whole messages that lie packed at `offset` in a chunk: copied
+ * when shorter than WEIR_QUEUE_RUN, else by a reference of the queue's own.
+ * Looks at no mark: ask weir_queue_room() first.
+ * Thread: the producer.
+ * Errors: -ENOMEM. */
+int weir_queue_put_run(struct weir_queue *queue, struct weir_chunk *chunk,
+                       size_t offset, size_t size, uint64_t messages);
+
+/* Put a message in place of the one that waits, if one does.  A queue that
+ * this was ever called on is used with no other call that puts.
+ * Returns 1 if one was replaced, else 0; the message stays the caller's.
+ * Thread: the producer.
+ * Errors: -ENOMEM (the one that waits stays); -EINVAL no frames. */
+int weir_queue_put_latest(struct weir_queue *queue, weir_message *message);
+
+/* Ask to be told when the queue has come down to half its mark: once.
+ * Returns false if there is room already for what weir_queue_room() refused
+ * last (after weir_queue_full(): for anything); nobody is told then.
+ * Thread: the producer. */
+bool weir_queue_arm_writer(struct weir_queue *queue);
+
+/* Take that back.
+ * Thread: the producer. */
+void weir_queue_disarm_writer(struct weir_queue *queue);
+
+/* Octets published and not consumed.
+ * Thread: the producer. */
+uint64_t weir_queue_pending(struct weir_queue *queue);
+
+/* Stream offset of the next octet; not for others. */
+static inline uint64_t weir_queue_position(const struct weir_queue *queue)
+{
+    return queue->in.base + (uint64_t)(queue->in.write - queue->in.data);
+}
+
+/* Write the head of a frame of `size` octets; returns its own octets. */
+static inline size_t weir_queue_head(uint8_t *at, size_t size, unsigned flags)
+{
+    uint64_t wide = size;
+
+    if (WEIR_LIKELY(size < 256)) {
+        at[0] = (uint8_t)flags;
+        at[1] = (uint8_t)size;
+        return 2;
+    }
+    at[0] = (uint8_t)(flags | WEIR_FRAME_LONG);
+    at[1] = (uint8_t)(wide >> 56);
+    at[2] = (uint8_t)(wide >> 48);
+    at[3] = (uint8_t)(wide >> 40);
+    at[4] = (uint8_t)(wide >> 32);
+    at[5] = (uint8_t)(wide >> 24);
+    at[6] = (uint8_t)(wide >> 16);
+    at[7] = (uint8_t)(wide >> 8);
+    at[8] = (uint8_t)wide;
+    return WEIR_QUEUE_HEAD;
+}
+
+/* The size in a head with WEIR_FRAME_LONG.  The producer has seen to it that
+ * the size of a published frame fits a size_t. */
+static inline size_t weir_queue_long_size(const uint8_t *head)
+{
+    return (size_t)((uint64_t)head[1] << 56 | (uint64_t)head[2] << 48 |
+                    (uint64_t)head[3] << 40 | (uint64_t)head[4] << 32 |
+                    (uint64_t)head[5] << 24 | (uint64_t)head[6] << 16 |
+                    (uint64_t)head[7] << 8 | head[8]);
+}
+
+/* Begin a message: remember the place, for weir_queue_abort().
+ * Thread: the producer. */
+static inline void weir_queue_begin(struct weir_queue *queue)
+{
+    queue->in.saved_tail = queue->in.tail;
+    queue->in.saved_write = queue->in.write;
+    queue->in.saved_limit = queue->in.limit;
+}
+
+/* Append a frame, copied.  flags: WEIR_FRAME_MORE on all but a message's last
+ * one, WEIR_FRAME_COMMAND.  After an error: weir_queue_abort().
+ * Thread: the producer.
+ * Errors: -ENOMEM. */
+static inline int weir_queue_frame(struct weir_queue *queue, const void *data,
+                                   size_t size, unsigned flags)
+{
+    uint8_t *at = queue->in.write;
+    size_t room = (size_t)(queue->in.limit - at);
+
+    if (WEIR_UNLIKELY(size >= WEIR_QUEUE_BODY || room < size + WEIR_QUEUE_HEAD))
+        return weir_queue_frame_slow(queue, data, size, flags);
+    at += weir_queue_head(at, size, flags);
+    memcpy(at, data, size);
+    queue->in.write = at + size;
+    queue->in.inside = (uint8_t)(flags & WEIR_FRAME_MORE);
+    return 0;
+}
+
+/* Show the consumer all up to `position`, and tell it if it waits; not for
+ * others.
+ *
+ * The order of the two stores: a consumer that reads `messages` first and
+ * `published` second finds at least so many messages below that offset.  The
+ * fence comes between them and the look at the consumer's word. */
+static inline void weir_queue_publish(struct weir_queue *queue,
+                                      uint64_t position)
+{
+    atomic_store_explicit(&queue->published, position, memory_order_release);
+    atomic_store_explicit(&queue->messages, queue->in.put,
+                          memory_order_release);
+    if (queue->light)
+        weir_fence_light();
+    else
+        weir_fence_full();
+    if (WEIR_UNLIKELY(
+            atomic_load_explicit(&queue->reader_armed, memory_order_relaxed)))
+        weir_queue_wake_reader(queue);
+}
+
+/* End a message: it is visible now.
+ * Thread: the producer. */
+static inline void weir_queue_commit(struct weir_queue *queue)
+{
+    queue->in.put++;
+    weir_queue_publish(queue, weir_queue_position(queue));
+}
+
+/* Put a message of one frame, copied.
+ * Thread: the producer.
+ * Errors: -EAGAIN at the mark; -ENOMEM. */
+static inline int weir_queue_put(struct weir_queue *queue, const void *data,
+                                 size_t size)
+{
+    size_t octets = size + WEIR_QUEUE_HEAD;
+    int error;
+
+    if (WEIR_UNLIKELY(queue->in.put >= queue->in.message_credit ||
+                      weir_queue_position(queue) + octets >
+                          queue->in.octet_credit) &&
+        !weir_queue_room(queue, octets))
+        return -EAGAIN;
+    weir_queue_begin(queue);
+    error = weir_queue_frame(queue, data, size, 0);
+    if (WEIR_UNLIKELY(error)) {
+        weir_queue_abort(queue);
+        return error;
+    }
+    weir_queue_commit(queue);
+    return 0;
+}
+
+/* ------------------------------------------------------ consumer's end -- */
+
+/* The slow halves of ready and peek, and of a message's end; not for others. */
+bool weir_queue_look(struct weir_queue *queue);
+int weir_queue_peek_slow(struct weir_queue *queue, const uint8_t **data,
+                         size_t *size, unsigned *flags);
+void weir_queue_check_writer(struct weir_queue *queue);
+
+/* Is there a whole message?
+ * Thread: the consumer. */
+static inline bool weir_queue_ready(struct weir_queue *queue)
+{
+    return queue->out.read < queue->out.end || weir_queue_look(queue);
+}
+
+/* Look at the next frame without consuming it.  *data is borrowed until the
+ * frame is consumed.  A frame with WEIR_FRAME_MORE has another behind it.
+ * Returns 1, or 0 when there is none.
+ * Thread: the consumer. */
+static inline int weir_queue_peek(struct weir_queue *queue,
+                                  const uint8_t **data, size_t *size,
+                                  unsigned *flags)
+{
+    const uint8_t *head = queue->out.read;
+    size_t there, before = 2, length;
+
+    if (WEIR_UNLIKELY(head >= queue->out.end || head[0] & WEIR_QUEUE_VOID))
+        return weir_queue_peek_slow(queue, data, size, flags);
+    length = head[1];
+    if (head[0] & WEIR_FRAME_LONG) {
+        before = WEIR_QUEUE_HEAD;
+        length = weir_queue_long_size(head);
+    }
+    there = (size_t)(queue->out.end - head);
+    if (WEIR_UNLIKELY(there - before < length))
+        return weir_queue_peek_slow(queue, data, size, flags);
+    queue->out.flags = *flags = head[0] & ~WEIR_FRAME_LONG;
+    queue->out.frame = *data = head + before;
+    queue->out.next = head + before + length;
+    *size = length;
+    return 1;
+}
+
+/* Consume the peeked frame.
+ * Thread: the consumer. */
+static inline void weir_queue_pass(struct weir_queue *queue)
+{
+    struct weir_queue_out *out = &queue->out;
+
+    out->read = out->next;
+    if (WEIR_UNLIKELY(out->flags & WEIR_FRAME_MORE))
+        return;
+    out->taken++;
+    atomic_store_explicit(&queue->taken, out->taken, memory_order_relaxed);
+    atomic_store_explicit(&queue->consumed,
+                          out->base + (uint64_t)(out->read - out->data),
+                          memory_order_relaxed);
+    if (WEIR_UNLIKELY(out->taken >= out->check))
+        weir_queue_check_writer(queue);
+}
+
+/* Consume the peeked frame into `frame`, which is overwritten: inline up to
+ * WEIR_FRAME_INLINE_MAX octets, else a counted slice of its chunk.
+ * Thread: the consumer.
+ *
+ * The copy of constant size is the fast one; it may take octets behind the
+ * frame, but none that is not published: the producer writes those. */
+static inline void weir_queue_take(struct weir_queue *queue, weir_frame *frame)
+{
+    struct weir_frame_view *view = weir_frame_view(frame);
+    struct weir_queue_out *out = &queue->out;
+    size_t size = (size_t)(out->next - out->frame);
+
+    view->flags = (uint8_t)out->flags;
+    view->routing = 0;
+    view->peer = NULL;
+    if (size <= WEIR_FRAME_INLINE_MAX) {
+        view->kind = WEIR_FRAME_INLINE;
+        view->inline_size = (uint8_t)size;
+        if (WEIR_LIKELY(out->end - out->frame >= WEIR_FRAME_INLINE_MAX))
+            memcpy(view->octets, out->frame, WEIR_FRAME_INLINE_MAX);
+        else
+            memcpy(view->octets, out->frame, size);
+    } else {
+        view->kind = WEIR_FRAME_SLICE;
+        view->slice.data = (uint8_t *)(uintptr_t)out->frame;
+        view->slice.size = size;
+        view->slice.chunk = out->current;
+        out->given++;
+    }
+    weir_queue_pass(queue);
+}
+
+/* Take a whole message into an empty one.
+ * Thread: the consumer.
+ * Errors: -EAGAIN there is none; -ENOMEM it was consumed and dropped. */
+int weir_queue_take_message(struct weir_queue *queue, weir_message *message);
+
+/* Drop the oldest message that is not partly written already.
+ * Returns 1, or 0 when there is none (or it is partly written).
+ * Thread: the consumer, between messages. */
+int weir_queue_skip(struct weir_queue *queue);
+
+/* Ask to be told when something is published: once.  Then pass one
+ * weir_fence_heavy() for all the queues armed, then look at
+ * weir_queue_ready(), then sleep.
+ * Thread: the consumer. */
+void weir_queue_arm_reader(struct weir_queue *queue);
+
+/* Take that back.
+ * Thread: the consumer. */
+void weir_queue_disarm_reader(struct weir_queue *queue);
+
+/* ------------------------- consumer: a link that writes to the kernel -- */
+
+/* How far what was gathered goes. */
+struct weir_queue_mark_point {
+    uint64_t messages, position;
+};
+
+/* Collect up to `max` parts of what may be written now, in all about `limit`
+ * octets, without consuming it.  *n gets the number of parts.
+ * Returns the octets; 0 when there is nothing.
+ * Thread: the consumer. */
+ssize_t weir_queue_gather(struct weir_queue *queue, struct iovec *parts,
+                          int max, int *n, size_t limit,
+                          struct weir_queue_mark_point *at);
+
+/* The first `octets` of what was gathered are written: consume them, and tell
+ * the producer at half the mark.
+ * Thread: the consumer. */
+void weir_queue_wrote(struct weir_queue *queue, size_t octets,
+                      const struct weir_queue_mark_point *at);
+
+/* Is a message partly written, so that nothing may come in between?
+ * Thread: the consumer. */
+bool weir_queue_midway(struct weir_queue *queue);
+
+/* The connection is lost: drop the rest of a partly written message.
+ * Returns 1 if there was one, else 0.
+ * Thread: the consumer. */
+int weir_queue_cut(struct weir_queue *queue);
+
+/* ----------------------- producer: a link that reads from the kernel -- */
+
+/* What is found in received octets. */
+struct weir_queue_parser {
+    uint64_t max_frame;  /* octets of a frame's body; 0: no limit */
+    uint32_t max_frames; /* of a message; 0: no limit */
+    /* A command came; body is borrowed for the call, which must not touch the
+     * queue.  0: done with; 1: publish it as a message of one frame with
+     * WEIR_FRAME_COMMAND; negative: weir_queue_filled() returns this. */
+    int (*command)(void *arg, const uint8_t *body, size_t size);
+    void *arg;
+};
+
+/* Say where to read into.  rewind: this thread holds both ends, so a drained
+ * queue may start again in the same memory.  A large frame's memory grows as
+ * its octets arrive, never by what the peer claims.
+ * Returns the number of parts, 1 or 2.
+ * Thread: the producer.
+ * Errors: -ENOMEM; nothing has changed then. */
+int weir_queue_space(struct weir_queue *queue, struct iovec parts[2],
+                     bool rewind);
+
+/* `octets` were read into the space given: find frames, obey limits before a
+ * body is read, hand commands out, publish whole messages.
+ * Returns how many messages were published.
+ * Thread: the producer.
+ * Errors, all final for the connection: -EMSGSIZE beyond a limit of the
+ * parser; -EPROTO a size with its top bit set, or a command inside a message
+ * that is to be published; what command() said.  Whole messages before the
+ * fault are published all the same. */
+int weir_queue_filled(struct weir_queue *queue, size_t octets,
+                      const struct weir_queue_parser *parser);
+
+/* Is the queue at its mark, so that reading should stop?
+ * Thread: the producer. */
+bool weir_queue_full(struct weir_queue *queue);
+
+/* The connection is lost: forget the unfinished message.
+ * Returns 1 if there was one, else 0.
+ * Thread: the producer. */
+int weir_queue_rollback(struct weir_queue *queue);
+
+#endif
