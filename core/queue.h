@@ -423,7 +423,7 @@ static inline int weir_queue_peek(struct weir_queue *queue,
     there = (size_t)(queue->out.end - head);
     if (WEIR_UNLIKELY(there - before < length))
         return weir_queue_peek_slow(queue, data, size, flags);
-    queue->out.flags = *flags = head[0] & ~WEIR_FRAME_LONG;
+    queue->out.flags = *flags = head[0] & ~(unsigned)WEIR_FRAME_LONG;
     queue->out.frame = *data = head + before;
     queue->out.next = head + before + length;
     *size = length;
