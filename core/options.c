@@ -295,6 +295,15 @@ static void store_number(struct weir_options *options, const struct row *row,
         *(int64_t *)place(options, row) = number;
 }
 
+static int64_t load_number(const struct weir_options *options,
+                           const struct row *row)
+{
+    const void *at = (const char *)options + row->offset;
+
+    return row->option.type == WEIR_OPTION_BOOL ? *(const bool *)at
+                                                : *(const int64_t *)at;
+}
+
 static void store_bytes(struct weir_options *options, const struct row *row,
                         const void *data, size_t size)
 {
@@ -380,35 +389,60 @@ int weir_options_get_int(const struct weir_options *options, const char *name,
                          int64_t *number)
 {
     const struct row *row;
-    const void *at;
     int rc = find_for(options->type, name, &row);
 
     if (rc < 0)
         return rc;
     if (!weir_value_is_number(&row->option))
         return weir_fail(EINVAL, "option \"%s\" is not a number", name);
-    at = (const char *)options + row->offset;
-    *number = row->option.type == WEIR_OPTION_BOOL ? *(const bool *)at
-                                                   : *(const int64_t *)at;
+    *number = load_number(options, row);
     return 0;
+}
+
+static const void *octets(const struct weir_options *options,
+                          const struct row *row, size_t *size)
+{
+    const void *at = (const char *)options + row->offset;
+    const struct weir_routing_id *id = at;
+
+    *size = row->option.type == WEIR_OPTION_TEXT ? strlen(at) : id->size;
+    return row->option.type == WEIR_OPTION_TEXT ? at : id->data;
 }
 
 int weir_options_get_bytes(const struct weir_options *options, const char *name,
                            void *out, size_t *room)
 {
     const struct row *row;
-    const struct weir_routing_id *id;
-    const void *at;
+    const void *data;
+    size_t size;
     int rc = find_for(options->type, name, &row);
 
     if (rc < 0)
         return rc;
     if (weir_value_is_number(&row->option))
         return weir_fail(EINVAL, "option \"%s\" is a number", name);
-    at = id = (const void *)((const char *)options + row->offset);
-    if (row->option.type == WEIR_OPTION_TEXT)
-        return weir_value_give(&row->option, at, strlen(at), out, room);
-    return weir_value_give(&row->option, id->data, id->size, out, room);
+    data = octets(options, row, &size);
+    return weir_value_give(&row->option, data, size, out, room);
+}
+
+int weir_options_get_text(const struct weir_options *options, const char *name,
+                          char *text, size_t *room)
+{
+    const weir_option as_text = {.name = name, .type = WEIR_OPTION_TEXT};
+    const struct row *row;
+    char number[WEIR_VALUE_ROOM];
+    const void *data = number;
+    size_t size;
+    int rc = find_for(options->type, name, &row);
+
+    if (rc < 0)
+        return rc;
+    if (weir_value_is_number(&row->option))
+        size =
+            weir_value_print(&row->option, load_number(options, row), number);
+    else
+        data = octets(options, row, &size);
+    return weir_value_give(&as_text, data, size, text, room);
 }
 
 int weir_options_describe(const weir_option *row, uint32_t sockets,

@@ -97,8 +97,12 @@ int weir_options_set_int(struct weir_options *options, const char *name,
 int weir_options_set_bytes(struct weir_options *options, const char *name,
                            const void *data, size_t size);
 
-/* Read a value; octets as weir_value_give: a TEXT gets a NUL, uncounted.
+/* Read a value.  As text: a number without its unit, "yes" or "no", a word, or
+ * the octets; always with a NUL, uncounted, so that it can be set again.
+ * Octets as weir_value_give: only a TEXT gets a NUL, uncounted.
  * Errors: as above; -EINVAL of the other kind; -ERANGE no room. */
+int weir_options_get_text(const struct weir_options *options, const char *name,
+                          char *text, size_t *room);
 int weir_options_get_int(const struct weir_options *options, const char *name,
                          int64_t *number);
 int weir_options_get_bytes(const struct weir_options *options, const char *name,

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,6 +214,23 @@ int weir_value_parse(const weir_option *row, const char *text, size_t size,
     default:
         return weir_fail(EINVAL, "option \"%s\" is not a number", row->name);
     }
+}
+
+size_t weir_value_print(const weir_option *row, int64_t number,
+                        char text[WEIR_VALUE_ROOM])
+{
+    const char *word = row->choices;
+
+    if (row->type == WEIR_OPTION_BOOL)
+        return (size_t)snprintf(text, WEIR_VALUE_ROOM, number ? "yes" : "no");
+    if (row->type == WEIR_OPTION_INT)
+        return (size_t)snprintf(text, WEIR_VALUE_ROOM, "%" PRId64, number);
+    while (number--) {
+        word += strcspn(word, " ");
+        word += strspn(word, " ");
+    }
+    return (size_t)snprintf(text, WEIR_VALUE_ROOM, "%.*s",
+                            (int)strcspn(word, " "), word);
 }
 
 int64_t weir_value_choices(const weir_option *row)

@@ -29,6 +29,15 @@ bool weir_value_is_number(const weir_option *row);
 int weir_value_parse(const weir_option *row, const char *text, size_t size,
                      int64_t *number);
 
+/* Room for any text of weir_value_print. */
+#define WEIR_VALUE_ROOM 64
+
+/* Write a number as a text that weir_value_parse reads: without a unit, "yes"
+ * or "no", or a word.  The row is one of the core's or was checked, and the
+ * number is a value of it.  Returns the length. */
+size_t weir_value_print(const weir_option *row, int64_t number,
+                        char text[WEIR_VALUE_ROOM]);
+
 /* Check a number against its row.
  * Errors: -EINVAL the row is not a number; -ERANGE. */
 int weir_value_check(const weir_option *row, int64_t number);

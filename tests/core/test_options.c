@@ -365,6 +365,42 @@ static void test_bad_property(void **state)
                      -EINVAL);
 }
 
+static void assert_text(const char *name, const char *expected)
+{
+    char text[64];
+    size_t room = sizeof text;
+
+    assert_int_equal(weir_options_get_text(&options, name, text, &room), 0);
+    assert_string_equal(text, expected);
+    assert_int_equal(room, strlen(expected));
+    assert_int_equal(set(name, text), 0);
+}
+
+static void test_get_text(void **state)
+{
+    char text[8];
+    size_t room = 5;
+
+    (void)state;
+    assert_text("send-mark", "10000");
+    assert_text("mandatory", "no");
+    assert_text("send-policy", "pattern");
+    assert_int_equal(set("notify", "both"), 0);
+    assert_text("notify", "both");
+    assert_int_equal(set("send-policy", "drop-new"), 0);
+    assert_text("send-policy", "drop-new");
+    assert_int_equal(set("linger", "-1"), 0);
+    assert_text("linger", "-1");
+    assert_int_equal(set("routing-id", "me"), 0);
+    assert_text("routing-id", "me");
+    assert_text("property", "");
+    assert_int_equal(weir_options_get_text(&options, "send-mark", text, &room),
+                     -ERANGE);
+    assert_int_equal(room, 6);
+    assert_int_equal(weir_options_get_text(&options, "nope", text, &room),
+                     -ENOENT);
+}
+
 static void test_find(void **state)
 {
     (void)state;
@@ -452,6 +488,7 @@ int main(void)
         cmocka_unit_test_setup(test_bytes, fresh),
         cmocka_unit_test_setup(test_property, fresh),
         cmocka_unit_test_setup(test_bad_property, fresh),
+        cmocka_unit_test_setup(test_get_text, fresh),
         cmocka_unit_test_setup(test_find, fresh),
         cmocka_unit_test_setup(test_values, fresh),
         cmocka_unit_test_setup(test_bad_values, fresh),
