@@ -1,6 +1,6 @@
 /*
  * test_map.c - the map against a plain table, under random operations, with
- * and without memory.  The linker sends allocations through here.
+ * and without memory.
  */
 #include "config.h"
 
@@ -16,39 +16,11 @@
 
 #include <cmocka.h>
 
+#include "../memory.h"
 #include "base/map.h"
 
 #define KEYS  500
 #define STEPS 40000
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-static unsigned scarce; /* one of so many allocations fails; 0: none */
-static uint32_t seed = 4711;
-
-static uint32_t draw(uint32_t limit)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % limit;
-}
-
-static bool fails(void)
-{
-    return scarce != 0 && draw(scarce) == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
 
 /* From the description of SipHash: key 00..0f, data 00..0e. */
 static void test_hash(void **state)
@@ -121,7 +93,7 @@ static void put_one(struct model *model, unsigned index)
     int result = weir_map_put(&model->map, key, size, &model->has[index]);
 
     if (result == -ENOMEM) {
-        assert_true(scarce != 0);
+        assert_true(memory_scarce != 0);
         return;
     }
     assert_int_equal(result, model->has[index] ? -EEXIST : 0);
@@ -168,12 +140,12 @@ static void check_all(struct model *model)
 }
 
 /* Grows and shrinks in turns. */
-static void run_model(unsigned scarcity)
+static void run_model(uint32_t scarcity)
 {
     struct model model = {.count = 0};
 
     assert_int_equal(weir_map_init(&model.map), 0);
-    scarce = scarcity;
+    memory_scarce = scarcity;
     for (unsigned step = 0; step < STEPS; step++) {
         bool growing = step / 5000 % 2 == 0;
 
@@ -185,7 +157,7 @@ static void run_model(unsigned scarcity)
             check_all(&model);
     }
     check_all(&model);
-    scarce = 0;
+    memory_scarce = 0;
     for (unsigned i = 0; i < KEYS; i++)
         remove_one(&model, i);
     assert_true(model.map.mask < 64);
