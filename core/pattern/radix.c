@@ -10,16 +10,19 @@
 /* The octets of an edge, its label included. */
 #define LONGEST_EDGE 256
 
-/* How many children a node of a size class has room for.  The last class
- * finds a child by its label; the others have sorted labels. */
-static const uint16_t rooms[] = {0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 256};
+/* How many children a node of a size class has room for; 10 is for digits.
+ * The last class finds a child by its label; the others have sorted labels. */
+static const uint16_t rooms[] = {0, 1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 256};
 
 #define BY_LABEL (sizeof rooms / sizeof rooms[0] - 1)
 
-_Static_assert(offsetof(struct weir_radix_node, child) <= 24,
-               "a node without children fits a block of 24 octets");
+_Static_assert(offsetof(struct weir_radix_node, rest) <= 24,
+               "a node without children and edge fits a block of 24 octets");
 
 /* ---- one node ---- */
+
+/* What a look at a node needs first is at the front of its block: a node that
+ * is not in the cache should cost two lines of it. */
 
 static bool by_label(const struct weir_radix_node *node)
 {
@@ -27,31 +30,45 @@ static bool by_label(const struct weir_radix_node *node)
 }
 
 /* Sorted; not there in a node that goes by label. */
-static uint8_t *labels_of(const struct weir_radix_node *node)
+static uint8_t *labels_of(struct weir_radix_node *node)
 {
-    return (uint8_t *)(uintptr_t)(node->child + rooms[node->size]);
+    return node->rest;
+}
+
+/* Octets of the labels. */
+static size_t labels_size(size_t size)
+{
+    return size == BY_LABEL ? 0 : rooms[size];
 }
 
 /* The edge behind its label. */
-static uint8_t *edge_of(const struct weir_radix_node *node)
+static uint8_t *edge_of(struct weir_radix_node *node)
 {
-    return labels_of(node) + (by_label(node) ? 0 : rooms[node->size]);
+    return node->rest + labels_size(node->size);
+}
+
+static struct weir_radix_node **children_of(const struct weir_radix_node *node)
+{
+    return (struct weir_radix_node **)(uintptr_t)node + node->offset;
 }
 
 static struct weir_radix_node *new_node(size_t size, size_t edge)
 {
-    size_t room = rooms[size];
-    size_t labels = size == BY_LABEL ? 0 : room;
+    const size_t pointer = sizeof(struct weir_radix_node *);
+    size_t before = sizeof(struct weir_radix_node) + labels_size(size) + edge;
+    size_t offset = (before + pointer - 1) / pointer;
+    size_t children = rooms[size] * pointer;
     struct weir_radix_node *node;
 
-    node = malloc(sizeof *node + room * sizeof node->child[0] + labels + edge);
+    node = malloc(children == 0 ? before : offset * pointer + children);
     if (node == NULL)
         return NULL;
     memset(node, 0, sizeof *node);
-    if (size == BY_LABEL)
-        memset(node->child, 0, room * sizeof node->child[0]);
     node->size = (uint8_t)size;
     node->edge = (uint8_t)edge;
+    node->offset = (uint8_t)offset;
+    if (size == BY_LABEL)
+        memset(children_of(node), 0, children);
     return node;
 }
 
@@ -59,13 +76,13 @@ static struct weir_radix_node *new_node(size_t size, size_t edge)
 static struct weir_radix_node **place_of(struct weir_radix_node *node,
                                          uint8_t label)
 {
-    const uint8_t *labels, *found;
+    struct weir_radix_node **children = children_of(node);
+    const uint8_t *labels = labels_of(node), *found;
 
     if (by_label(node))
-        return node->child[label] != NULL ? &node->child[label] : NULL;
-    labels = labels_of(node);
+        return children[label] != NULL ? &children[label] : NULL;
     found = node->children > 0 ? memchr(labels, label, node->children) : NULL;
-    return found != NULL ? &node->child[found - labels] : NULL;
+    return found != NULL ? &children[found - labels] : NULL;
 }
 
 static struct weir_radix_node *child_of(struct weir_radix_node *node,
@@ -86,33 +103,34 @@ static size_t places(const struct weir_radix_node *node)
 static struct weir_radix_node *child_from(const struct weir_radix_node *node,
                                           unsigned from)
 {
+    struct weir_radix_node **children = children_of(node);
     size_t i = by_label(node) ? from : 0;
 
     for (; i < places(node); i++)
-        if (node->child[i] != NULL && node->child[i]->label >= from)
-            return node->child[i];
+        if (children[i] != NULL && children[i]->label >= from)
+            return children[i];
     return NULL;
 }
 
 /* Make `child` a child of `node`, which has room for it. */
 static void attach(struct weir_radix_node *node, struct weir_radix_node *child)
 {
+    struct weir_radix_node **children = children_of(node);
     uint8_t *labels = labels_of(node);
     size_t at = 0, behind;
 
     child->parent = node;
     if (by_label(node)) {
-        node->child[child->label] = child;
+        children[child->label] = child;
         node->children++;
         return;
     }
     while (at < node->children && labels[at] < child->label)
         at++;
     behind = node->children - at;
-    memmove(node->child + at + 1, node->child + at,
-            behind * sizeof node->child[0]);
+    memmove(children + at + 1, children + at, behind * sizeof *children);
     memmove(labels + at + 1, labels + at, behind);
-    node->child[at] = child;
+    children[at] = child;
     labels[at] = child->label;
     node->children++;
 }
@@ -121,7 +139,7 @@ static void attach(struct weir_radix_node *node, struct weir_radix_node *child)
 static void detach(struct weir_radix_node *node, uint8_t label)
 {
     struct weir_radix_node **place = place_of(node, label);
-    size_t at = (size_t)(place - node->child);
+    size_t at = (size_t)(place - children_of(node));
     uint8_t *labels = labels_of(node);
     size_t behind;
 
@@ -139,9 +157,9 @@ static void detach(struct weir_radix_node *node, uint8_t label)
 
 /* A copy of `old` with the size class `size` and, when `above` is given, with
  * the edge of `above` in front of its own.  Nothing points to it yet. */
-static struct weir_radix_node *copy_node(const struct weir_radix_node *old,
+static struct weir_radix_node *copy_node(struct weir_radix_node *old,
                                          size_t size,
-                                         const struct weir_radix_node *above)
+                                         struct weir_radix_node *above)
 {
     size_t before = above != NULL ? above->edge + 1u : 0;
     struct weir_radix_node *node = new_node(size, before + old->edge);
@@ -168,9 +186,11 @@ static struct weir_radix_node *copy_node(const struct weir_radix_node *old,
 static void replace(struct weir_radix *radix, struct weir_radix_node *old,
                     struct weir_radix_node *node)
 {
+    struct weir_radix_node **children = children_of(old);
+
     for (size_t i = 0; i < places(old); i++)
-        if (old->child[i] != NULL)
-            attach(node, old->child[i]);
+        if (children[i] != NULL)
+            attach(node, children[i]);
     if (node->parent != NULL)
         *place_of(node->parent, node->label) = node;
     else
@@ -236,8 +256,8 @@ struct spot {
 
 /* How many octets of the child's edge, the label included, begin `key`, the
  * first of which is the label. */
-static size_t common_edge(const struct weir_radix_node *child,
-                          const uint8_t *key, size_t size)
+static size_t common_edge(struct weir_radix_node *child, const uint8_t *key,
+                          size_t size)
 {
     const uint8_t *edge = edge_of(child);
     size_t most = size - 1 < child->edge ? size - 1 : child->edge;
@@ -454,13 +474,14 @@ void weir_radix_init(struct weir_radix *radix, weir_radix_moved *moved)
 /* Take some child from its parent. */
 static struct weir_radix_node *pluck(struct weir_radix_node *node)
 {
+    struct weir_radix_node **children = children_of(node);
     size_t last = places(node) - 1;
     struct weir_radix_node *child;
 
-    while (node->child[last] == NULL)
+    while (children[last] == NULL)
         last--;
-    child = node->child[last];
-    node->child[last] = NULL;
+    child = children[last];
+    children[last] = NULL;
     node->children--;
     return child;
 }
@@ -591,8 +612,7 @@ static size_t text_size(const struct weir_radix_node *node)
     return size;
 }
 
-size_t weir_radix_text(struct weir_radix *radix,
-                       const struct weir_radix_node *node)
+size_t weir_radix_text(struct weir_radix *radix, struct weir_radix_node *node)
 {
     size_t size = text_size(node);
     size_t at = size;

@@ -40,7 +40,8 @@ struct weir_radix_node {
     uint8_t edge;      /* how many more there are */
     uint16_t children; /* how many there are */
     uint8_t size;      /* how many there is room for, as a size class */
-    struct weir_radix_node *child[]; /* then labels, then the edge */
+    uint8_t offset;    /* of the children in this block, in pointers */
+    uint8_t rest[];    /* labels, the edge, and then the children */
 };
 
 /* Tells that a used node, which others may point to, is at `node` now. */
@@ -105,7 +106,6 @@ struct weir_radix_node *weir_radix_above(const struct weir_radix *radix,
 /* Put the string of a used node into radix->text and return its size.  The
  * text lasts until the next call of this, of insert or of remove.  There is
  * always room, since insert has made it. */
-size_t weir_radix_text(struct weir_radix *radix,
-                       const struct weir_radix_node *node);
+size_t weir_radix_text(struct weir_radix *radix, struct weir_radix_node *node);
 
 #endif

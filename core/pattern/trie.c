@@ -90,12 +90,8 @@ static int grow_set(struct weir_radix_node *node)
     return 0;
 }
 
-static void shrink_set(struct weir_radix_node *node)
+static void shrink_set(struct weir_radix_node *node, struct set *set)
 {
-    struct set *set = node->value.pointer;
-
-    if (node->kind != MANY)
-        return;
     if (set->count == 1) {
         node->kind = ONE;
         node->value.subscriber = set->list[0];
@@ -133,7 +129,7 @@ static void take(struct weir_radix_node *node, uint32_t at)
 
         set->count--;
         memmove(list + at, list + at + 1, (set->count - at) * sizeof *list);
-        shrink_set(node);
+        shrink_set(node, set);
     } else {
         node->kind = NOBODY;
     }

@@ -83,15 +83,18 @@ static void draw_keys(void)
 static void check_node(const struct weir_radix *radix,
                        struct weir_radix_node *node)
 {
-    static const uint16_t rooms[] = {0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 256};
+    static const uint16_t rooms[] = {0,  1,  2,  4,  6,  8,  10,
+                                     12, 16, 24, 32, 48, 256};
+    const bool by_label = rooms[node->size] == 256;
+    struct weir_radix_node **children =
+        (struct weir_radix_node **)(void *)node + node->offset;
     int last = -1;
     uint16_t count = 0;
 
-    assert_true(node->size < sizeof rooms / sizeof rooms[0]);
     for (size_t i = 0; i < rooms[node->size]; i++) {
-        struct weir_radix_node *child = node->child[i];
+        struct weir_radix_node *child = children[i];
 
-        if (node->size < 10 && i >= node->children)
+        if (!by_label && i >= node->children)
             break;
         if (child == NULL)
             continue;
