@@ -36,8 +36,12 @@ struct weir_link {
     _Atomic bool live;     /* has a connection; set by the reactor */
     _Atomic bool condemned;   /* to be taken apart by the reactor */
 
+    _Atomic bool paused; /* we do not read: our queue is at its mark */
+
     /* the driver's */
-    int fd;
+    struct weir_watch watch; /* its fd; -1: none */
+    uint64_t key;            /* of the descriptor in the socket's set */
+    char *peer;              /* its address, as text */
     const weir_stream_ops *stream; /* NULL: fd is a plain descriptor */
     void *stream_self;
     const weir_link_ops *messages; /* messages shape */
@@ -45,11 +49,11 @@ struct weir_link {
     struct weir_queue_parser parser;
     bool mid_write; /* a frame is partly written: nothing may come between */
     bool blocked;   /* the kernel takes no more: wait for room */
-    bool paused;    /* we do not read: our queue is at its mark */
     bool failed;    /* an error was met: condemned, or about to be */
     uint8_t *control; /* PING, PONG: goes between messages */
     size_t control_size, control_sent, control_room;
-    uint64_t written_at_up, octets_out, octets_in;
+    uint64_t written_at_up;
+    _Atomic uint64_t octets_out, octets_in;
     int code; /* why it ends, positive, with the sentence */
     char reason[192];
 
@@ -59,6 +63,8 @@ struct weir_link {
     int64_t ttl_at, ping_at;
     bool stalled;
     struct weir_timer beat;
+
+    struct weir_task rearm; /* the peer has changed its demand */
 
     struct weir_task down; /* tells the reactor to take it apart */
 };
@@ -76,6 +82,9 @@ bool weir_link_hold(struct weir_link *link);
 /* Stop driving.  False: somebody asked for another round, so we still hold
  * it, and have to. */
 bool weir_link_let_go(struct weir_link *link);
+
+/* Did somebody ask for another round?  Forgets it.  Driver only. */
+bool weir_link_asked(struct weir_link *link);
 
 /* Bring what waits to the kernel.  Driver only.
  * Returns 1 all gone, 0 the kernel takes no more now, negative: it died. */
@@ -105,14 +114,21 @@ void weir_link_condemn(struct weir_link *link, int code);
  * the half-read one.  Driver only.  Returns how many messages were cut. */
 int weir_link_stop(struct weir_link *link);
 
+/* Address of the peer, for sentences; never NULL.  Driver only. */
+const char *weir_link_peer(const struct weir_link *link);
+
+/* link_messages.c: the plugin drains the queue. Driver only. */
+int weir_messages_flush(struct weir_link *link);
+
 /* The pipe a link is part of. */
 struct weir_pipe *weir_link_pipe(struct weir_link *link);
 
 /* link_heartbeat.c: start and stop; on the reactor. */
 void weir_heartbeat_start(struct weir_link *link);
 void weir_heartbeat_stop(struct weir_link *link);
+void weir_heartbeat_rearm(struct weir_task *task);
 /* A PING came; a PONG is put among what goes out.  Driver only. */
-int weir_heartbeat_ping(struct weir_link *link, unsigned ttl,
+int weir_heartbeat_ping(struct weir_link *link, int64_t ttl,
                         const void *context, size_t size);
 
 /* Put octets (whole frames) among what goes out between messages.

@@ -21,6 +21,7 @@
 
 #include "base/list.h"
 #include "link.h"
+#include "options.h"
 #include "peer_info.h"
 #include "queue.h"
 
@@ -28,27 +29,18 @@ struct weir_sock;
 struct weir_ep;
 struct weir_splice;
 
-/* What happens to a message when the queue is at its mark. */
-enum weir_policy {
-    WEIR_POLICY_BLOCK = 1,
-    WEIR_POLICY_DROP_NEW,
-    WEIR_POLICY_DROP_OLD,
-    WEIR_POLICY_LATEST
-};
-
 /* News for the socket, posted by whoever drives the other end. */
 enum {
     WEIR_MAIL_READABLE = 1, /* the input queue has something */
     WEIR_MAIL_ROOM = 2,     /* the output queue has room again */
-    WEIR_MAIL_UP = 4,       /* a connection was made */
-    WEIR_MAIL_DOWN = 8      /* the connection is gone */
+    WEIR_MAIL_PARTED = 4    /* inproc: the other side is gone */
 };
 
 /* Counters of one pipe; the rest is in the queues. */
 struct weir_tally {
     uint64_t send_dropped[WEIR_DROPS], recv_dropped[WEIR_DROPS];
     uint64_t refused_put; /* of send_dropped: never entered the queue */
-    uint64_t delivered;
+    uint64_t unconfirmed;
 };
 
 struct weir_pipe {
@@ -59,7 +51,11 @@ struct weir_pipe {
     struct weir_queue *in;    /* we are its consumer */
     enum weir_policy policy;  /* of `out` at its mark */
     uint32_t slot;            /* index among the socket's pipes; stable */
-    bool attached, up, dying; /* dying: goes when `in` is drained */
+    uint64_t peer_id;         /* unique in the socket, new per connection */
+    bool attached, up;
+    bool counted; /* in sock->n_up by the core */
+    bool dying;   /* goes when `in` is drained */
+    bool buried;  /* gone but for mail that is under way */
 
     /* the peer */
     struct weir_peer_info *info; /* counted; NULL before the first handshake */
@@ -104,6 +100,12 @@ bool weir_pipe_can_put(struct weir_pipe *pipe);
  * Errors: -ENOMEM. */
 int weir_pipe_put_command(struct weir_pipe *pipe, const void *body,
                           size_t size, unsigned flags);
+
+/* Something waits to be sent. */
+static inline bool weir_pipe_unsent(struct weir_pipe *pipe)
+{
+    return pipe->out && weir_queue_pending(pipe->out) != 0;
+}
 
 /* A message can be taken. */
 static inline bool weir_pipe_ready(struct weir_pipe *pipe)

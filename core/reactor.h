@@ -21,6 +21,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/lock.h"
+#include "base/signal.h"
 #include "base/stack.h"
 #include "poller.h"
 
@@ -39,14 +40,13 @@ struct weir_task {
 struct weir_timer {
     struct weir_heap_node node;
     void (*fire)(struct weir_timer *timer);
-    bool armed;
 };
 
-/* A watched descriptor of the core's own, embedded.  Reactor thread only. */
+/* A watched descriptor of the core's own, embedded; its address is its key.
+ * Reactor thread only, but for weir_watch_change. */
 struct weir_watch {
     int fd;
     void (*ready)(struct weir_watch *watch, unsigned events);
-    uint64_t key;
 };
 
 /* A socket's place on the reactor: how it gets looked after. */
@@ -57,23 +57,40 @@ struct weir_tick {
     struct weir_sock *sock;
 };
 
+enum { WEIR_REACTOR_BATCH = 64 };
+
 struct weir_reactor {
     struct weir_ctx *ctx;
     struct weir_poller poller;
     struct weir_heap timers;
     struct weir_stack tasks;
-    _Atomic bool awake; /* no need to be woken */
-    bool threaded;      /* has a thread of its own */
+    _Atomic bool asleep; /* in the poller, or about to be */
+    bool threaded;       /* has a thread of its own */
     _Atomic bool stop;
     pthread_t thread;
-    int wake[2];             /* eventfd (twice) or a pipe */
-    int tick_fd;             /* timerfd, or -1 */
+    struct weir_signal wake;
+    struct weir_watch wake_watch, tick_watch; /* tick_watch.fd: a timerfd */
     _Atomic int64_t tick_at; /* when ticks are due, ns; 0 = not */
+    int64_t tick_ns;         /* the pause between ticks */
     struct weir_stack tick_inbox;
     struct weir_list ticking;
-    struct weir_lock turn; /* without a thread: who runs it */
-    struct weir_table *table; /* reactor_table.c: plugins' watches, timers,
-                                 jobs; and all descriptors, by key */
+    struct weir_lock turn;   /* without a thread: who runs it */
+    _Atomic uint32_t rounds; /* without a thread: moves with each */
+    struct weir_poller_event batch[WEIR_REACTOR_BATCH]; /* being handled */
+    int batch_size;
+    struct weir_table *table; /* The descriptor was closed without being removed, or the watch goes away:
+ * no event of the batch under way will reach it. */
+void weir_watch_forget(struct weir_reactor *reactor,
+                       struct weir_watch *watch);
+
+/* The socket goes away: no more turns.  Reactor thread. */
+void weir_reactor_untick(struct weir_reactor *reactor,
+                         struct weir_tick *tick);
+
+/* In a forked child: close the descriptors, touch nothing else. */
+void weir_reactor_abandon(struct weir_reactor *reactor);
+
+/* reactor_table.c: what plugins asked for */
 };
 
 int weir_reactor_open(struct weir_reactor *reactor, struct weir_ctx *ctx);
@@ -92,11 +109,15 @@ void weir_reactor_round(struct weir_reactor *reactor, int64_t deadline);
  * thread. */
 void weir_reactor_wake(struct weir_reactor *reactor);
 
+/* Without a thread: have who runs it, and those who wait for that, look at
+ * what they wait for.  Any thread. */
+void weir_reactor_recall(struct weir_reactor *reactor);
+
 /* Have a task run on the reactor.  Any thread. */
 void weir_reactor_post(struct weir_reactor *reactor, struct weir_task *task);
 
-/* Have the socket looked after within `ns`, and then until it is quiet.
- * Cheap when that is so already.  Any thread that holds the socket's lock. */
+/* Have weir_sock_turn called within `ns`, and then again and again until it
+ * says it is quiet.  Cheap when that is so already.  Any thread. */
 void weir_reactor_tick(struct weir_reactor *reactor, struct weir_tick *tick,
                        int64_t ns);
 
@@ -106,13 +127,30 @@ void weir_timer_arm(struct weir_reactor *reactor, struct weir_timer *timer,
 void weir_timer_cancel(struct weir_reactor *reactor,
                        struct weir_timer *timer);
 
-/* Watch a descriptor; events are WEIR_WATCH_*, level-triggered. */
+/* Watch a descriptor; events are those of poller.h. */
 int weir_watch_add(struct weir_reactor *reactor, struct weir_watch *watch,
                    unsigned events);
 int weir_watch_change(struct weir_reactor *reactor, struct weir_watch *watch,
                       unsigned events);
 void weir_watch_remove(struct weir_reactor *reactor,
                        struct weir_watch *watch);
+
+/* The descriptor was closed without being removed, or the watch goes away:
+ * no event of the batch under way will reach it. */
+void weir_watch_forget(struct weir_reactor *reactor,
+                       struct weir_watch *watch);
+
+/* The socket goes away: no more turns.  Reactor thread. */
+void weir_reactor_untick(struct weir_reactor *reactor,
+                         struct weir_tick *tick);
+
+/* In a forked child: close the descriptors, touch nothing else. */
+void weir_reactor_abandon(struct weir_reactor *reactor);
+
+/* reactor_table.c: what plugins have asked for. */
+struct weir_table *weir_table_new(struct weir_reactor *reactor);
+void weir_table_clear(struct weir_table *table); /* ends all there is */
+void weir_table_free(struct weir_table *table);
 
 /* The halves of weir_host that are about turns (reactor_table.c). */
 int64_t weir_reactor_host_watch(weir_reactor *reactor, int fd,

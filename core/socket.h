@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "base/lock.h"
+#include "base/signal.h"
 #include "monitor.h"
 #include "options.h"
 #include "pattern.h"
@@ -23,6 +24,7 @@
 
 struct weir_ctx;
 struct weir_ep;
+struct weir_sock;
 
 enum weir_sock_state {
     WEIR_SOCK_UNUSED,
@@ -30,7 +32,7 @@ enum weir_sock_state {
     WEIR_SOCK_CLOSING /* no new calls; what waits is being flushed */
 };
 
-/* What a call waits for. */
+/* What a call waits for.  The first two number the readiness descriptors. */
 enum weir_wait {
     WEIR_WAIT_IN,   /* something to receive */
     WEIR_WAIT_OUT,  /* room to send */
@@ -46,19 +48,39 @@ struct weir_spin {
 /* How `send` brings messages to the kernel (pace.c). */
 struct weir_pace {
     bool streaming;
+    bool full; /* a pipe has a whole batch */
     uint32_t burst, since_look;
     int64_t last_end, write_cost, batch_at;
     int64_t window_at;
     uint64_t window_sent;
+    int64_t ticked_at; /* window at the last tick */
+    uint64_t ticked_sent;
 };
 
+enum {
+    WEIR_SOCK_WAKE_KEY = 1,   /* of the wake signal in the set */
+    WEIR_SOCK_POOL = 1 << 20, /* octets of chunks kept at hand */
+    WEIR_PACE_BATCH = 65536   /* octets brought to the kernel at once */
+};
+
+/* A pipe by its number; numbers are used again, generations are not. */
+struct weir_slot {
+    struct weir_pipe *pipe;
+    uint32_t generation;
+    uint32_t next_free; /* number + 1; 0 the end */
+};
+
+/* Shells live as long as the process: a late call finds one, never freed
+ * memory. */
 struct weir_sock {
+    /* these stay when the shell is used again */
     struct weir_lock lock;
     uint32_t index;
     uint32_t generation; /* of the handle; changes when it is closed */
+    _Atomic uint64_t fork_generation;
     enum weir_sock_state state;
-    struct weir_ctx *ctx;
-    uint64_t fork_generation;
+
+    struct weir_ctx *ctx; /* first of those that begin as zero */
     struct weir_reactor *reactor;
     const struct weir_pattern_ops *pattern;
     void *state_memory; /* pattern->state_size octets, the pattern's */
@@ -69,9 +91,8 @@ struct weir_sock {
     struct weir_list pipes; /* all pipes */
     uint32_t n_up;          /* pipes that count for weir_wait_peers */
     uint32_t n_links;       /* pipes with a descriptor in `set` */
-    struct weir_pipe **slots; /* pipes by their slot number */
-    uint32_t *slot_generations;
-    uint32_t n_slots, n_free_slots;
+    struct weir_slot *slots;
+    uint32_t n_slots, free_slot; /* number + 1 of the first free one */
     uint64_t peer_ids; /* last one given */
     struct weir_pool *pool; /* chunks of the output queues */
 
@@ -92,14 +113,20 @@ struct weir_sock {
     /* waiting (wait.c) */
     bool has_set;
     struct weir_poller set; /* the links' descriptors, and `wake` */
-    int wake[2];
+    struct weir_signal wake;
+    struct weir_watch set_watch; /* the set, nested in the reactor's */
     bool leader;        /* a thread sleeps, or is about to, in the set */
     bool leader_asleep; /* it must be woken through `wake` */
+    enum weir_wait leader_waits;
     uint32_t waiting[WEIR_WAITS];
     uint32_t sleeping[WEIR_WAITS];
     _Atomic uint32_t turn_word[WEIR_WAITS];
     struct weir_spin spin_in, spin_out;
-    uint32_t inside; /* threads in a call that can wait */
+    bool spinning;            /* one thread at a time does */
+    bool polled;              /* no I/O threads: looked around already */
+    _Atomic uint32_t splices; /* pipes of inproc */
+    uint32_t inside;   /* threads in a call */
+    uint32_t flushing; /* of those, in a flush */
 
     /* the I/O thread's care */
     struct weir_tick tick;
@@ -110,8 +137,8 @@ struct weir_sock {
     bool io_armed;           /* reactor's */
 
     /* readiness descriptors (readiness.c) */
-    bool watched;
-    int ready_fd[2][2]; /* [in, out][read end, write end]; -1 */
+    _Atomic bool watched;
+    struct weir_signal ready[2]; /* WEIR_WAIT_IN, WEIR_WAIT_OUT */
     bool ready_is[2];
 
     weir_message held; /* received, but it did not fit the caller's buffer */
@@ -121,7 +148,30 @@ struct weir_sock {
     struct weir_stats gone; /* sums of pipes that are gone */
     _Atomic uint32_t done_word; /* moves when the teardown is complete */
     struct weir_task teardown;
+    uint64_t unsent; /* the teardown's result */
 };
+
+/* ---- slots: pipes by number, for the set's keys and for topic sets ---- */
+
+/* Give the pipe a number and put it in sock->pipes.  -ENOMEM. */
+int weir_sock_add_pipe(struct weir_sock *sock, struct weir_pipe *pipe);
+
+/* The pipe goes for good: detached, counted, freed.  Its link has no
+ * connection and its driver word is held, or it is a splice that was parted.
+ * Lock held. */
+void weir_sock_bury(struct weir_sock *sock, struct weir_pipe *pipe);
+
+/* The connection of a pipe is made / lost.  Lock held.  The first fails when
+ * the pattern refuses the peer. */
+int weir_sock_up(struct weir_sock *sock, struct weir_pipe *pipe);
+void weir_sock_down(struct weir_sock *sock, struct weir_pipe *pipe);
+
+/* Key of a pipe's descriptor in the set. */
+uint64_t weir_sock_key(const struct weir_pipe *pipe);
+
+/* What the set reported: mark pipes for driving.  Lock held. */
+void weir_sock_note(struct weir_sock *sock,
+                    const struct weir_poller_event *events, int n);
 
 /* ---- the lock: whoever unlocks delivers the mail ---- */
 void weir_sock_lock(struct weir_sock *sock);
@@ -158,6 +208,8 @@ int weir_sock_open(struct weir_ctx *ctx,
 /* Handle to socket, locked and open; or -EBADF, -WEIR_EFORK,
  * -WEIR_ECLOSING. */
 int weir_sock_get(weir_socket handle, struct weir_sock **out);
+/* The call is over: unlocks. */
+void weir_sock_put(struct weir_sock *sock);
 int weir_sock_close(weir_socket handle, int deadline, uint64_t *unsent);
 int weir_sock_send(struct weir_sock *sock, weir_message *message,
                    int64_t deadline);
@@ -181,7 +233,47 @@ int weir_drive_input(struct weir_sock *sock);
 /* Bring to the kernel what is unflushed.  Same rule. */
 void weir_drive_output(struct weir_sock *sock);
 
-/* The reactor looks after the socket: wait.c */
-void weir_sock_turn(struct weir_sock *sock);
+/* A pipe has nothing unsent any more. Lock held. */
+static inline void weir_sock_drained(struct weir_sock *sock)
+{
+    if (sock->flushing > 0)
+        weir_sock_wake(sock, WEIR_WAIT_STATE);
+}
+
+/* The same for who closes the socket: nothing ends it but the deadline. */
+int weir_wait_closing(struct weir_sock *sock, int64_t deadline);
+
+/* Wake everybody who waits. Lock held. */
+void weir_wait_wake_all(struct weir_sock *sock);
+
+/* Look at the set without waiting; 1: something was noted.  Same rule. */
+int weir_poll_set(struct weir_sock *sock);
+
+/* Close the set and the signals. */
+int weir_wait_open(struct weir_sock *sock);
+void weir_wait_close(struct weir_sock *sock);
+
+/* pace.c: a message was put; flush now, or later?  Lock held on entry and on
+ * return, not in between. */
+void weir_pace_sent(struct weir_sock *sock);
+void weir_pace_leave(struct weir_sock *sock); /* no longer streaming */
+/* The reactor looks: flush what is old; true: look again soon. */
+bool weir_pace_tick(struct weir_sock *sock);
+
+/* readiness.c: make the descriptors say what is true.  Lock held. */
+void weir_readiness_update(struct weir_sock *sock);
+int weir_readiness_fd(struct weir_sock *sock, enum weir_wait what);
+
+/* stats.c: add a pipe's counters to a sum. */
+void weir_stats_add_pipe(weir_stats *sum, const struct weir_pipe *pipe);
+void weir_stats_add(weir_stats *sum, const weir_stats *part);
+
+/* turn.c: give the set to the reactor to watch, or take it away. */
+int weir_turn_open(struct weir_sock *sock);
+void weir_turn_close(struct weir_sock *sock);
+
+/* turn.c: the reactor looks after the socket.  Returns the ns after which it
+ * wants to look again, 0: all is quiet. */
+int64_t weir_sock_turn(struct weir_sock *sock);
 
 #endif

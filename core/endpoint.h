@@ -1,0 +1,126 @@
+/*
+ * endpoint.h - one bind or connect: makes connections, and re-makes them.
+ *
+ * The plugin's side of it is driven by the reactor alone (on inproc: by the
+ * calls of the application).  Its place in the socket belongs to the socket's
+ * lock.
+ * Above: socket.h.  Below: the transport plugin, handshake.h, pipe.h.
+ */
+#ifndef WEIR_ENDPOINT_H
+#define WEIR_ENDPOINT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/transport.h>
+#include <weir/weir.h>
+
+#include "base/list.h"
+#include "options.h"
+#include "reactor.h"
+
+struct weir_sock;
+struct weir_pipe;
+
+enum { WEIR_URL_MAX = 1024 };
+
+struct weir_listener { /* one descriptor that the host accepts on */
+    struct weir_watch watch;
+    struct weir_ep *ep;
+    struct weir_listener *next;
+};
+
+struct weir_ep {
+    struct weir_sock *sock;
+    struct weir_list in_sock; /* sock->eps; the socket's lock */
+    uint32_t index, generation; /* of the handle */
+    bool binder;
+    bool splices;
+    const weir_transport_ops *ops;
+    void *self; /* the plugin's */
+    struct weir_options options;
+    struct weir_values values; /* the transport's own options */
+    const weir_option *rows;
+    uint32_t n_rows;
+    char *url; /* as it can be connected to */
+
+    /* the reactor's */
+    bool attached;
+    bool gave_up; /* permanent failure: no more attempts */
+    struct weir_listener *listeners;
+    bool paused; /* accepting waits for descriptors or for handshakes */
+    struct weir_timer retry;
+    int64_t retry_ms; /* the next pause */
+    struct weir_list handshakes;
+    uint32_t n_handshakes;
+    struct weir_timer resume; /* of accepting */
+    struct weir_task attach, close;
+
+    /* a connect's one pipe; the socket's lock */
+    struct weir_pipe *pipe;
+
+    /* closing */
+    _Atomic bool closing;
+    _Atomic uint32_t done_word; /* of who waits in weir_endpoint_close */
+
+    /* counters; the socket's lock */
+    struct weir_stats gone; /* of pipes that are gone, and of itself */
+};
+
+/* Understand the URL, load the transport, bind or dial, and have it attached.
+ * The socket is not locked.  *out may be NULL. */
+int weir_ep_open(weir_socket sock, const char *url, bool binder,
+                 weir_endpoint *out);
+
+/* Stop it: no more connections, those there are end.  The socket's lock is
+ * held; the rest happens on the reactor. */
+void weir_ep_stop(struct weir_ep *ep);
+
+/* Handle to endpoint with its socket locked; -EBADF and so on. */
+int weir_ep_get(weir_endpoint handle, struct weir_ep **out);
+
+/* A connection of a dialer is gone: try again after the pause, or later when
+ * that went wrong for good.  Reactor. */
+void weir_ep_again(struct weir_ep *ep, bool permanent, int code,
+                   const char *reason);
+
+/* Report an event of this endpoint, with its URL filled in.  Any thread. */
+void weir_ep_event(struct weir_ep *ep, uint32_t kind, const char *peer,
+                   uint64_t peer_id, uint64_t value, int code,
+                   const char *reason);
+
+/* A handshake has ended; accepting may go on.  Reactor. */
+void weir_ep_less_handshakes(struct weir_ep *ep);
+
+static inline const struct weir_options *weir_ep_options(
+    const struct weir_ep *ep)
+{
+    return &ep->options;
+}
+
+/* host.c: the tables that plugins get. */
+extern const weir_host weir_the_host;
+extern const weir_transport_host weir_the_transport_host;
+
+/* endpoint.c: what stands behind weir_the_transport_host. */
+int weir_ep_made_socket(weir_ep *ep, int fd, const weir_peer *peer);
+int weir_ep_made_stream(weir_ep *ep, int fd, const weir_stream_ops *ops,
+                        void *self, const weir_peer *peer);
+void weir_ep_failed(weir_ep *ep, int permanent, const weir_error *error);
+void weir_ep_refused(weir_ep *ep, const weir_peer *peer,
+                     const weir_error *error);
+int weir_ep_listener(weir_ep *ep, int fd);
+uint64_t weir_ep_scope(const weir_ep *ep);
+
+/* link_messages.c: links in the messages shape. */
+int weir_messages_made_link(weir_ep *ep, const weir_link_ops *ops, void *self,
+                            const weir_peer *peer);
+int weir_messages_peek(weir_link *link, weir_view *out, int max);
+void weir_messages_done(weir_link *link, int n);
+int weir_messages_push(weir_link *link, uint64_t source, weir_view *views,
+                       int n);
+void weir_messages_gap(weir_link *link, uint64_t source, uint64_t units);
+void weir_messages_down(weir_link *link, const weir_error *error);
+
+#endif

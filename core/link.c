@@ -1,0 +1,640 @@
+/*
+ * link.c - see link.h.
+ */
+#include "config.h"
+
+#include "link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "endpoint.h"
+#include "handshake.h"
+#include "pipe.h"
+#include "socket.h"
+#include "zmtp.h"
+
+enum {
+    PARTS = 32,            /* of one write */
+    WRITE_MAX = 256 << 10, /* octets of one write */
+    CONTROL_MAX = 64 << 10 /* octets of PONGs that may wait */
+};
+
+#if !defined(MSG_NOSIGNAL)
+#define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE is set on the socket instead */
+#endif
+
+struct weir_pipe *weir_link_pipe(struct weir_link *link)
+{
+    return WEIR_CONTAINER(link, struct weir_pipe, link);
+}
+
+/* ---- the driver word ---- */
+
+bool weir_link_hold(struct weir_link *link)
+{
+    uint32_t seen = WEIR_DRIVER_FREE;
+
+    for (;;) {
+        uint32_t want = seen == WEIR_DRIVER_FREE ? WEIR_DRIVER_HELD
+                                                 : WEIR_DRIVER_AGAIN;
+
+        if (atomic_compare_exchange_weak_explicit(
+                &link->driver, &seen, want, memory_order_acq_rel,
+                memory_order_acquire))
+            return want == WEIR_DRIVER_HELD;
+    }
+}
+
+static bool set_free(struct weir_link *link)
+{
+    uint32_t seen = WEIR_DRIVER_HELD;
+
+    return atomic_compare_exchange_strong_explicit(
+        &link->driver, &seen, WEIR_DRIVER_FREE, memory_order_acq_rel,
+        memory_order_acquire);
+}
+
+/* The reactor wants a condemned link.  When it finds the word taken it leaves
+ * it at that, so it is told again until it finds it free. */
+static bool leave_to_reactor(struct weir_link *link)
+{
+    do {
+        atomic_store(&link->driver, WEIR_DRIVER_HELD);
+        weir_reactor_post(weir_link_pipe(link)->sock->reactor, &link->down);
+    } while (!set_free(link));
+    return true;
+}
+
+bool weir_link_let_go(struct weir_link *link)
+{
+    if (set_free(link))
+        return true;
+    if (atomic_load(&link->condemned))
+        return leave_to_reactor(link);
+    atomic_store(&link->driver, WEIR_DRIVER_HELD);
+    return false;
+}
+
+bool weir_link_asked(struct weir_link *link)
+{
+    uint32_t seen = WEIR_DRIVER_AGAIN;
+
+    return atomic_compare_exchange_strong(&link->driver, &seen,
+                                          WEIR_DRIVER_HELD);
+}
+
+void weir_link_round(struct weir_link *link)
+{
+    do {
+        weir_link_flush(link);
+        if (atomic_load(&link->readable))
+            weir_link_read(link);
+    } while (!weir_link_let_go(link));
+}
+
+/* ---- endings ---- */
+
+static void condemn(struct weir_link *link)
+{
+    atomic_store(&link->condemned, true);
+    weir_reactor_post(weir_link_pipe(link)->sock->reactor, &link->down);
+}
+
+void weir_link_fail(struct weir_link *link, int code)
+{
+    if (link->failed)
+        return;
+    link->failed = true;
+    link->code = code;
+    snprintf(link->reason, sizeof(link->reason), "%s", weir_error_text());
+    condemn(link);
+}
+
+void weir_link_condemn(struct weir_link *link, int code)
+{
+    if (!atomic_load(&link->live))
+        return;
+    if (!weir_link_hold(link)) {
+        condemn(link);
+        return;
+    }
+    weir_link_fail(link, code);
+    (void)weir_link_let_go(link);
+}
+
+/* ---- readiness of the descriptor ---- */
+
+static struct weir_poller *poller_of(struct weir_sock *sock)
+{
+    return sock->has_set ? &sock->set : &sock->reactor->poller;
+}
+
+static uint64_t key_of(struct weir_link *link)
+{
+    struct weir_pipe *pipe = weir_link_pipe(link);
+
+    return pipe->sock->has_set ? link->key
+                               : (uint64_t)(uintptr_t)&link->watch;
+}
+
+static unsigned wanted(const struct weir_link *link)
+{
+    unsigned events = WEIR_POLLER_IN | WEIR_POLLER_EDGE;
+
+    if (link->blocked)
+        events |= WEIR_POLLER_OUT;
+    if (link->stream && WEIR_HAS(weir_stream_ops, link->stream, interest))
+        events = WEIR_POLLER_EDGE |
+                 link->stream->interest(link->stream_self,
+                                        events & ~(unsigned)WEIR_POLLER_EDGE);
+    return events;
+}
+
+static void watch_out(struct weir_link *link, bool blocked)
+{
+    struct weir_sock *sock = weir_link_pipe(link)->sock;
+
+    if (link->blocked == blocked)
+        return;
+    link->blocked = blocked;
+    (void)weir_poller_change(poller_of(sock), link->watch.fd, wanted(link),
+                             key_of(link));
+}
+
+static void watch_in_again(struct weir_link *link)
+{
+    struct weir_sock *sock = weir_link_pipe(link)->sock;
+
+    weir_poller_again(poller_of(sock), link->watch.fd, wanted(link),
+                      key_of(link));
+}
+
+/* ---- writing ---- */
+
+/* One thread writes it, any may read it. */
+static void count(_Atomic uint64_t *counter, ssize_t n)
+{
+    uint64_t sum = atomic_load_explicit(counter, memory_order_relaxed);
+
+    atomic_store_explicit(counter, sum + (uint64_t)n, memory_order_relaxed);
+}
+
+static ssize_t write_parts(struct weir_link *link, struct iovec *parts, int n)
+{
+    struct msghdr header = {.msg_iov = parts};
+    ssize_t r;
+
+    if (link->stream)
+        return link->stream->writev(link->stream_self, parts, n);
+    header.msg_iovlen = (size_t)n;
+    do
+        r = n == 1 ? send(link->watch.fd, parts->iov_base, parts->iov_len,
+                          MSG_NOSIGNAL)
+                   : sendmsg(link->watch.fd, &header, MSG_NOSIGNAL);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? -errno : r;
+}
+
+/* The write gave an error: wait for room, or give up. */
+static int no_write(struct weir_link *link, int r)
+{
+    if (r == -EAGAIN || r == -EWOULDBLOCK || r == -ENOBUFS) {
+        watch_out(link, true);
+        return 0;
+    }
+    weir_fail(-r, "writing to %s: %s", weir_link_peer(link),
+              weir_strerror(-r));
+    weir_link_fail(link, -r);
+    return r;
+}
+
+static int write_control(struct weir_link *link)
+{
+    while (link->control_sent < link->control_size) {
+        struct iovec part = {link->control + link->control_sent,
+                             link->control_size - link->control_sent};
+        ssize_t r = write_parts(link, &part, 1);
+
+        if (r < 0)
+            return no_write(link, (int)r);
+        link->control_sent += (size_t)r;
+        count(&link->octets_out, r);
+    }
+    link->control_size = link->control_sent = 0;
+    return 1;
+}
+
+/* One write from the queue.  1 go on, 0 blocked, negative: dead;
+ * `*gone`: the queue was empty. */
+static int write_queue(struct weir_link *link, bool *gone)
+{
+    struct weir_queue *queue = weir_link_pipe(link)->out;
+    struct weir_queue_mark_point at;
+    struct iovec parts[PARTS];
+    int n;
+    ssize_t size = weir_queue_gather(queue, parts, PARTS, &n, WRITE_MAX, &at);
+    ssize_t r;
+
+    *gone = size == 0;
+    if (size == 0)
+        return 1;
+    r = write_parts(link, parts, n);
+    if (r < 0)
+        return no_write(link, (int)r);
+    weir_queue_wrote(queue, (size_t)r, &at);
+    link->mid_write = weir_queue_midway(queue);
+    count(&link->octets_out, r);
+    return 1;
+}
+
+int weir_link_flush(struct weir_link *link)
+{
+    bool gone = false;
+    int r = 1;
+
+    if (!atomic_load_explicit(&link->live, memory_order_relaxed) ||
+        link->failed)
+        return 1;
+    if (link->messages)
+        return weir_messages_flush(link);
+    while (r > 0 && !gone) {
+        if (link->control_size > 0 && !link->mid_write)
+            r = write_control(link);
+        if (r > 0)
+            r = write_queue(link, &gone);
+    }
+    if (r > 0 && link->control_size > 0)
+        r = write_control(link);
+    if (r > 0)
+        watch_out(link, false);
+    return r;
+}
+
+static int grow_control(struct weir_link *link, size_t need)
+{
+    size_t room = link->control_room ? link->control_room : 64;
+    uint8_t *more;
+
+    while (room < need)
+        room *= 2;
+    more = realloc(link->control, room);
+    if (!more)
+        return weir_fail(ENOMEM, "no memory for a PONG");
+    link->control = more;
+    link->control_room = room;
+    return 0;
+}
+
+int weir_link_control(struct weir_link *link, const void *data, size_t size)
+{
+    size_t need = link->control_size + size;
+
+    if (need > link->control_room && grow_control(link, need) < 0)
+        return -ENOMEM;
+    memcpy(link->control + link->control_size, data, size);
+    link->control_size = need;
+    return 0;
+}
+
+/* ---- reading ---- */
+
+static ssize_t read_parts(struct weir_link *link, struct iovec *parts, int n)
+{
+    ssize_t r;
+
+    if (link->stream)
+        return link->stream->readv(link->stream_self, parts, n);
+    do
+        r = n == 1 ? recv(link->watch.fd, parts->iov_base, parts->iov_len, 0)
+                   : readv(link->watch.fd, parts, n);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? -errno : r;
+}
+
+static int no_read(struct weir_link *link, ssize_t r)
+{
+    if (r == -EAGAIN || r == -EWOULDBLOCK) {
+        watch_in_again(link);
+        return 0;
+    }
+    if (r == 0)
+        r = weir_fail(ECONNRESET, "%s closed the connection",
+                      weir_link_peer(link));
+    else
+        r = weir_fail((int)-r, "reading from %s: %s", weir_link_peer(link),
+                      weir_strerror((int)-r));
+    weir_link_fail(link, (int)-r);
+    return (int)r;
+}
+
+/* Our queue is at its mark: stop, until its reader tells us. */
+static bool hold_back(struct weir_link *link)
+{
+    struct weir_queue *queue = weir_link_pipe(link)->in;
+
+    if (weir_queue_full(queue) && weir_queue_arm_writer(queue)) {
+        atomic_store(&link->paused, true);
+        return true;
+    }
+    if (link->control_size - link->control_sent > CONTROL_MAX)
+        return true; /* it does not take our PONGs */
+    atomic_store(&link->paused, false);
+    return false;
+}
+
+static int take_octets(struct weir_link *link, size_t size)
+{
+    int n = weir_queue_filled(weir_link_pipe(link)->in, size, &link->parser);
+
+    if (n < 0) {
+        weir_link_fail(link, -n);
+        return n;
+    }
+    if (link->control_size > 0)
+        weir_link_flush(link);
+    return n;
+}
+
+int weir_link_read(struct weir_link *link)
+{
+    struct iovec parts[2];
+    size_t room;
+    ssize_t r;
+    int n;
+
+    if (!atomic_load_explicit(&link->live, memory_order_relaxed) ||
+        link->failed || link->messages || hold_back(link))
+        return 0;
+    /* Before the read: news that comes after it must not be forgotten. */
+    atomic_store(&link->readable, false);
+    n = weir_queue_space(weir_link_pipe(link)->in, parts, true);
+    if (n < 0) {
+        weir_link_fail(link, -n);
+        return n;
+    }
+    room = parts[0].iov_len + (n > 1 ? parts[1].iov_len : 0);
+    r = read_parts(link, parts, n);
+    if (r <= 0)
+        return no_read(link, r);
+    atomic_store_explicit(&link->heard, true, memory_order_relaxed);
+    count(&link->octets_in, r);
+    if ((size_t)r == room || link->stream)
+        atomic_store(&link->readable, true);
+    else
+        watch_in_again(link);
+    return take_octets(link, (size_t)r);
+}
+
+/* ---- commands among the messages ---- */
+
+static bool is_publisher(const struct weir_sock *sock)
+{
+    return sock->pattern->type == WEIR_PUB || sock->pattern->type == WEIR_XPUB;
+}
+
+/* Called by the queue's parser.  Subscriptions are the pattern's, in order
+ * with the messages; heartbeats are ours; the rest is ignored. */
+static int on_command(void *arg, const uint8_t *body, size_t size)
+{
+    struct weir_link *link = arg;
+    struct weir_zmtp_command command;
+    int r = weir_zmtp_get_command(body, size, &command);
+
+    if (r < 0)
+        return r;
+    switch (command.kind) {
+    case WEIR_ZMTP_IS_PING:
+        return weir_heartbeat_ping(link, (int64_t)command.ttl * 1000000,
+                                   command.data,
+                                   command.len);
+    case WEIR_ZMTP_IS_SUBSCRIBE:
+    case WEIR_ZMTP_IS_CANCEL:
+        return is_publisher(weir_link_pipe(link)->sock);
+    default:
+        return 0;
+    }
+}
+
+/* ---- life ---- */
+
+/* The poll backend has no sets of sockets: the reactor itself has us. */
+static void on_watch(struct weir_watch *watch, unsigned events)
+{
+    struct weir_link *link = WEIR_CONTAINER(watch, struct weir_link, watch);
+    struct weir_pipe *pipe = weir_link_pipe(link);
+    struct weir_sock *sock = pipe->sock;
+    struct weir_poller_event event = {weir_sock_key(pipe), events};
+
+    weir_sock_lock(sock);
+    weir_sock_note(sock, &event, 1);
+    (void)weir_drive_input(sock);
+    weir_drive_output(sock);
+    weir_sock_unlock(sock);
+}
+
+static void on_down(struct weir_task *task);
+
+void weir_link_init(struct weir_link *link)
+{
+    memset(link, 0, sizeof(*link));
+    link->watch.fd = -1;
+    link->watch.ready = on_watch;
+    link->down.run = on_down;
+    link->parser.command = on_command;
+    link->parser.arg = link;
+}
+
+void weir_link_fini(struct weir_link *link)
+{
+    free(link->control);
+    link->control = NULL;
+    link->control_size = link->control_sent = link->control_room = 0;
+}
+
+const char *weir_link_peer(const struct weir_link *link)
+{
+    return link->peer ? link->peer : "the peer";
+}
+
+static int take_rest(struct weir_link *link, const uint8_t *data, size_t size)
+{
+    struct weir_queue *queue = weir_link_pipe(link)->in;
+    struct iovec parts[2];
+
+    while (size > 0) {
+        int n = weir_queue_space(queue, parts, false);
+        size_t k;
+
+        if (n < 0)
+            return n;
+        k = parts[0].iov_len < size ? parts[0].iov_len : size;
+        memcpy(parts[0].iov_base, data, k);
+        n = weir_queue_filled(queue, k, &link->parser);
+        if (n < 0)
+            return n;
+        data += k;
+        size -= k;
+    }
+    return 0;
+}
+
+static void reset(struct weir_link *link)
+{
+    uint64_t put, octets;
+
+    weir_queue_counts(weir_link_pipe(link)->out, &put, &link->written_at_up,
+                      &octets);
+    link->mid_write = link->blocked = link->failed = link->stalled = false;
+    link->control_size = link->control_sent = 0;
+    link->code = 0;
+    link->reason[0] = '\0';
+    link->ping_at = link->ttl_at = 0;
+    atomic_store(&link->ttl, 0);
+    atomic_store(&link->paused, false);
+    atomic_store(&link->condemned, false);
+    atomic_store(&link->heard, true);
+}
+
+int weir_link_start(struct weir_link *link, struct weir_handshake *from)
+{
+    struct weir_pipe *pipe = weir_link_pipe(link);
+    struct weir_sock *sock = pipe->sock;
+    int r;
+
+    reset(link);
+    link->key = weir_sock_key(pipe);
+    link->watch.fd = from->watch.fd;
+    link->stream = from->stream;
+    link->stream_self = from->stream_self;
+    link->peer = from->remote;
+    link->parser.max_frame = (uint64_t)pipe->ep->options.max_message;
+    link->parser.max_frames = (uint32_t)pipe->ep->options.max_frames;
+    from->watch.fd = -1;
+    from->stream = NULL;
+    from->remote = NULL;
+    atomic_store(&link->live, true);
+    r = take_rest(link, from->rest, from->rest_size);
+    if (r < 0)
+        return r;
+    atomic_store(&link->readable, true);
+    weir_heartbeat_start(link);
+    return weir_poller_add(poller_of(sock), link->watch.fd, wanted(link),
+                           key_of(link));
+}
+
+static void close_connection(struct weir_link *link)
+{
+    struct weir_sock *sock = weir_link_pipe(link)->sock;
+
+    if (link->watch.fd >= 0) {
+        weir_poller_remove(poller_of(sock), link->watch.fd);
+        weir_watch_forget(sock->reactor, &link->watch);
+    }
+    if (link->stream)
+        link->stream->close(link->stream_self);
+    else if (link->watch.fd >= 0)
+        close(link->watch.fd);
+    if (link->messages)
+        link->messages->close(link->messages_self);
+    link->stream = NULL;
+    link->messages = NULL;
+    link->watch.fd = -1;
+}
+
+int weir_link_stop(struct weir_link *link)
+{
+    struct weir_pipe *pipe = weir_link_pipe(link);
+    int cut = 0;
+
+    if (!atomic_load(&link->live))
+        return 0;
+    atomic_store(&link->live, false);
+    atomic_store(&link->readable, false);
+    weir_heartbeat_stop(link);
+    close_connection(link);
+    if (pipe->out)
+        cut = weir_queue_cut(pipe->out);
+    if (pipe->in)
+        weir_queue_rollback(pipe->in);
+    free(link->peer);
+    link->peer = NULL;
+    weir_link_fini(link);
+    return cut;
+}
+
+/* ---- a connection is over: reactor ---- */
+
+/* What was written since the connection came up and may not have arrived. */
+static uint64_t unconfirmed(struct weir_pipe *pipe)
+{
+    uint64_t put, taken, octets;
+
+    weir_queue_counts(pipe->out, &put, &taken, &octets);
+    return taken - pipe->link.written_at_up;
+}
+
+static void report(struct weir_pipe *pipe, const char *peer, uint64_t lost)
+{
+    struct weir_link *link = &pipe->link;
+
+    weir_ep_event(pipe->ep, WEIR_EVENT_DISCONNECTED, peer, pipe->peer_id, lost,
+                  link->code, link->reason);
+}
+
+/* The socket's side of a loss.  Returns whether a dialer should try again. */
+static bool lose(struct weir_pipe *pipe, int cut, uint64_t lost)
+{
+    struct weir_sock *sock = pipe->sock;
+    bool dialer = pipe->ep->pipe == pipe;
+
+    weir_sock_lock(sock);
+    sock->n_links--;
+    pipe->tally.send_dropped[WEIR_DROP_CUT] += (uint64_t)cut;
+    pipe->tally.unconfirmed += lost;
+    weir_sock_down(sock, pipe);
+    weir_list_remove(&pipe->drive);
+    weir_list_remove(&pipe->flush);
+    if (dialer && !pipe->ep->options.immediate) {
+        weir_sock_unlock(sock);
+        return true;
+    }
+    pipe->dying = true;
+    if (dialer)
+        pipe->ep->pipe = NULL;
+    if (!weir_pipe_ready(pipe))
+        weir_sock_bury(sock, pipe);
+    weir_sock_unlock(sock);
+    return dialer;
+}
+
+static void on_down(struct weir_task *task)
+{
+    struct weir_link *link = WEIR_CONTAINER(task, struct weir_link, down);
+    struct weir_pipe *pipe = weir_link_pipe(link);
+    struct weir_ep *ep = pipe->ep;
+    char peer[128], reason[192];
+    uint64_t lost;
+    int code, cut;
+
+    if (!atomic_load(&link->live) || !weir_link_hold(link))
+        return; /* its driver posts us again */
+    code = link->code;
+    lost = unconfirmed(pipe);
+    snprintf(peer, sizeof(peer), "%s", weir_link_peer(link));
+    snprintf(reason, sizeof(reason), "%s", link->reason);
+    cut = weir_link_stop(link);
+    report(pipe, peer, lost);
+    if (lose(pipe, cut, lost)) {
+        if (ep->pipe == pipe)
+            (void)weir_link_let_go(link);
+        weir_ep_again(ep, code == EPROTO || code == EMSGSIZE, code, reason);
+    }
+}

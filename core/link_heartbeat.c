@@ -1,0 +1,204 @@
+/*
+ * link_heartbeat.c - is the peer still there?
+ *
+ * A silent link gets a PING.  No answer within the timeout ends it, unless
+ * the peer's kernel has acknowledged all we wrote: then the host is there and
+ * only its program is slow, which is an event and no reason to cut it off
+ * (the option "heartbeat-strict" makes it one).  While we hold back reading
+ * ourselves nothing is asked of the peer.
+ */
+#include "config.h"
+
+#include "link.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#if defined(HAVE_LINUX_SOCKIOS_H)
+#include <linux/sockios.h>
+#endif
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "endpoint.h"
+#include "pipe.h"
+#include "socket.h"
+#include "zmtp.h"
+
+enum { MS = 1000000, LOOK_MIN = 10 /* ms */ };
+
+static const struct weir_options *options_of(struct weir_link *link)
+{
+    return &weir_link_pipe(link)->ep->options;
+}
+
+static bool pings(struct weir_link *link)
+{
+    const struct weir_options *options = options_of(link);
+
+    return options->heartbeat > 0 && !link->messages &&
+           (weir_link_pipe(link)->minor >= 1 || options->heartbeat_old);
+}
+
+static int64_t timeout(const struct weir_options *options)
+{
+    int64_t ms = options->heartbeat_timeout ? options->heartbeat_timeout
+                                            : options->heartbeat;
+
+    return ms * MS;
+}
+
+/* Does the peer's kernel take what we write?  Without a way to ask it is
+ * taken to. */
+static bool acknowledged(const struct weir_link *link)
+{
+#if defined(SIOCOUTQ)
+    int queued = 0;
+
+    if (ioctl(link->watch.fd, SIOCOUTQ, &queued) == 0)
+        return queued == 0;
+#elif defined(SO_NWRITE)
+    int queued = 0;
+    socklen_t size = sizeof(queued);
+
+    if (getsockopt(link->watch.fd, SOL_SOCKET, SO_NWRITE, &queued, &size) == 0)
+        return queued == 0;
+#endif
+    (void)link;
+    return true;
+}
+
+static void stall(struct weir_link *link, bool stalled)
+{
+    struct weir_pipe *pipe = weir_link_pipe(link);
+
+    if (link->stalled == stalled)
+        return;
+    link->stalled = stalled;
+    weir_ep_event(pipe->ep,
+                  stalled ? WEIR_EVENT_PEER_STALLED : WEIR_EVENT_PEER_RESUMED,
+                  weir_link_peer(link), pipe->peer_id, 0, 0,
+                  stalled ? "the peer's system answers, its program does not"
+                          : "the peer answers again");
+}
+
+static void lost(struct weir_link *link, int64_t silence)
+{
+    weir_fail(ETIMEDOUT, "%s has not been heard of for %lld ms",
+              weir_link_peer(link), (long long)(silence / MS));
+    weir_link_fail(link, ETIMEDOUT);
+}
+
+static void ping(struct weir_link *link, int64_t now)
+{
+    uint8_t frame[WEIR_ZMTP_PING_MAX];
+    size_t size = weir_zmtp_put_ping(
+        frame, (uint32_t)options_of(link)->heartbeat_ttl, NULL, 0);
+
+    if (weir_link_control(link, frame, size) < 0)
+        return; /* no memory: next time */
+    link->ping_at = now;
+    weir_link_flush(link);
+}
+
+/* A PING is unanswered for too long. */
+static void unanswered(struct weir_link *link, int64_t now)
+{
+    if (!options_of(link)->heartbeat_strict && acknowledged(link))
+        stall(link, true);
+    else
+        lost(link, now - link->ping_at);
+}
+
+static void heard_nothing(struct weir_link *link, int64_t now)
+{
+    int64_t ttl = atomic_load(&link->ttl);
+
+    if (ttl > 0 && now - link->ttl_at >= ttl)
+        lost(link, ttl);
+    else if (pings(link) && link->ping_at == 0)
+        ping(link, now);
+    else if (pings(link) && now - link->ping_at >= timeout(options_of(link)))
+        unanswered(link, now);
+}
+
+/* The driver word is held. */
+static void look(struct weir_link *link)
+{
+    int64_t now = weir_now();
+
+    if (atomic_load(&link->paused))
+        link->ping_at = 0, link->ttl_at = now;
+    else if (atomic_exchange(&link->heard, false)) {
+        link->ping_at = 0;
+        link->ttl_at = now;
+        stall(link, false);
+    } else {
+        heard_nothing(link, now);
+    }
+}
+
+/* Half the shortest of what is waited for. */
+static int64_t interval(struct weir_link *link)
+{
+    const struct weir_options *options = options_of(link);
+    int64_t ns = pings(link) ? options->heartbeat * MS : 0;
+    int64_t ttl = atomic_load(&link->ttl) / 4;
+
+    if (ns > 0 && link->ping_at != 0 && timeout(options) < ns)
+        ns = timeout(options);
+    if (ttl > 0 && (ns == 0 || ttl < ns))
+        ns = ttl;
+    return ns > 0 && ns < LOOK_MIN * MS ? LOOK_MIN * MS : ns;
+}
+
+static void arm(struct weir_link *link)
+{
+    int64_t ns = interval(link);
+
+    if (ns > 0)
+        weir_timer_arm(weir_link_pipe(link)->sock->reactor, &link->beat,
+                       weir_now() + ns);
+}
+
+static void on_beat(struct weir_timer *timer)
+{
+    struct weir_link *link = WEIR_CONTAINER(timer, struct weir_link, beat);
+
+    if (weir_link_hold(link)) {
+        look(link);
+        weir_link_round(link);
+    } /* else somebody drives it: it lives */
+    arm(link);
+}
+
+void weir_heartbeat_start(struct weir_link *link)
+{
+    link->beat.fire = on_beat;
+    link->rearm.run = weir_heartbeat_rearm;
+    arm(link);
+}
+
+void weir_heartbeat_stop(struct weir_link *link)
+{
+    weir_timer_cancel(weir_link_pipe(link)->sock->reactor, &link->beat);
+}
+
+void weir_heartbeat_rearm(struct weir_task *task)
+{
+    struct weir_link *link = WEIR_CONTAINER(task, struct weir_link, rearm);
+
+    if (atomic_load(&link->live))
+        arm(link);
+}
+
+int weir_heartbeat_ping(struct weir_link *link, int64_t ttl,
+                        const void *context, size_t size)
+{
+    uint8_t frame[WEIR_ZMTP_PONG_MAX];
+
+    if (atomic_exchange(&link->ttl, ttl) != ttl)
+        weir_reactor_post(weir_link_pipe(link)->sock->reactor, &link->rearm);
+    return weir_link_control(link, frame,
+                             weir_zmtp_put_pong(frame, context, size));
+}

@@ -1,0 +1,138 @@
+/*
+ * pace.c - when to bring messages to the kernel.
+ *
+ * While they are sparse each one goes at once.  When several follow each
+ * other faster than a quarter of what a write costs, they stream: they are
+ * appended only, and a batch goes when it is full or old.  The tail of a
+ * stream goes with a tick of the reactor.  So a lone message never waits, and
+ * a flood costs one system call per batch.
+ */
+#include "config.h"
+
+#include "base/clock.h"
+#include "socket.h"
+
+enum {
+    BURST = 4,          /* quick ones in a row before streaming begins */
+    GAP_QUOTIENT = 4,   /* quick: a gap under a quarter of a write's cost */
+    LOOK_EVERY = 16,    /* messages between looks at the clock */
+    BATCH_AGE = 50000,  /* ns after which a batch goes */
+    COST_START = 5000,  /* ns: a guess of a write's cost */
+    COST_MAX = 20000,   /* ns: more than that was not the write itself */
+    TICK = 50000        /* ns until the reactor looks after the tail */
+};
+
+static void flush_batch(struct weir_sock *sock, int64_t now)
+{
+    weir_drive_output(sock);
+    sock->pace.batch_at = now;
+    sock->pace.since_look = 0;
+}
+
+static void enter(struct weir_sock *sock, int64_t now)
+{
+    struct weir_pace *pace = &sock->pace;
+
+    pace->streaming = true;
+    pace->batch_at = pace->window_at = now;
+    pace->window_sent = pace->since_look = 0;
+    weir_reactor_tick(sock->reactor, &sock->tick, TICK);
+}
+
+void weir_pace_leave(struct weir_sock *sock)
+{
+    sock->pace.streaming = false;
+    sock->pace.burst = 0;
+}
+
+/* The stream has thinned out: messages are further apart than a write. */
+static bool thin(const struct weir_pace *pace, int64_t now)
+{
+    int64_t per_message = pace->write_cost * (GAP_QUOTIENT + 1) / GAP_QUOTIENT;
+
+    return now - pace->window_at > (int64_t)pace->window_sent * per_message;
+}
+
+static void look_at_clock(struct weir_sock *sock)
+{
+    struct weir_pace *pace = &sock->pace;
+    int64_t now = weir_now();
+
+    pace->since_look = 0;
+    if (now - pace->batch_at < BATCH_AGE)
+        return;
+    flush_batch(sock, now);
+    if (sock->options.pace == WEIR_PACE_AUTO && thin(pace, now))
+        weir_pace_leave(sock);
+    pace->window_at = now;
+    pace->window_sent = 0;
+}
+
+static void stream(struct weir_sock *sock)
+{
+    struct weir_pace *pace = &sock->pace;
+
+    pace->window_sent++;
+    weir_reactor_tick(sock->reactor, &sock->tick, TICK);
+    if (pace->full)
+        flush_batch(sock, weir_now());
+    else if (++pace->since_look >= LOOK_EVERY)
+        look_at_clock(sock);
+}
+
+static void learn(struct weir_pace *pace, int64_t cost)
+{
+    if (pace->write_cost == 0)
+        pace->write_cost = COST_START;
+    if (cost > COST_MAX)
+        cost = COST_MAX;
+    pace->write_cost = (pace->write_cost * 7 + cost) / 8;
+}
+
+static void send_now(struct weir_sock *sock)
+{
+    struct weir_pace *pace = &sock->pace;
+    int64_t start = weir_now();
+
+    if ((start - pace->last_end) * GAP_QUOTIENT > pace->write_cost)
+        pace->burst = 0;
+    if (++pace->burst > BURST && sock->options.pace == WEIR_PACE_AUTO &&
+        sock->reactor->threaded) {
+        enter(sock, start);
+        return;
+    }
+    weir_drive_output(sock);
+    pace->last_end = weir_now();
+    learn(pace, pace->last_end - start);
+}
+
+void weir_pace_sent(struct weir_sock *sock)
+{
+    if (weir_list_empty(&sock->unflushed))
+        return;
+    if (sock->pace.streaming)
+        stream(sock);
+    else if (sock->options.pace == WEIR_PACE_THROUGHPUT &&
+             sock->reactor->threaded)
+        enter(sock, weir_now());
+    else
+        send_now(sock);
+}
+
+bool weir_pace_tick(struct weir_sock *sock)
+{
+    struct weir_pace *pace = &sock->pace;
+    bool moved = pace->window_sent != pace->ticked_sent ||
+                 pace->window_at != pace->ticked_at;
+
+    pace->ticked_sent = pace->window_sent;
+    pace->ticked_at = pace->window_at;
+    if (weir_list_empty(&sock->unflushed)) {
+        if (pace->streaming && !moved)
+            weir_pace_leave(sock);
+        return pace->streaming;
+    }
+    if (!pace->streaming || weir_now() - pace->batch_at >= BATCH_AGE)
+        flush_batch(sock, weir_now());
+    return true;
+}

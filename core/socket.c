@@ -1,0 +1,516 @@
+/*
+ * socket.c - see socket.h.
+ */
+#include "config.h"
+
+#include "socket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fence.h"
+#include "context.h"
+#include "endpoint.h"
+#include "pattern/fairqueue.h"
+#include "shells.h"
+#include "splice.h"
+
+enum { KEY_FIRST = 2 }; /* 1 is the wake signal */
+
+/* ---- lock and mail ---- */
+
+void weir_sock_lock(struct weir_sock *sock)
+{
+    weir_lock_take(&sock->lock);
+}
+
+static void deliver_one(struct weir_sock *sock, struct weir_pipe *pipe,
+                        uint32_t bits)
+{
+    if (pipe->buried) {
+        weir_pipe_free(pipe);
+        return;
+    }
+    if ((bits & WEIR_MAIL_ROOM) && pipe->attached) {
+        if (sock->pattern->writable)
+            sock->pattern->writable(sock, pipe);
+        weir_sock_wake(sock, WEIR_WAIT_OUT);
+    }
+    if ((bits & WEIR_MAIL_READABLE) && pipe->attached) {
+        sock->pattern->readable(sock, pipe);
+        weir_sock_wake(sock, WEIR_WAIT_IN);
+    }
+    if (bits & WEIR_MAIL_PARTED)
+        weir_splice_parted(pipe);
+}
+
+static void deliver_mail(struct weir_sock *sock)
+{
+    struct weir_pipe *pipe =
+        atomic_exchange_explicit(&sock->mail, NULL, memory_order_acquire);
+
+    while (pipe) {
+        struct weir_pipe *next = pipe->mail_next;
+        uint32_t bits = atomic_exchange(&pipe->mail, 0);
+
+        deliver_one(sock, pipe, bits);
+        pipe = next;
+    }
+}
+
+static bool has_mail(struct weir_sock *sock)
+{
+    return atomic_load_explicit(&sock->mail, memory_order_relaxed) != NULL;
+}
+
+/* Mail that comes while we hold the lock is ours to deliver; what comes right
+ * after is delivered by whoever gets the lock next, us included. */
+void weir_sock_unlock(struct weir_sock *sock)
+{
+    do {
+        while (has_mail(sock))
+            deliver_mail(sock);
+        if (sock->watched)
+            weir_readiness_update(sock);
+        weir_lock_release(&sock->lock);
+        weir_fence_full();
+    } while (has_mail(sock) && weir_lock_try(&sock->lock));
+}
+
+void weir_sock_nudge(struct weir_sock *sock)
+{
+    weir_fence_full();
+    if (weir_lock_try(&sock->lock))
+        weir_sock_unlock(sock);
+}
+
+/* ---- slots ---- */
+
+static int grow_slots(struct weir_sock *sock)
+{
+    uint32_t n = sock->n_slots ? sock->n_slots * 2 : 4;
+    struct weir_slot *slots = realloc(sock->slots, n * sizeof(*slots));
+
+    if (!slots)
+        return weir_fail(ENOMEM, "no memory for %u peers", n);
+    sock->slots = slots;
+    for (uint32_t i = sock->n_slots; i < n; i++) {
+        slots[i] = (struct weir_slot){.next_free = sock->free_slot};
+        sock->free_slot = i + 1;
+    }
+    sock->n_slots = n;
+    return 0;
+}
+
+int weir_sock_add_pipe(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    uint32_t slot;
+    int r = sock->free_slot == 0 ? grow_slots(sock) : 0;
+
+    if (r < 0)
+        return r;
+    slot = sock->free_slot - 1;
+    sock->free_slot = sock->slots[slot].next_free;
+    sock->slots[slot].pipe = pipe;
+    sock->slots[slot].generation++;
+    pipe->slot = slot;
+    weir_list_append(&sock->pipes, &pipe->all);
+    return 0;
+}
+
+static void free_slot(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    struct weir_slot *slot = &sock->slots[pipe->slot];
+
+    slot->pipe = NULL;
+    slot->next_free = sock->free_slot;
+    sock->free_slot = pipe->slot + 1;
+    weir_list_remove(&pipe->all);
+}
+
+uint64_t weir_sock_key(const struct weir_pipe *pipe)
+{
+    uint32_t generation = pipe->sock->slots[pipe->slot].generation;
+
+    return (uint64_t)generation << 32 | (pipe->slot + KEY_FIRST);
+}
+
+static struct weir_pipe *pipe_of_key(struct weir_sock *sock, uint64_t key)
+{
+    uint32_t slot = (uint32_t)(key & 0xffffffff) - KEY_FIRST;
+
+    if (slot >= sock->n_slots || !sock->slots[slot].pipe)
+        return NULL;
+    if (sock->slots[slot].generation != (uint32_t)(key >> 32))
+        return NULL;
+    return sock->slots[slot].pipe;
+}
+
+static void note_pipe(struct weir_sock *sock, struct weir_pipe *pipe,
+                      unsigned events)
+{
+    if (events & (WEIR_POLLER_IN | WEIR_POLLER_ERROR)) {
+        atomic_store(&pipe->link.readable, true);
+        weir_list_remove(&pipe->drive);
+        weir_list_append(&sock->readable, &pipe->drive);
+    }
+    if (events & (WEIR_POLLER_OUT | WEIR_POLLER_ERROR)) {
+        weir_list_remove(&pipe->flush);
+        weir_list_append(&sock->unflushed, &pipe->flush);
+    }
+}
+
+void weir_sock_note(struct weir_sock *sock,
+                    const struct weir_poller_event *events, int n)
+{
+    for (int i = 0; i < n; i++) {
+        struct weir_pipe *pipe = pipe_of_key(sock, events[i].key);
+
+        if (events[i].key == WEIR_SOCK_WAKE_KEY && !sock->leader)
+            weir_signal_clear(&sock->wake);
+        else if (pipe)
+            note_pipe(sock, pipe, events[i].events);
+    }
+}
+
+/* ---- pipes come and go ---- */
+
+void weir_sock_count(struct weir_sock *sock, int change)
+{
+    sock->n_up = (uint32_t)((int)sock->n_up + change);
+    weir_sock_wake(sock, WEIR_WAIT_STATE);
+}
+
+int weir_sock_up(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    int r = 0;
+
+    if (!pipe->attached) {
+        r = sock->pattern->attach(sock, pipe);
+        pipe->attached = r >= 0;
+    }
+    if (r >= 0)
+        pipe->up = true;
+    if (r >= 0 && sock->pattern->up)
+        r = sock->pattern->up(sock, pipe);
+    if (r < 0) {
+        pipe->up = false;
+        return r;
+    }
+    sock->gone.connects++;
+    pipe->ep->gone.connects++;
+    if (!sock->pattern->counts) {
+        pipe->counted = true;
+        weir_sock_count(sock, 1);
+    }
+    weir_sock_wake(sock, WEIR_WAIT_OUT);
+    return 0;
+}
+
+void weir_sock_down(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (!pipe->up)
+        return;
+    pipe->up = false;
+    sock->gone.disconnects++;
+    pipe->ep->gone.disconnects++;
+    if (sock->pattern->down)
+        sock->pattern->down(sock, pipe);
+    if (pipe->counted)
+        weir_sock_count(sock, -1);
+    pipe->counted = false;
+}
+
+/* What the queues still hold is lost, and counted so. */
+static void count_remains(struct weir_pipe *pipe)
+{
+    weir_stats sum = {.size = sizeof(sum)};
+
+    weir_stats_add_pipe(&sum, pipe);
+    pipe->tally.send_dropped[WEIR_DROP_CLOSED] += sum.send_queued;
+    pipe->tally.recv_dropped[WEIR_DROP_UNREAD] += sum.recv_queued;
+    memset(&sum, 0, sizeof(sum));
+    weir_stats_add_pipe(&sum, pipe);
+    sum.peers = 0;
+    sum.send_queued_bytes = sum.recv_queued_bytes = 0;
+    weir_stats_add(&pipe->sock->gone, &sum);
+    weir_stats_add(&pipe->ep->gone, &sum);
+}
+
+void weir_sock_bury(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    weir_sock_down(sock, pipe);
+    if (pipe->attached)
+        sock->pattern->detach(sock, pipe);
+    pipe->attached = false;
+    weir_list_remove(&pipe->drive);
+    weir_list_remove(&pipe->flush);
+    count_remains(pipe);
+    free_slot(sock, pipe);
+    if (pipe->ep->pipe == pipe)
+        pipe->ep->pipe = NULL;
+    weir_ep_forget_pipe(pipe->ep);
+    pipe->buried = true;
+    if (atomic_load(&pipe->mail) == 0)
+        weir_pipe_free(pipe);
+}
+
+void weir_sock_dry(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (pipe->dying)
+        weir_sock_bury(sock, pipe);
+}
+
+void weir_sock_touch(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (!atomic_load_explicit(&pipe->link.live, memory_order_relaxed))
+        return;
+    if (weir_list_empty(&pipe->flush))
+        weir_list_append(&sock->unflushed, &pipe->flush);
+    if (sock->pace.streaming &&
+        weir_queue_pending(pipe->out) >= WEIR_PACE_BATCH)
+        sock->pace.full = true;
+}
+
+/* ---- handles ---- */
+
+static int check(const struct weir_sock *sock, weir_socket handle)
+{
+    if (sock->generation != handle.generation)
+        return weir_fail(EBADF, "the socket is closed, or never was open");
+    if (sock->state != WEIR_SOCK_OPEN)
+        return weir_fail(EBADF, "the socket is closed");
+    if (atomic_load_explicit(&sock->ctx->closing, memory_order_relaxed))
+        return weir_fail(WEIR_ECLOSING, "the socket's context is closing");
+    return 0;
+}
+
+static int find(weir_socket handle, struct weir_sock **out)
+{
+    struct weir_sock *sock = weir_shells_sock(handle.index);
+
+    if (!sock || handle.generation == 0)
+        return weir_fail(EBADF, "this is not a socket");
+    if (atomic_load_explicit(&sock->fork_generation, memory_order_relaxed) !=
+        weir_fork_generation())
+        return weir_fail(WEIR_EFORK,
+                         "the socket belongs to the parent process");
+    *out = sock;
+    return 0;
+}
+
+int weir_sock_get(weir_socket handle, struct weir_sock **out)
+{
+    struct weir_sock *sock;
+    int r = find(handle, &sock);
+
+    if (r < 0)
+        return r;
+    weir_sock_lock(sock);
+    r = check(sock, handle);
+    if (r < 0) {
+        weir_sock_unlock(sock);
+        return r;
+    }
+    sock->inside++;
+    *out = sock;
+    return 0;
+}
+
+void weir_sock_put(struct weir_sock *sock)
+{
+    sock->inside--;
+    if (sock->state == WEIR_SOCK_CLOSING)
+        weir_sock_wake(sock, WEIR_WAIT_STATE);
+    if (!weir_list_empty(&sock->readable))
+        weir_reactor_tick(sock->reactor, &sock->tick, 1000000);
+    weir_sock_unlock(sock);
+}
+
+/* ---- life ---- */
+
+static void init_lists(struct weir_sock *sock)
+{
+    weir_list_init(&sock->eps);
+    weir_list_init(&sock->pipes);
+    weir_list_init(&sock->in_turn);
+    weir_list_init(&sock->out_turn);
+    weir_list_init(&sock->readable);
+    weir_list_init(&sock->unflushed);
+    weir_list_init(&sock->in_ctx);
+    weir_list_init(&sock->tick.list);
+}
+
+static void on_teardown(struct weir_task *task);
+
+static int prepare(struct weir_sock *sock, struct weir_ctx *ctx,
+                   const struct weir_pattern_ops *pattern)
+{
+    weir_sock_clear(sock);
+    init_lists(sock);
+    sock->ctx = ctx;
+    sock->pattern = pattern;
+    sock->tick.sock = sock;
+    sock->teardown.run = on_teardown;
+    atomic_store(&sock->fork_generation, weir_fork_generation());
+    weir_options_init(&sock->options, pattern->type);
+    weir_message_init(&sock->held);
+    weir_monitor_init(&sock->monitor, (uint32_t)sock->options.events);
+    sock->pool = weir_pool_new(WEIR_SOCK_POOL);
+    sock->state_memory = calloc(1, pattern->state_size + 1);
+    if (!sock->pool || !sock->state_memory)
+        return weir_fail(ENOMEM, "no memory for a socket");
+    return 0;
+}
+
+static void unprepare(struct weir_sock *sock)
+{
+    weir_monitor_fini(&sock->monitor);
+    if (sock->pool)
+        weir_pool_close(sock->pool);
+    free(sock->state_memory);
+    free(sock->slots);
+    sock->pool = NULL;
+    sock->state_memory = NULL;
+    sock->slots = NULL;
+}
+
+static int start(struct weir_sock *sock)
+{
+    int r = weir_wait_open(sock);
+
+    if (r < 0)
+        return r;
+    r = sock->pattern->open ? sock->pattern->open(sock) : 0;
+    if (r < 0)
+        goto no_pattern;
+    r = weir_ctx_join(sock->ctx, sock);
+    if (r < 0)
+        goto no_context;
+    r = weir_turn_open(sock);
+    if (r < 0)
+        goto no_turn;
+    return 0;
+no_turn:
+    weir_ctx_part(sock->ctx, sock);
+no_context:
+    if (sock->pattern->close)
+        sock->pattern->close(sock);
+no_pattern:
+    weir_wait_close(sock);
+    return r;
+}
+
+int weir_sock_open(struct weir_ctx *ctx,
+                   const struct weir_pattern_ops *pattern, weir_socket *out)
+{
+    struct weir_sock *sock = weir_shells_new_sock();
+    int r;
+
+    if (!sock)
+        return weir_fail(ENOMEM, "no memory for a socket");
+    r = prepare(sock, ctx, pattern);
+    if (r >= 0)
+        r = start(sock);
+    if (r < 0) {
+        unprepare(sock);
+        weir_shells_free_sock(sock);
+        return r;
+    }
+    weir_sock_lock(sock);
+    sock->state = WEIR_SOCK_OPEN;
+    *out = (weir_socket){sock->index, sock->generation};
+    weir_sock_unlock(sock);
+    return 0;
+}
+
+/* ---- sending and receiving ---- */
+
+int weir_sock_send(struct weir_sock *sock, weir_message *message,
+                   int64_t deadline)
+{
+    int r;
+
+    if (!sock->pattern->send)
+        return weir_fail(EOPNOTSUPP, "a %s does not send",
+                         sock->pattern->name);
+    while ((r = sock->pattern->send(sock, message)) == -EAGAIN) {
+        r = weir_wait(sock, WEIR_WAIT_OUT, deadline);
+        if (r < 0)
+            return r;
+    }
+    if (r >= 0)
+        weir_pace_sent(sock);
+    return r < 0 ? r : 0;
+}
+
+static int take_held(struct weir_sock *sock, weir_message *message)
+{
+    weir_message_move(message, &sock->held);
+    weir_message_init(&sock->held);
+    sock->has_held = false;
+    return 0;
+}
+
+int weir_sock_recv(struct weir_sock *sock, weir_message *message,
+                   int64_t deadline)
+{
+    int r;
+
+    if (!sock->pattern->recv)
+        return weir_fail(EOPNOTSUPP, "a %s does not receive",
+                         sock->pattern->name);
+    if (sock->has_held)
+        return take_held(sock, message);
+    while ((r = sock->pattern->recv(sock, message)) == -EAGAIN) {
+        if (weir_drive_input(sock))
+            continue;
+        r = weir_wait(sock, WEIR_WAIT_IN, deadline);
+        if (r < 0)
+            return r;
+    }
+    if (sock->waiting[WEIR_WAIT_IN] && sock->pattern->can_recv(sock))
+        weir_sock_wake(sock, WEIR_WAIT_IN);
+    return r;
+}
+
+static bool has_unsent(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+
+    WEIR_LIST_EACH(node, after, &sock->pipes) {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+
+        if (!pipe->splice && !pipe->dying && weir_pipe_unsent(pipe))
+            return true;
+    }
+    return false;
+}
+
+int weir_sock_flush(struct weir_sock *sock, int64_t deadline)
+{
+    int r = 0;
+
+    sock->flushing++;
+    weir_drive_output(sock);
+    while (r >= 0 && has_unsent(sock)) {
+        r = weir_wait(sock, WEIR_WAIT_STATE, deadline);
+        weir_drive_output(sock);
+    }
+    sock->flushing--;
+    return r;
+}
+
+int weir_sock_wait_peers(struct weir_sock *sock, int n, int64_t deadline)
+{
+    while (sock->n_up < (uint32_t)n) {
+        int r = weir_wait(sock, WEIR_WAIT_STATE, deadline);
+
+        if (r < 0)
+            return r;
+    }
+    return (int)sock->n_up;
+}

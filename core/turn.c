@@ -1,0 +1,133 @@
+/*
+ * turn.c - the reactor looks after a socket whose application is away.
+ *
+ * While the application comes often to drive its own input the I/O thread
+ * keeps out of the way: it would only be woken in vain, and wake-ups are what
+ * messages cost most.  It looks at a counter every millisecond; when that
+ * stands still and nobody sleeps in the set, it takes the set over.  It gives
+ * it back when it is woken and finds the application there again.
+ */
+#include "config.h"
+
+#include "base/clock.h"
+#include "base/fence.h"
+#include "socket.h"
+
+enum {
+    EVENTS = 64,
+    LOOK_AGAIN = 1000000, /* ns */
+    ROUNDS = 64           /* links read before others have their turn */
+};
+
+static void arm(struct weir_sock *sock)
+{
+    sock->io_armed = true;
+    (void)weir_watch_change(sock->reactor, &sock->set_watch,
+                            WEIR_POLLER_IN | WEIR_POLLER_ONCE);
+}
+
+/* Is the application driving, or asleep in the set itself? */
+static bool present(struct weir_sock *sock)
+{
+    uint32_t drives = atomic_load(&sock->drives);
+    bool moved = drives != sock->drives_seen;
+
+    sock->drives_seen = drives;
+    return moved || atomic_load(&sock->asleep);
+}
+
+/* Take what the set reports and drive it.  Returns whether links are left
+ * that want reading. */
+static bool drive_set(struct weir_sock *sock)
+{
+    struct weir_poller_event events[EVENTS];
+    int n = weir_poller_wait(&sock->set, events, EVENTS, 0);
+    bool left;
+
+    weir_sock_lock(sock);
+    weir_sock_note(sock, events, n);
+    for (int i = 0; i < ROUNDS && !weir_list_empty(&sock->readable); i++)
+        (void)weir_drive_input(sock);
+    weir_drive_output(sock);
+    left = !weir_list_empty(&sock->readable);
+    weir_sock_unlock(sock);
+    return left || n == EVENTS;
+}
+
+static void on_set(struct weir_watch *watch, unsigned events)
+{
+    struct weir_sock *sock =
+        WEIR_CONTAINER(watch, struct weir_sock, set_watch);
+
+    (void)events;
+    sock->io_armed = false;
+    if (sock->reactor->threaded && !atomic_load(&sock->watched) &&
+        present(sock)) {
+        atomic_store(&sock->io_drives, false);
+        weir_reactor_tick(sock->reactor, &sock->tick, LOOK_AGAIN);
+        return;
+    }
+    (void)drive_set(sock);
+    arm(sock);
+}
+
+/* Leftovers: input that was paused, tails of streams. */
+static bool tidy(struct weir_sock *sock, bool away)
+{
+    bool busy = false;
+
+    if (!weir_lock_try(&sock->lock))
+        return true;
+    for (int i = 0; away && i < ROUNDS && !weir_list_empty(&sock->readable);
+         i++)
+        (void)weir_drive_input(sock);
+    busy = weir_pace_tick(sock);
+    busy = busy || !weir_list_empty(&sock->readable);
+    weir_sock_unlock(sock);
+    return busy;
+}
+
+/* The application sleeps in the set by itself: it asks for a tick when it
+ * leaves. */
+static bool hand_over(struct weir_sock *sock, bool here)
+{
+    if (here || atomic_load(&sock->io_drives))
+        return false;
+    atomic_store(&sock->io_drives, true);
+    arm(sock);
+    return true;
+}
+
+int64_t weir_sock_turn(struct weir_sock *sock)
+{
+    bool here = present(sock);
+    bool busy = tidy(sock, !here);
+
+    if (!sock->has_set)
+        return busy ? LOOK_AGAIN / 20 : 0;
+    (void)hand_over(sock, here);
+    if (busy)
+        return LOOK_AGAIN / 20;
+    if (atomic_load(&sock->io_drives) || atomic_load(&sock->asleep))
+        return 0;
+    return LOOK_AGAIN;
+}
+
+int weir_turn_open(struct weir_sock *sock)
+{
+    if (!sock->has_set)
+        return 0;
+    sock->set_watch.fd = sock->set.fd;
+    sock->set_watch.ready = on_set;
+    atomic_store(&sock->io_drives, true);
+    sock->io_armed = true;
+    return weir_watch_add(sock->reactor, &sock->set_watch,
+                          WEIR_POLLER_IN | WEIR_POLLER_ONCE);
+}
+
+void weir_turn_close(struct weir_sock *sock)
+{
+    weir_reactor_untick(sock->reactor, &sock->tick);
+    if (sock->has_set)
+        weir_watch_remove(sock->reactor, &sock->set_watch);
+}

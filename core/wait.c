@@ -1,0 +1,405 @@
+/*
+ * wait.c - what a call does while it has to wait: drive, spin, sleep.
+ *
+ * Of the threads that wait on one socket one leads: it sleeps in the socket's
+ * set, where the descriptors of its links are, and drives what becomes due.
+ * The others sleep on a word per direction.  A leader that leaves wakes a
+ * follower to take its place.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fence.h"
+#include "context.h"
+#include "pattern/fairqueue.h"
+#include "socket.h"
+
+enum {
+    SPIN_LINKS = 4, /* more links than these are not read one by one */
+    SPIN_SKIP_MAX = 8,
+    EVENTS = 32,
+    ABSENCE = 1000000 /* ns after which the application counts as away */
+};
+
+/* ---- waking ---- */
+
+static void wake_leader(struct weir_sock *sock)
+{
+    sock->leader_asleep = false;
+    weir_signal_set(&sock->wake);
+}
+
+static void wake_followers(struct weir_sock *sock, enum weir_wait what, int n)
+{
+    atomic_fetch_add(&sock->turn_word[what], 1);
+    weir_unpark(&sock->turn_word[what], n);
+}
+
+void weir_sock_wake(struct weir_sock *sock, enum weir_wait what)
+{
+    if (sock->waiting[what] == 0)
+        return;
+    if (!sock->reactor->threaded)
+        weir_reactor_recall(sock->reactor);
+    if (sock->leader_asleep && sock->leader_waits == what)
+        wake_leader(sock);
+    if (sock->sleeping[what] > 0)
+        wake_followers(sock, what, what == WEIR_WAIT_STATE ? INT_MAX : 1);
+}
+
+void weir_wait_wake_all(struct weir_sock *sock)
+{
+    if (sock->leader_asleep)
+        wake_leader(sock);
+    for (int what = 0; what < WEIR_WAITS; what++)
+        wake_followers(sock, what, INT_MAX);
+    if (!sock->reactor->threaded)
+        weir_reactor_recall(sock->reactor);
+}
+
+/* Nobody leads now: one of those who sleep should. */
+static void pass_on(struct weir_sock *sock)
+{
+    if (sock->n_links == 0)
+        return;
+    for (int what = 0; what < WEIR_WAITS; what++)
+        if (sock->sleeping[what] > 0) {
+            wake_followers(sock, what, 1);
+            return;
+        }
+}
+
+/* ---- driving ---- */
+
+/* Drive one link until nobody asks for another round.  Driver word held on
+ * entry, not on return; lock held on both, not in between.  The lock is taken
+ * before the word is let go: until then the pipe cannot go away. */
+static int drive_link(struct weir_sock *sock, struct weir_pipe *pipe,
+                      bool reading)
+{
+    struct weir_link *link = &pipe->link;
+    int published = 0;
+
+    do {
+        int n = 0;
+
+        weir_sock_unlock(sock);
+        weir_link_flush(link);
+        if (reading || atomic_load(&link->readable))
+            n = weir_link_read(link);
+        weir_sock_lock(sock);
+        published += n > 0 ? n : 0;
+        weir_queue_rewind(pipe->out);
+    } while (!weir_link_let_go(link));
+    if (!weir_pipe_unsent(pipe))
+        weir_sock_drained(sock);
+    return published;
+}
+
+int weir_drive_input(struct weir_sock *sock)
+{
+    struct weir_list *node;
+    int published = 0;
+
+    while (published == 0 && (node = weir_list_pop(&sock->readable)) != NULL) {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, drive);
+
+        if (!weir_link_hold(&pipe->link))
+            continue; /* who holds it goes round again */
+        published = drive_link(sock, pipe, true);
+    }
+    return published > 0;
+}
+
+void weir_drive_output(struct weir_sock *sock)
+{
+    struct weir_list due, *node;
+
+    weir_list_init(&due);
+    while ((node = weir_list_pop(&sock->unflushed)) != NULL)
+        weir_list_append(&due, node);
+    sock->pace.full = false;
+    while ((node = weir_list_pop(&due)) != NULL) {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, flush);
+
+        if (weir_link_hold(&pipe->link))
+            drive_link(sock, pipe, false);
+    }
+}
+
+int weir_poll_set(struct weir_sock *sock)
+{
+    struct weir_poller_event events[EVENTS];
+    int n;
+
+    if (!sock->has_set || sock->n_links == 0 || sock->leader)
+        return 0;
+    n = weir_poller_wait(&sock->set, events, EVENTS, 0);
+    weir_sock_note(sock, events, n);
+    return n > 0 && !(n == 1 && events[0].key == WEIR_SOCK_WAKE_KEY);
+}
+
+/* ---- spinning ---- */
+
+static bool worth_spinning(struct weir_sock *sock, struct weir_spin *spin)
+{
+    if (sock->options.spin == 0)
+        return false;
+    if (spin->skip == 0)
+        return true;
+    spin->skip--;
+    return false;
+}
+
+static void spun(struct weir_spin *spin, bool hit)
+{
+    if (hit) {
+        spin->misses = 0;
+        return;
+    }
+    if (spin->misses < SPIN_SKIP_MAX)
+        spin->misses++;
+    spin->skip = 1u << spin->misses;
+}
+
+/* Hold the drivers of all links, if they are few. */
+static int hold_links(struct weir_sock *sock, struct weir_pipe **held)
+{
+    struct weir_list *node, *after;
+    int n = 0;
+
+    if (sock->n_links > SPIN_LINKS)
+        return 0;
+    WEIR_LIST_EACH(node, after, &sock->pipes) {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+
+        if (n < SPIN_LINKS && !pipe->splice &&
+            atomic_load(&pipe->link.live) && weir_link_hold(&pipe->link))
+            held[n++] = pipe;
+    }
+    return n;
+}
+
+static void let_links_go(struct weir_sock *sock, struct weir_pipe **held,
+                         int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!weir_link_let_go(&held[i]->link))
+            drive_link(sock, held[i], false);
+}
+
+static bool satisfied(struct weir_sock *sock, enum weir_wait what)
+{
+    if (what == WEIR_WAIT_IN)
+        return sock->pattern->can_recv(sock);
+    return what == WEIR_WAIT_OUT && sock->pattern->can_send(sock);
+}
+
+/* One look of a spin, without the lock. */
+static bool look(struct weir_sock *sock, enum weir_wait what,
+                 struct weir_pipe **held, int n)
+{
+    bool hit = false;
+
+    for (int i = 0; i < n && !hit; i++) {
+        hit = weir_link_read(&held[i]->link) != 0;
+        if (weir_link_asked(&held[i]->link))
+            weir_link_flush(&held[i]->link);
+    }
+    if (hit || (n > 0 && atomic_load_explicit(&sock->splices,
+                                              memory_order_relaxed) == 0))
+        return hit;
+    if (!weir_lock_try(&sock->lock))
+        return false;
+    hit = satisfied(sock, what) || sock->state != WEIR_SOCK_OPEN ||
+          weir_poll_set(sock) > 0;
+    weir_sock_unlock(sock);
+    return hit;
+}
+
+static bool spin(struct weir_sock *sock, enum weir_wait what)
+{
+    struct weir_pipe *held[SPIN_LINKS];
+    int64_t end = weir_now() + sock->options.spin * 1000;
+    int n = hold_links(sock, held);
+    bool hit;
+
+    atomic_fetch_add_explicit(&sock->drives, 1, memory_order_relaxed);
+    weir_sock_unlock(sock);
+    do {
+        hit = look(sock, what, held, n);
+        weir_cpu_relax();
+    } while (!hit && weir_now() < end);
+    weir_sock_lock(sock);
+    let_links_go(sock, held, n);
+    return hit;
+}
+
+static bool try_spinning(struct weir_sock *sock, enum weir_wait what,
+                         int64_t deadline)
+{
+    struct weir_spin *how =
+        what == WEIR_WAIT_IN ? &sock->spin_in : &sock->spin_out;
+    bool hit;
+
+    if (what == WEIR_WAIT_STATE || deadline == 0 || sock->spinning ||
+        (what == WEIR_WAIT_OUT && sock->splices == 0) ||
+        !worth_spinning(sock, how))
+        return false;
+    sock->spinning = true;
+    hit = spin(sock, what);
+    sock->spinning = false;
+    spun(how, hit);
+    return hit;
+}
+
+/* ---- sleeping ---- */
+
+static void sleep_leading(struct weir_sock *sock, enum weir_wait what,
+                          int64_t deadline)
+{
+    struct weir_poller_event events[EVENTS];
+    int n;
+
+    sock->leader = true;
+    sock->leader_asleep = true;
+    sock->leader_waits = what;
+    atomic_store(&sock->asleep, true);
+    weir_sock_unlock(sock);
+    n = weir_poller_wait(&sock->set, events, EVENTS, deadline);
+    weir_sock_lock(sock);
+    atomic_store(&sock->asleep, false);
+    sock->leader = false;
+    sock->leader_asleep = false;
+    weir_sock_note(sock, events, n);
+    atomic_fetch_add_explicit(&sock->drives, 1, memory_order_relaxed);
+    weir_fence_full();
+    if (!atomic_load(&sock->io_drives))
+        weir_reactor_tick(sock->reactor, &sock->tick, ABSENCE);
+    pass_on(sock);
+}
+
+static void sleep_following(struct weir_sock *sock, enum weir_wait what,
+                            int64_t deadline)
+{
+    uint32_t seen = atomic_load(&sock->turn_word[what]);
+
+    sock->sleeping[what]++;
+    weir_sock_unlock(sock);
+    weir_park(&sock->turn_word[what], seen, deadline);
+    weir_sock_lock(sock);
+    sock->sleeping[what]--;
+}
+
+/* Without I/O threads one of those who wait is the I/O thread; the others
+ * sleep until it has been round. */
+static void run_reactor(struct weir_sock *sock, int64_t deadline)
+{
+    struct weir_reactor *reactor = sock->reactor;
+    uint32_t seen = atomic_load(&reactor->rounds);
+    bool ours = weir_lock_try(&reactor->turn);
+
+    weir_sock_unlock(sock);
+    if (ours) {
+        weir_reactor_round(reactor, deadline);
+        weir_lock_release(&reactor->turn);
+        atomic_fetch_add(&reactor->rounds, 1);
+        weir_unpark(&reactor->rounds, INT_MAX);
+    } else {
+        weir_park(&reactor->rounds, seen, deadline);
+    }
+    weir_sock_lock(sock);
+}
+
+static void sleep_until(struct weir_sock *sock, enum weir_wait what,
+                        int64_t deadline)
+{
+    sock->waiting[what]++;
+    if (!sock->reactor->threaded)
+        run_reactor(sock, deadline);
+    else if (sock->has_set && sock->n_links > 0 && !sock->leader)
+        sleep_leading(sock, what, deadline);
+    else
+        sleep_following(sock, what, deadline);
+    sock->waiting[what]--;
+}
+
+/* ---- waiting ---- */
+
+static bool passed(int64_t deadline)
+{
+    return deadline != WEIR_NEVER && (deadline <= 0 || weir_now() >= deadline);
+}
+
+static int wait_on(struct weir_sock *sock, enum weir_wait what,
+                   int64_t deadline)
+{
+    weir_pace_leave(sock);
+    weir_drive_output(sock);
+    if (weir_drive_input(sock) || weir_poll_set(sock))
+        return 0;
+    if (!sock->reactor->threaded && deadline == 0 && !sock->polled) {
+        sock->polled = true;
+        run_reactor(sock, 0);
+        return 0;
+    }
+    sock->polled = false;
+    if (passed(deadline))
+        return -EAGAIN;
+    if (try_spinning(sock, what, deadline))
+        return 0;
+    if (what == WEIR_WAIT_IN && weir_fairqueue_arm(sock))
+        return 0;
+    sleep_until(sock, what, deadline);
+    return 0;
+}
+
+int weir_wait(struct weir_sock *sock, enum weir_wait what, int64_t deadline)
+{
+    if (sock->state != WEIR_SOCK_OPEN)
+        return weir_fail(WEIR_ECLOSING, "the socket is being closed");
+    if (atomic_load_explicit(&sock->ctx->closing, memory_order_relaxed))
+        return weir_fail(WEIR_ECLOSING, "the socket's context is closing");
+    return wait_on(sock, what, deadline);
+}
+
+int weir_wait_closing(struct weir_sock *sock, int64_t deadline)
+{
+    return wait_on(sock, WEIR_WAIT_STATE, deadline);
+}
+
+/* ---- life ---- */
+
+int weir_wait_open(struct weir_sock *sock)
+{
+    int r = weir_signal_open(&sock->wake);
+
+    if (r < 0 || !weir_poller_nests())
+        return r;
+    r = weir_poller_open(&sock->set);
+    if (r < 0)
+        goto no_set;
+    r = weir_poller_add(&sock->set, sock->wake.in, WEIR_POLLER_IN,
+                        WEIR_SOCK_WAKE_KEY);
+    if (r < 0)
+        goto no_wake;
+    sock->has_set = true;
+    return 0;
+no_wake:
+    weir_poller_close(&sock->set);
+no_set:
+    weir_signal_close(&sock->wake);
+    return r;
+}
+
+void weir_wait_close(struct weir_sock *sock)
+{
+    if (sock->has_set)
+        weir_poller_close(&sock->set);
+    sock->has_set = false;
+    weir_signal_close(&sock->wake);
+}
