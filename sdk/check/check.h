@@ -1,0 +1,57 @@
+/*
+ * check.h - conformance suites: what every plugin of a kind must do.
+ *
+ * They need the public interface <weir/weir.h> alone, so they run against
+ * any plugin that libweir can load.  They print nothing: each case is told
+ * to a callback.
+ * Above: `weir check FILE`, tests.  Below: libweir.
+ */
+#ifndef WEIR_CHECK_CHECK_H
+#define WEIR_CHECK_CHECK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define WEIR_CHECK_URL 256 /* room for a URL */
+
+enum weir_check_result {
+    WEIR_CHECK_PASSED,
+    WEIR_CHECK_FAILED,
+    WEIR_CHECK_SKIPPED /* the transport does not claim this */
+};
+
+/* An address that must be refused. */
+struct weir_check_bad {
+    const char *url;   /* a whole one */
+    const char *token; /* what the error's sentence must contain */
+};
+
+/* What a suite for a transport has to know. */
+struct weir_check_transport {
+    /* Where to bind, with %p for this process's number and %n for one that is
+     * new each time: "tcp://127.0.0.1:*", "x://name-%p-%n". */
+    const char *bind_url;
+    /* A wildcard, which must turn into an address that can be connected to;
+     * NULL if the transport has none. */
+    const char *wildcard_url;
+    const struct weir_check_bad *bad; /* ends with url NULL; may be NULL */
+    int patience;                     /* ms for what should come at once */
+
+    /* The outcome of a case.  `detail` is what went wrong or why it was
+     * skipped, "" if it passed; borrowed for the call. */
+    void (*report)(void *arg, const char *name, enum weir_check_result result,
+                   const char *detail);
+    void *arg;
+};
+
+/* Fill all but `report` and `arg` for a scheme of weir's own transports:
+ * inproc, ipc, tcp.  Returns 0, or -ENOENT for another scheme: the caller has
+ * to say bind_url then, and the rest is set to what any transport can bear. */
+int weir_check_transport_defaults(struct weir_check_transport *check,
+                                  const char *scheme);
+
+/* Run all cases, each in a context of its own, in this process.
+ * Returns how many failed. */
+int weir_check_transport(const struct weir_check_transport *check);
+
+#endif
