@@ -96,18 +96,21 @@ struct weir_queue_in {
     struct weir_pool *pool;
     struct weir_chunk *rest; /* memory behind a large payload, to go on in */
     uint8_t *rest_at;
+    size_t rest_size;
     struct weir_chunk *saved_tail; /* the end of the last whole message */
     uint8_t *saved_write, *saved_limit;
     uint64_t wanted; /* octets that weir_queue_room() refused last */
 
     /* receiving */
     uint8_t *scan;           /* first octet not understood yet */
+    size_t need;             /* of the frame there, with its head; 0: unknown */
     struct weir_chunk *body; /* a large body on its way, not in the list */
     size_t body_size, body_have;
     struct weir_chunk *spare; /* goes on behind that body */
     uint32_t frames;          /* of the unfinished message */
     uint32_t size, size_max;  /* of the next chunk; it doubles up to this */
     uint8_t inside;           /* WEIR_FRAME_MORE when inside a message */
+    bool large;               /* the last frame received had a body chunk */
 };
 
 /* The consumer's end. */
@@ -124,7 +127,7 @@ struct weir_queue_out {
     bool partial;                /* a writer may have stopped in a message */
     uint8_t known_inside;        /* WEIR_FRAME_MORE when known is inside one */
     const uint8_t *known; /* a frame's begin at or before read, for writers */
-    uint64_t known_messages; /* messages that end before it */
+    uint64_t known_messages; /* of the queue that end before it */
     uint64_t looked;         /* position of the last look after the producer */
 };
 
@@ -134,6 +137,7 @@ struct weir_queue {
     _Atomic uint64_t messages; /* released after it; read before it this is
                                   a lower bound of what it covers */
     _Atomic(struct weir_chunk *) latest; /* the slot of policy latest */
+    _Atomic uint64_t latest_octets;      /* of what was last put there */
     _Atomic uint64_t replaced;           /* messages pushed out of it */
 
     _Alignas(64) struct weir_queue_in in;
@@ -296,14 +300,14 @@ static inline size_t weir_queue_head(uint8_t *at, size_t size, unsigned flags)
     return WEIR_QUEUE_HEAD;
 }
 
-/* The size in a head with WEIR_FRAME_LONG.  The producer has seen to it that
- * the size of a published frame fits a size_t. */
-static inline size_t weir_queue_long_size(const uint8_t *head)
+/* The size in a head with WEIR_FRAME_LONG; of a published frame it fits a
+ * size_t. */
+static inline uint64_t weir_queue_long_size(const uint8_t *head)
 {
-    return (size_t)((uint64_t)head[1] << 56 | (uint64_t)head[2] << 48 |
-                    (uint64_t)head[3] << 40 | (uint64_t)head[4] << 32 |
-                    (uint64_t)head[5] << 24 | (uint64_t)head[6] << 16 |
-                    (uint64_t)head[7] << 8 | head[8]);
+    return (uint64_t)head[1] << 56 | (uint64_t)head[2] << 48 |
+           (uint64_t)head[3] << 40 | (uint64_t)head[4] << 32 |
+           (uint64_t)head[5] << 24 | (uint64_t)head[6] << 16 |
+           (uint64_t)head[7] << 8 | head[8];
 }
 
 /* Begin a message: remember the place, for weir_queue_abort().
@@ -315,10 +319,9 @@ static inline void weir_queue_begin(struct weir_queue *queue)
     queue->in.saved_limit = queue->in.limit;
 }
 
-/* Append a frame, copied.  flags: WEIR_FRAME_MORE on all but a message's last
- * one, WEIR_FRAME_COMMAND.  After an error: weir_queue_abort().
- * Thread: the producer.
- * Errors: -ENOMEM. */
+/* Append a frame, copied; data may be NULL when size is 0.  flags:
+ * WEIR_FRAME_MORE on all but a message's last one, WEIR_FRAME_COMMAND.  After
+ * an error: weir_queue_abort(). Thread: the producer. Errors: -ENOMEM. */
 static inline int weir_queue_frame(struct weir_queue *queue, const void *data,
                                    size_t size, unsigned flags)
 {
@@ -328,7 +331,8 @@ static inline int weir_queue_frame(struct weir_queue *queue, const void *data,
     if (WEIR_UNLIKELY(size >= WEIR_QUEUE_BODY || room < size + WEIR_QUEUE_HEAD))
         return weir_queue_frame_slow(queue, data, size, flags);
     at += weir_queue_head(at, size, flags);
-    memcpy(at, data, size);
+    if (WEIR_LIKELY(size))
+        memcpy(at, data, size);
     queue->in.write = at + size;
     queue->in.inside = (uint8_t)(flags & WEIR_FRAME_MORE);
     return 0;
@@ -363,19 +367,26 @@ static inline void weir_queue_commit(struct weir_queue *queue)
     weir_queue_publish(queue, weir_queue_position(queue));
 }
 
+/* Is there room for `octets`, as far as the producer knows, or as it finds?
+ * The fast form of weir_queue_room().
+ * Thread: the producer. */
+static inline bool weir_queue_may_put(struct weir_queue *queue, size_t octets)
+{
+    return WEIR_LIKELY(queue->in.put < queue->in.message_credit &&
+                       weir_queue_position(queue) + octets <=
+                           queue->in.octet_credit) ||
+           weir_queue_room(queue, octets);
+}
+
 /* Put a message of one frame, copied.
  * Thread: the producer.
  * Errors: -EAGAIN at the mark; -ENOMEM. */
 static inline int weir_queue_put(struct weir_queue *queue, const void *data,
                                  size_t size)
 {
-    size_t octets = size + WEIR_QUEUE_HEAD;
     int error;
 
-    if (WEIR_UNLIKELY(queue->in.put >= queue->in.message_credit ||
-                      weir_queue_position(queue) + octets >
-                          queue->in.octet_credit) &&
-        !weir_queue_room(queue, octets))
+    if (WEIR_UNLIKELY(!weir_queue_may_put(queue, size + WEIR_QUEUE_HEAD)))
         return -EAGAIN;
     weir_queue_begin(queue);
     error = weir_queue_frame(queue, data, size, 0);
@@ -403,7 +414,7 @@ static inline bool weir_queue_ready(struct weir_queue *queue)
 }
 
 /* Look at the next frame without consuming it.  *data is borrowed until the
- * frame is consumed.  A frame with WEIR_FRAME_MORE has another behind it.
+ * next call that consumes.  A frame with WEIR_FRAME_MORE has another behind it.
  * Returns 1, or 0 when there is none.
  * Thread: the consumer. */
 static inline int weir_queue_peek(struct weir_queue *queue,
@@ -418,7 +429,7 @@ static inline int weir_queue_peek(struct weir_queue *queue,
     length = head[1];
     if (head[0] & WEIR_FRAME_LONG) {
         before = WEIR_QUEUE_HEAD;
-        length = weir_queue_long_size(head);
+        length = (size_t)weir_queue_long_size(head);
     }
     there = (size_t)(queue->out.end - head);
     if (WEIR_UNLIKELY(there - before < length))

@@ -1,0 +1,179 @@
+#include "config.h"
+
+#include "queue.h"
+
+#include "queue_private.h"
+
+/* ----------------------------------------------------------- gathering -- */
+
+static bool something(struct weir_queue *queue,
+                      struct weir_queue_mark_point *at)
+{
+    *at = weir_queue_seen(queue);
+    if (weir_queue_refill(queue, at))
+        return true;
+    if (!weir_queue_enter_latest(queue))
+        return false;
+    *at = weir_queue_seen(queue);
+    return true;
+}
+
+static bool is_last(struct weir_chunk *chunk, uint64_t published)
+{
+    return published - chunk->base <=
+           atomic_load_explicit(&chunk->used, memory_order_relaxed);
+}
+
+ssize_t weir_queue_gather(struct weir_queue *queue, struct iovec *parts,
+                          int max, int *n, size_t limit,
+                          struct weir_queue_mark_point *at)
+{
+    const uint8_t *from;
+    struct weir_chunk *chunk;
+    size_t octets = 0, some;
+
+    *n = 0;
+    if (max < 1 || !something(queue, at))
+        return 0;
+    from = queue->out.read;
+    for (chunk = queue->out.current;; chunk = chunk->next, from = chunk->data) {
+        some = weir_queue_visible(chunk, at->position) -
+               (size_t)(from - chunk->data);
+        if (some) {
+            parts[*n].iov_base = (void *)(uintptr_t)from;
+            parts[*n].iov_len = some;
+            octets += some;
+            ++*n;
+        }
+        if (*n == max || octets >= limit || is_last(chunk, at->position))
+            return (ssize_t)octets;
+    }
+}
+
+void weir_queue_wrote(struct weir_queue *queue, size_t octets,
+                      const struct weir_queue_mark_point *at)
+{
+    struct weir_queue_out *out = &queue->out;
+
+    while (octets) {
+        size_t visible = weir_queue_visible(out->current, at->position);
+        size_t left = visible - (size_t)(out->read - out->data);
+
+        if (octets <= left) {
+            out->read += octets;
+            break;
+        }
+        octets -= left;
+        weir_queue_go_on(queue);
+    }
+    out->end = out->read;
+    out->partial = weir_queue_consumer_at(queue) != at->position;
+    if (!out->partial && out->taken < at->messages)
+        out->taken = at->messages;
+    weir_queue_credit(queue);
+    weir_queue_check_writer(queue);
+}
+
+/* ------------------------------------------------- where the writer is -- */
+
+/* The current chunk is one frame's body: its head is written. */
+static bool midway_in_body(const struct weir_queue_out *out, size_t visible)
+{
+    return out->read < out->data + visible ||
+           out->current->frame_flags & WEIR_FRAME_MORE;
+}
+
+/* Go from frame to frame up to the one that `read` is in or at. */
+static bool midway_in_frames(struct weir_queue_out *out)
+{
+    while (out->known < out->read) {
+        struct weir_queue_place place = weir_queue_place_at(out->known);
+
+        if ((size_t)(out->read - out->known) < place.before ||
+            (size_t)(out->read - out->known) - place.before < place.size)
+            return true;
+        out->known += place.before + place.size;
+        out->known_inside = (uint8_t)(place.flags & WEIR_FRAME_MORE);
+        if (!out->known_inside)
+            out->known_messages++;
+    }
+    return out->known_inside;
+}
+
+/* Chunks begin at a frame or are a body, so the walk starts there at worst;
+ * where it has come to is kept for the next. */
+bool weir_queue_midway(struct weir_queue *queue)
+{
+    struct weir_queue_out *out = &queue->out;
+    struct weir_queue_mark_point seen;
+
+    if (!out->partial)
+        return false;
+    seen = weir_queue_seen(queue);
+    if (out->current->flags & WEIR_CHUNK_BODY)
+        out->partial = midway_in_body(out, weir_queue_visible(out->current,
+                                                              seen.position));
+    else
+        out->partial = midway_in_frames(out);
+    return out->partial;
+}
+
+/* ------------------------------------------------------------- cutting -- */
+
+/* Step behind the partly written frame, if it is one.
+ * Returns whether more frames of its message follow. */
+static bool finish_frame(struct weir_queue *queue)
+{
+    struct weir_queue_mark_point seen = weir_queue_seen(queue);
+    struct weir_queue_out *out = &queue->out;
+    size_t visible = weir_queue_visible(out->current, seen.position);
+    struct weir_queue_place place;
+
+    if (out->current->flags & WEIR_CHUNK_BODY) {
+        out->read = out->data + visible;
+        return out->current->frame_flags & WEIR_FRAME_MORE;
+    }
+    if (out->known == out->read)
+        return true;
+    place = weir_queue_place_at(out->known);
+    if (place.before + place.size <=
+        visible - (size_t)(out->known - out->data)) {
+        out->read = out->known + place.before + place.size;
+    } else {
+        weir_queue_go_on(queue);
+        out->read = out->data + place.size;
+    }
+    return place.flags & WEIR_FRAME_MORE;
+}
+
+static void skip_frames(struct weir_queue *queue)
+{
+    unsigned flags = WEIR_FRAME_MORE;
+    const uint8_t *data;
+    size_t size;
+
+    while (flags & WEIR_FRAME_MORE &&
+           weir_queue_peek(queue, &data, &size, &flags))
+        queue->out.read = queue->out.next;
+}
+
+int weir_queue_cut(struct weir_queue *queue)
+{
+    struct weir_queue_out *out = &queue->out;
+    uint64_t before;
+
+    if (!weir_queue_midway(queue))
+        return 0;
+    before = out->known_messages;
+    out->end = out->read;
+    if (finish_frame(queue)) {
+        out->end = out->read;
+        skip_frames(queue);
+    }
+    out->end = out->read;
+    out->partial = false;
+    out->taken = before + 1;
+    weir_queue_credit(queue);
+    weir_queue_check_writer(queue);
+    return 1;
+}

@@ -1,0 +1,311 @@
+#include "config.h"
+
+#include "queue.h"
+
+#include "message.h"
+#include "queue_private.h"
+
+static uint64_t load(_Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+/* -------------------------------------------------- telling the writer -- */
+
+static uint64_t quarter(uint64_t mark)
+{
+    return mark / 4 ? mark / 4 : 1;
+}
+
+/* Has the queue come down to half its mark? */
+static bool half_empty(struct weir_queue *queue)
+{
+    uint64_t messages = load(&queue->mark_messages);
+    uint64_t octets = load(&queue->mark_octets);
+
+    if (messages && load(&queue->messages) > queue->out.taken + messages / 2)
+        return false;
+    return !octets || load(&queue->published) <=
+                          weir_queue_consumer_at(queue) + octets / 2;
+}
+
+/* Looked at every quarter of the mark, at chunk ends, and when the queue is
+ * drained: so a producer that waits is told, wherever it armed itself.  The
+ * credit was stored before; the fence comes between it and the look. */
+void weir_queue_check_writer(struct weir_queue *queue)
+{
+    uint64_t messages = load(&queue->mark_messages);
+
+    queue->out.check =
+        queue->out.taken + (messages ? quarter(messages) : 65536);
+    if (!messages && !load(&queue->mark_octets))
+        return;
+    weir_queue_fence(queue);
+    if (WEIR_LIKELY(!atomic_load_explicit(&queue->writer_armed,
+                                          memory_order_relaxed)) ||
+        !half_empty(queue))
+        return;
+    if (atomic_exchange_explicit(&queue->writer_armed, 0, memory_order_acq_rel))
+        queue->writer.wake(queue->writer.arg);
+}
+
+/* All that was published is consumed.  A consumer that counts by chunks, not
+ * by messages, learns its exact number here. */
+static void settle(struct weir_queue *queue, uint64_t messages)
+{
+    uint64_t at = weir_queue_consumer_at(queue);
+
+    if (queue->out.looked == at && queue->out.taken >= messages)
+        return;
+    queue->out.looked = at;
+    if (queue->out.taken < messages)
+        queue->out.taken = messages;
+    weir_queue_credit(queue);
+    weir_queue_check_writer(queue);
+}
+
+/* -------------------------------------------------------------- chunks -- */
+
+static void enter(struct weir_queue *queue, struct weir_chunk *chunk)
+{
+    struct weir_queue_out *out = &queue->out;
+
+    out->current = chunk;
+    out->base = chunk->base;
+    out->read = out->end = out->data = out->known = chunk->data;
+    out->known_inside = chunk->flags & WEIR_CHUNK_MIDWAY ? WEIR_FRAME_MORE : 0;
+}
+
+static void leave(struct weir_queue *queue)
+{
+    uint64_t given = queue->out.given;
+
+    queue->out.given = 0;
+    weir_chunk_unref(queue->out.current, WEIR_CHUNK_HOLD - given);
+}
+
+void weir_queue_go_on(struct weir_queue *queue)
+{
+    struct weir_queue_out *out = &queue->out;
+    struct weir_chunk *next = out->current->next;
+
+    if (out->taken < out->current->messages)
+        out->taken = out->current->messages;
+    out->known_messages = out->current->messages;
+    leave(queue);
+    enter(queue, next);
+    if (load(&queue->mark_octets)) {
+        weir_queue_credit(queue);
+        weir_queue_check_writer(queue);
+    }
+}
+
+struct weir_queue_mark_point weir_queue_seen(struct weir_queue *queue)
+{
+    struct weir_queue_mark_point seen;
+    struct weir_chunk *chunk = queue->out.current;
+
+    if (chunk && chunk->flags & WEIR_CHUNK_LATEST) {
+        seen.messages = chunk->messages;
+        seen.position = chunk->base + load(&chunk->used);
+        return seen;
+    }
+    seen.messages =
+        atomic_load_explicit(&queue->messages, memory_order_acquire);
+    seen.position =
+        atomic_load_explicit(&queue->published, memory_order_acquire);
+    return seen;
+}
+
+/* A body that is read as a frame, not as octets, stays hidden from the fast
+ * path of peek, which would take it for a head. */
+static bool show(struct weir_queue *queue, size_t visible)
+{
+    struct weir_queue_out *out = &queue->out;
+    bool more = out->read < out->data + visible;
+
+    out->end =
+        out->current->flags & WEIR_CHUNK_BODY ? out->read : out->data + visible;
+    return more;
+}
+
+/* Is there another chunk with something published in it? */
+static bool more_behind(struct weir_chunk *chunk, uint64_t published)
+{
+    return published - chunk->base > load(&chunk->used);
+}
+
+bool weir_queue_refill(struct weir_queue *queue,
+                       const struct weir_queue_mark_point *seen)
+{
+    struct weir_queue_out *out = &queue->out;
+
+    if (WEIR_UNLIKELY(!out->current)) {
+        if (seen->position == out->base)
+            return false;
+        enter(queue, queue->in.first);
+    }
+    for (;;) {
+        struct weir_chunk *chunk = out->current;
+
+        if (show(queue, weir_queue_visible(chunk, seen->position)))
+            return true;
+        if (!more_behind(chunk, seen->position))
+            break;
+        weir_queue_go_on(queue);
+    }
+    settle(queue, seen->messages);
+    return false;
+}
+
+/* The chunk is all ours: acquire goes with the producer's exchange. */
+bool weir_queue_enter_latest(struct weir_queue *queue)
+{
+    struct weir_queue_out *out = &queue->out;
+    struct weir_chunk *chunk;
+
+    if (!atomic_load_explicit(&queue->latest, memory_order_relaxed))
+        return false;
+    chunk =
+        atomic_exchange_explicit(&queue->latest, NULL, memory_order_acquire);
+    if (!chunk)
+        return false;
+    chunk->base = weir_queue_consumer_at(queue);
+    chunk->messages = out->taken + 1;
+    if (out->current)
+        leave(queue);
+    out->known_messages = out->taken;
+    enter(queue, chunk);
+    (void)show(queue, (size_t)load(&chunk->used));
+    return true;
+}
+
+static bool refill(struct weir_queue *queue)
+{
+    struct weir_queue_mark_point seen = weir_queue_seen(queue);
+
+    return weir_queue_refill(queue, &seen);
+}
+
+/* ------------------------------------------------------ frame by frame -- */
+
+bool weir_queue_look(struct weir_queue *queue)
+{
+    return refill(queue) ||
+           atomic_load_explicit(&queue->latest, memory_order_relaxed);
+}
+
+static void found(struct weir_queue_out *out, const uint8_t *body, size_t size,
+                  unsigned flags)
+{
+    out->frame = body;
+    out->next = body + size;
+    out->flags = flags;
+}
+
+/* Find the frame at `read`.  False: that was a head whose body is the next
+ * chunk, or a frame nobody shall see; it is passed. */
+static bool find(struct weir_queue *queue)
+{
+    struct weir_queue_out *out = &queue->out;
+    struct weir_chunk *chunk = out->current;
+    struct weir_queue_place place;
+
+    if (chunk->flags & WEIR_CHUNK_BODY) {
+        struct weir_queue_mark_point seen = weir_queue_seen(queue);
+
+        found(out, out->read, weir_queue_visible(chunk, seen.position),
+              chunk->frame_flags);
+        return true;
+    }
+    place = weir_queue_place_at(out->read);
+    if ((size_t)(out->end - out->read) - place.before < place.size) {
+        out->read = out->end;
+        return false;
+    }
+    found(out, out->read + place.before, place.size, place.flags);
+    if (!(place.flags & WEIR_QUEUE_VOID))
+        return true;
+    out->read = out->next;
+    return false;
+}
+
+int weir_queue_peek_slow(struct weir_queue *queue, const uint8_t **data,
+                         size_t *size, unsigned *flags)
+{
+    struct weir_queue_out *out = &queue->out;
+
+    do {
+        if (out->read >= out->end && !refill(queue) &&
+            !weir_queue_enter_latest(queue))
+            return 0;
+    } while (!find(queue));
+    *data = out->frame;
+    *size = (size_t)(out->next - out->frame);
+    *flags = out->flags;
+    return 1;
+}
+
+/* ---------------------------------------------------- whole messages -- */
+
+/* Consume what is left of a message. */
+static void pass_rest(struct weir_queue *queue, unsigned flags)
+{
+    const uint8_t *data;
+    size_t size;
+
+    while (flags & WEIR_FRAME_MORE &&
+           weir_queue_peek(queue, &data, &size, &flags))
+        weir_queue_pass(queue);
+}
+
+int weir_queue_take_message(struct weir_queue *queue, weir_message *message)
+{
+    weir_frame *frame = &message->first;
+    const uint8_t *data;
+    unsigned flags;
+    size_t size;
+    int error;
+
+    if (!weir_queue_peek(queue, &data, &size, &flags))
+        return -EAGAIN;
+    weir_queue_take(queue, frame);
+    message->count = 1;
+    while (WEIR_UNLIKELY(flags & WEIR_FRAME_MORE)) {
+        error = weir_message_extend(message, &frame);
+        if (error) {
+            pass_rest(queue, flags);
+            weir_message_fini(message);
+            return error;
+        }
+        (void)weir_queue_peek(queue, &data, &size, &flags);
+        weir_queue_take(queue, frame);
+    }
+    return 0;
+}
+
+int weir_queue_skip(struct weir_queue *queue)
+{
+    const uint8_t *data;
+    unsigned flags;
+    size_t size;
+
+    if (weir_queue_midway(queue) ||
+        !weir_queue_peek(queue, &data, &size, &flags))
+        return 0;
+    weir_queue_pass(queue);
+    pass_rest(queue, flags);
+    return 1;
+}
+
+/* ------------------------------------------------------------- sleeping -- */
+
+void weir_queue_arm_reader(struct weir_queue *queue)
+{
+    atomic_store_explicit(&queue->reader_armed, 1, memory_order_release);
+}
+
+void weir_queue_disarm_reader(struct weir_queue *queue)
+{
+    atomic_store_explicit(&queue->reader_armed, 0, memory_order_relaxed);
+}

@@ -1,0 +1,444 @@
+#include "config.h"
+
+#include "queue.h"
+
+#include <limits.h>
+
+#include "base/error.h"
+#include "queue_private.h"
+
+/* -------------------------------------------------------------- credit -- */
+
+static uint64_t load(_Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+/* Nothing but numbers flows back from the consumer, and they only grow: old
+ * ones make the queue look fuller than it is. */
+static void refresh_credit(struct weir_queue *queue)
+{
+    uint64_t messages = load(&queue->mark_messages);
+    uint64_t octets = load(&queue->mark_octets);
+
+    queue->in.message_credit =
+        messages ? load(&queue->taken) + messages : UINT64_MAX;
+    queue->in.octet_credit =
+        octets ? load(&queue->consumed) + octets : UINT64_MAX;
+}
+
+static bool room_for(struct weir_queue *queue, uint64_t octets)
+{
+    struct weir_queue_in *in = &queue->in;
+    uint64_t published = load(&queue->published);
+
+    refresh_credit(queue);
+    if (in->put >= in->message_credit)
+        return false;
+    if (published + octets <= in->octet_credit)
+        return true;
+    if (published != load(&queue->consumed))
+        return false;
+    in->octet_credit = published + octets;
+    return true;
+}
+
+bool weir_queue_room(struct weir_queue *queue, size_t octets)
+{
+    bool room = room_for(queue, octets);
+
+    queue->in.wanted = room ? 0 : octets;
+    return room;
+}
+
+bool weir_queue_full(struct weir_queue *queue)
+{
+    return !weir_queue_room(queue, 1);
+}
+
+bool weir_queue_arm_writer(struct weir_queue *queue)
+{
+    uint64_t wanted = queue->in.wanted ? queue->in.wanted : 1;
+
+    atomic_store_explicit(&queue->writer_armed, 1, memory_order_release);
+    weir_queue_fence_sleep(queue);
+    if (!room_for(queue, wanted))
+        return true;
+    weir_queue_disarm_writer(queue);
+    return false;
+}
+
+void weir_queue_disarm_writer(struct weir_queue *queue)
+{
+    atomic_store_explicit(&queue->writer_armed, 0, memory_order_relaxed);
+}
+
+uint64_t weir_queue_pending(struct weir_queue *queue)
+{
+    if (load(&queue->latest_octets))
+        return atomic_load_explicit(&queue->latest, memory_order_relaxed)
+                   ? load(&queue->latest_octets)
+                   : 0;
+    return load(&queue->published) - load(&queue->consumed);
+}
+
+/* Acquire: what the reader said to call was written before it armed. */
+void weir_queue_wake_reader(struct weir_queue *queue)
+{
+    if (atomic_exchange_explicit(&queue->reader_armed, 0, memory_order_acq_rel))
+        queue->reader.wake(queue->reader.arg);
+}
+
+/* -------------------------------------------------------------- chunks -- */
+
+void weir_queue_link(struct weir_queue *queue, struct weir_chunk *chunk,
+                     uint8_t *write)
+{
+    struct weir_queue_in *in = &queue->in;
+    uint64_t used = (uint64_t)(in->write - in->data);
+
+    if (in->tail) {
+        in->tail->messages = in->put;
+        in->tail->next = chunk;
+        atomic_store_explicit(&in->tail->used, used, memory_order_relaxed);
+    } else {
+        in->first = chunk;
+    }
+    in->base += used;
+    chunk->base = in->base;
+    if (in->inside)
+        chunk->flags |= WEIR_CHUNK_MIDWAY;
+    in->tail = chunk;
+    in->data = chunk->data;
+    in->write = write;
+    in->limit = chunk->data + chunk->capacity;
+}
+
+void weir_queue_refer_rest(struct weir_queue *queue, struct weir_chunk *chunk)
+{
+    struct weir_queue_in *in = &queue->in;
+
+    weir_chunk_refer(chunk, in->tail, in->write,
+                     (size_t)(in->limit - in->write));
+}
+
+/* Before a chunk is linked that is not ours to write: remember what is free
+ * in the tail, to go on there.  The memory's own reference keeps it. */
+static void remember_rest(struct weir_queue_in *in)
+{
+    struct weir_chunk *tail = in->tail;
+
+    if (in->rest || !tail || in->limit - in->write < WEIR_QUEUE_REST)
+        return;
+    in->rest = tail->owner ? tail->owner : tail;
+    in->rest_at = in->write;
+    in->rest_size = (size_t)(in->limit - in->write);
+    weir_chunk_ref(in->rest, 1);
+}
+
+static void forget_rest(struct weir_queue_in *in)
+{
+    if (in->rest)
+        weir_chunk_unref(in->rest, 1);
+    in->rest = NULL;
+}
+
+/* Go on behind a large payload, where the memory before it ended. */
+static bool link_rest(struct weir_queue *queue, size_t need)
+{
+    struct weir_queue_in *in = &queue->in;
+    struct weir_chunk *chunk = NULL;
+
+    if (in->rest && in->rest_size >= need)
+        chunk = weir_pool_get(in->pool, 0);
+    if (chunk) {
+        weir_chunk_refer(chunk, in->rest, in->rest_at, in->rest_size);
+        weir_queue_link(queue, chunk, chunk->data);
+    }
+    forget_rest(in);
+    return chunk != NULL;
+}
+
+/* Chunks double while the consumer is behind. */
+static size_t next_size(struct weir_queue *queue, size_t need)
+{
+    struct weir_queue_in *in = &queue->in;
+
+    if (in->tail && in->size < in->size_max &&
+        load(&queue->consumed) != load(&queue->published))
+        in->size *= 2;
+    return need > in->size ? need : in->size;
+}
+
+/* Make the tail one with room for `need` octets in a row. */
+static int next_chunk(struct weir_queue *queue, size_t need)
+{
+    struct weir_chunk *chunk;
+
+    if (link_rest(queue, need))
+        return 0;
+    chunk = weir_pool_get(queue->in.pool, next_size(queue, need));
+    if (!chunk)
+        return weir_fail(ENOMEM, "no memory for %zu octets in a queue", need);
+    weir_queue_link(queue, chunk, chunk->data);
+    return 0;
+}
+
+static int make_room(struct weir_queue *queue, size_t need)
+{
+    if ((size_t)(queue->in.limit - queue->in.write) >= need)
+        return 0;
+    return next_chunk(queue, need);
+}
+
+/* -------------------------------------------------------------- frames -- */
+
+/* A chunk whose data is the payload: a copy of it, or a reference to it. */
+static struct weir_chunk *body_chunk(struct weir_queue *queue,
+                                     struct weir_chunk *owner, const void *data,
+                                     size_t size)
+{
+    struct weir_chunk *chunk = weir_pool_get(queue->in.pool, owner ? 0 : size);
+
+    if (chunk && owner)
+        weir_chunk_refer(chunk, owner, (void *)(uintptr_t)data, size);
+    else if (chunk)
+        memcpy(chunk->data, data, size);
+    return chunk;
+}
+
+/* The head ends a chunk, the payload is the next one. */
+static int frame_with_body(struct weir_queue *queue, struct weir_chunk *owner,
+                           const void *data, size_t size, unsigned flags)
+{
+    struct weir_queue_in *in = &queue->in;
+    struct weir_chunk *chunk;
+    int error = make_room(queue, WEIR_QUEUE_HEAD);
+
+    if (error)
+        return error;
+    chunk = body_chunk(queue, owner, data, size);
+    if (!chunk)
+        return weir_fail(ENOMEM, "no memory for a frame of %zu octets", size);
+    in->write += weir_queue_head(in->write, size, flags);
+    remember_rest(in);
+    chunk->flags = WEIR_CHUNK_BODY;
+    chunk->frame_flags = (uint8_t)flags;
+    weir_queue_link(queue, chunk, chunk->data + size);
+    in->limit = in->write;
+    in->inside = (uint8_t)(flags & WEIR_FRAME_MORE);
+    return 0;
+}
+
+int weir_queue_frame_slow(struct weir_queue *queue, const void *data,
+                          size_t size, unsigned flags)
+{
+    int error;
+
+    if (size >= WEIR_QUEUE_BODY)
+        return frame_with_body(queue, NULL, data, size, flags);
+    error = make_room(queue, size + WEIR_QUEUE_HEAD);
+    return error ? error : weir_queue_frame(queue, data, size, flags);
+}
+
+int weir_queue_frame_owned(struct weir_queue *queue, struct weir_chunk *owner,
+                           void *data, size_t size, unsigned flags)
+{
+    if (size >= WEIR_QUEUE_BODY)
+        return frame_with_body(queue, owner, data, size, flags);
+    return weir_queue_frame(queue, data, size, flags);
+}
+
+int weir_queue_frame_put(struct weir_queue *queue, weir_frame *frame,
+                         unsigned flags)
+{
+    struct weir_chunk *chunk = weir_frame_chunk(frame);
+    uint8_t *data = weir_frame_octets(frame);
+    size_t size = weir_frame_length(frame);
+
+    if (!chunk)
+        return weir_queue_frame(queue, data, size, flags);
+    return weir_queue_frame_owned(queue, chunk, data, size, flags);
+}
+
+/* Free the chunks linked since the message began. */
+static void unlink_new(struct weir_queue_in *in)
+{
+    struct weir_chunk *last = in->tail, *chunk, *next;
+
+    if (last == in->saved_tail)
+        return;
+    chunk = in->saved_tail ? in->saved_tail->next : in->first;
+    for (; chunk; chunk = next) {
+        next = chunk == last ? NULL : chunk->next;
+        weir_chunk_unref(chunk, WEIR_CHUNK_HOLD);
+    }
+}
+
+/* The tail that is opened again may be one that the consumer reads: it looks
+ * at `next` only when something behind it is published, and at `used` only to
+ * find a bound that is not above what is published. */
+void weir_queue_abort(struct weir_queue *queue)
+{
+    struct weir_queue_in *in = &queue->in;
+    struct weir_chunk *tail = in->saved_tail;
+
+    forget_rest(in);
+    unlink_new(in);
+    in->inside = 0;
+    if (!tail) {
+        weir_queue_reset_in(queue, load(&queue->published));
+        return;
+    }
+    tail->next = NULL;
+    atomic_store_explicit(&tail->used, WEIR_CHUNK_OPEN, memory_order_relaxed);
+    in->tail = tail;
+    in->base = tail->base;
+    in->data = tail->data;
+    in->write = in->saved_write;
+    in->limit = in->saved_limit;
+}
+
+/* ------------------------------------------------------------ messages -- */
+
+static weir_frame *frame_of(weir_message *message, uint32_t index)
+{
+    return index ? &message->rest[index - 1] : &message->first;
+}
+
+static unsigned more(const weir_message *message, uint32_t index)
+{
+    return index + 1 < message->count ? WEIR_FRAME_MORE : 0;
+}
+
+static size_t octets_of(weir_message *message)
+{
+    size_t octets = 0;
+
+    for (uint32_t i = 0; i < message->count; i++)
+        octets += weir_queue_octets(weir_frame_length(frame_of(message, i)));
+    return octets;
+}
+
+static int no_frames(void)
+{
+    return weir_fail(EINVAL, "a message of no frames cannot be sent");
+}
+
+int weir_queue_put_message(struct weir_queue *queue, weir_message *message)
+{
+    int error = 0;
+
+    if (message->count == 0)
+        return no_frames();
+    if (!weir_queue_may_put(queue, octets_of(message)))
+        return -EAGAIN;
+    weir_queue_begin(queue);
+    for (uint32_t i = 0; i < message->count && !error; i++)
+        error =
+            weir_queue_frame_put(queue, frame_of(message, i), more(message, i));
+    if (error) {
+        weir_queue_abort(queue);
+        return error;
+    }
+    weir_queue_commit(queue);
+    return 0;
+}
+
+static int copy_run(struct weir_queue *queue, const uint8_t *data, size_t size)
+{
+    int error = make_room(queue, size);
+
+    if (error)
+        return error;
+    memcpy(queue->in.write, data, size);
+    queue->in.write += size;
+    return 0;
+}
+
+static int share_run(struct weir_queue *queue, struct weir_chunk *owner,
+                     uint8_t *data, size_t size)
+{
+    struct weir_queue_in *in = &queue->in;
+    struct weir_chunk *chunk = body_chunk(queue, owner, data, size);
+
+    if (!chunk)
+        return weir_fail(ENOMEM, "no memory to share %zu octets", size);
+    remember_rest(in);
+    weir_queue_link(queue, chunk, data + size);
+    in->limit = in->write;
+    return 0;
+}
+
+int weir_queue_put_run(struct weir_queue *queue, struct weir_chunk *chunk,
+                       size_t offset, size_t size, uint64_t messages)
+{
+    uint8_t *data = chunk->data + offset;
+    int error = size < WEIR_QUEUE_RUN ? copy_run(queue, data, size)
+                                      : share_run(queue, chunk, data, size);
+
+    if (error)
+        return error;
+    queue->in.put += messages;
+    weir_queue_publish(queue, weir_queue_position(queue));
+    return 0;
+}
+
+/* -------------------------------------------------------------- latest -- */
+
+static struct weir_chunk *pack(struct weir_pool *pool, weir_message *message)
+{
+    struct weir_chunk *chunk = weir_pool_get(pool, octets_of(message));
+    uint8_t *at;
+
+    if (!chunk)
+        return NULL;
+    at = chunk->data;
+    for (uint32_t i = 0; i < message->count; i++) {
+        weir_frame *frame = frame_of(message, i);
+        size_t size = weir_frame_length(frame);
+
+        at += weir_queue_head(at, size, more(message, i));
+        memcpy(at, weir_frame_octets(frame), size);
+        at += size;
+    }
+    atomic_store_explicit(&chunk->used, (uint64_t)(at - chunk->data),
+                          memory_order_relaxed);
+    chunk->flags = WEIR_CHUNK_LATEST;
+    return chunk;
+}
+
+static int count_replaced(struct weir_queue *queue, struct weir_chunk *old)
+{
+    if (!old)
+        return 0;
+    weir_chunk_unref(old, WEIR_CHUNK_HOLD);
+    atomic_store_explicit(&queue->replaced, load(&queue->replaced) + 1,
+                          memory_order_release);
+    return 1;
+}
+
+/* The exchange is what publishes; `published` stays where it is.  Acquire: the
+ * chunk that comes back is ours again. */
+int weir_queue_put_latest(struct weir_queue *queue, weir_message *message)
+{
+    struct weir_chunk *chunk;
+    int replaced;
+
+    if (message->count == 0)
+        return no_frames();
+    chunk = pack(queue->in.pool, message);
+    if (!chunk)
+        return weir_fail(ENOMEM, "no memory for a message of %zu octets",
+                         octets_of(message));
+    atomic_store_explicit(&queue->latest_octets,
+                          atomic_load_explicit(&chunk->used,
+                                               memory_order_relaxed),
+                          memory_order_relaxed);
+    chunk =
+        atomic_exchange_explicit(&queue->latest, chunk, memory_order_acq_rel);
+    queue->in.put++;
+    replaced = count_replaced(queue, chunk);
+    weir_queue_publish(queue, 0);
+    return replaced;
+}
