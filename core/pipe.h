@@ -59,7 +59,6 @@ struct weir_pipe {
 
     /* the peer */
     struct weir_peer_info *info; /* counted; NULL before the first handshake */
-    uint64_t info_refs;          /* of `info` that we still hold */
     uint8_t minor;               /* ZMTP 3.minor; 1 on inproc */
     uint8_t id_size;
     uint8_t id[255]; /* its routing id, as it was announced or invented */

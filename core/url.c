@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
-
-#define OPTION_NAME_MAX 63
+#include "value.h"
 
 static bool is_lower(char c)
 {
@@ -68,12 +67,12 @@ int weir_url_init(struct weir_url *url, const char *text)
 static bool all_known(const char *list,
                       bool (*known)(void *arg, const char *name), void *arg)
 {
-    char name[OPTION_NAME_MAX + 1];
+    char name[WEIR_OPTION_NAME_MAX + 1];
     size_t size;
 
     do {
         size = strcspn(list, "=&");
-        if (size > OPTION_NAME_MAX)
+        if (size > WEIR_OPTION_NAME_MAX)
             return false;
         memcpy(name, list, size);
         name[size] = '\0';

@@ -1,6 +1,6 @@
 /*
  * url.h - an endpoint's URL in its parts: scheme://address?option=value&...
- * Above: endpoint.c registry.c.  Below: base/error.h.
+ * Above: endpoint.c registry.c.  Below: value.h.
  *
  * Two steps, since which options there are depends on the scheme: init takes
  * off the scheme, split takes off the options.

@@ -16,6 +16,8 @@
 
 #include <weir/plugin.h>
 
+#define WEIR_OPTION_NAME_MAX 63 /* octets of an option's name */
+
 /* Is it a number: INT, BOOL or CHOICE?  Else it is a row of octets. */
 bool weir_value_is_number(const weir_option *row);
 

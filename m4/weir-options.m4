@@ -24,7 +24,8 @@ AC_ARG_ENABLE([$1],
 AM_CONDITIONAL([BUILD_]m4_toupper(weir_var),
     [test "x$enable_[]weir_var" != xno])
 AS_IF([test "x$enable_[]weir_var" != xno],
-    [WEIR_WILL([plugin ]weir_var)],
+    [weir_plugins="$weir_plugins weir_var"
+    WEIR_WILL([plugin ]weir_var)],
     [WEIR_WILL_NOT([plugin ]weir_var, [--disable-$1 was given])])
 m4_popdef([weir_var])
 ])

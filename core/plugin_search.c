@@ -1,0 +1,138 @@
+#include "config.h"
+
+#include "plugin_search.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <weir/error.h>
+
+#include "base/error.h"
+#include "base/privileged.h"
+
+/* A variable of the environment, if it is the user's own. */
+static const char *variable(const char *name)
+{
+    return weir_privileged() ? NULL : getenv(name);
+}
+
+void weir_plugin_search_start(struct weir_plugin_search *search)
+{
+    search->rest = variable("WEIR_PLUGIN_PATH");
+    search->last = false;
+}
+
+bool weir_plugin_search_next(struct weir_plugin_search *search,
+                             char folder[WEIR_FILE_ROOM])
+{
+    while (search->rest && *search->rest) {
+        size_t size = strcspn(search->rest, ":");
+        const char *at = search->rest;
+
+        search->rest += size + (at[size] == ':');
+        if (at[0] == '/' && size < WEIR_FILE_ROOM) {
+            memcpy(folder, at, size);
+            folder[size] = '\0';
+            return true;
+        }
+    }
+    if (search->last)
+        return false;
+    search->last = true;
+    snprintf(folder, WEIR_FILE_ROOM, "%s", WEIR_PLUGIN_DIR);
+    return true;
+}
+
+/* Is that stem, or its name without the kind, what WEIR_PLUGINS says there? */
+static bool is_entry(const char *stem, const char *entry, size_t size)
+{
+    const char *name = strchr(stem, '_') + 1;
+
+    return (size == strlen(stem) && memcmp(stem, entry, size) == 0) ||
+           (size == strlen(name) && memcmp(name, entry, size) == 0);
+}
+
+/* "^a,^b": all but these; "a,b": these alone. */
+static bool is_disabled(const char *stem)
+{
+    const char *at = variable("WEIR_PLUGINS");
+    bool named = false, others = false;
+
+    while (at && *at) {
+        size_t size = strcspn(at, ",");
+        bool off = at[0] == '^';
+
+        if (is_entry(stem, at + off, size - off)) {
+            if (off)
+                return true;
+            named = true;
+        }
+        others |= size && !off;
+        at += size + (at[size] == ',');
+    }
+    return others && !named;
+}
+
+int weir_plugin_search_enabled(const char *stem)
+{
+    if (!is_disabled(stem))
+        return 0;
+    return weir_fail(WEIR_EPLUGIN,
+                     "plugin %s is disabled by WEIR_PLUGINS=\"%.128s\"", stem,
+                     variable("WEIR_PLUGINS"));
+}
+
+/* Make a path, and say whether there is something: what cannot be looked at
+ * is there too, and gives its error when it is loaded. */
+static bool path_of(const char *folder, const char *stem, const char *suffix,
+                    char path[WEIR_FILE_ROOM])
+{
+    int size = snprintf(path, WEIR_FILE_ROOM, "%s/%s%s", folder, stem, suffix);
+    struct stat state;
+
+    if (size < 0 || size >= WEIR_FILE_ROOM)
+        return false;
+    return lstat(path, &state) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+bool weir_plugin_search_find(const char *stem, char path[WEIR_FILE_ROOM],
+                             bool *alias)
+{
+    char folder[WEIR_FILE_ROOM];
+    struct weir_plugin_search search;
+
+    weir_plugin_search_start(&search);
+    while (weir_plugin_search_next(&search, folder)) {
+        *alias = !path_of(folder, stem, ".so", path);
+        if (!*alias || path_of(folder, stem, ".alias", path))
+            return true;
+    }
+    return false;
+}
+
+int weir_plugin_search_missing(const char *stem)
+{
+    char folders[256] = "", folder[WEIR_FILE_ROOM], package[WEIR_STEM_ROOM];
+    struct weir_plugin_search search;
+    size_t used = 0;
+    char *at;
+
+    snprintf(package, sizeof package, "%s", stem);
+    for (at = package; (at = strchr(at, '_'));)
+        *at = '-';
+    weir_plugin_search_start(&search);
+    while (used < sizeof folders && weir_plugin_search_next(&search, folder)) {
+        int size = snprintf(folders + used, sizeof folders - used, "%s%s",
+                            used ? ", " : "", folder);
+
+        used += size > 0 ? (size_t)size : 0;
+    }
+    return weir_fail(WEIR_EPLUGIN,
+                     "no plugin %s: install the package that has %s.so "
+                     "(weir-%s); it was looked for in %s%s",
+                     stem, stem, package, folders,
+                     used < sizeof folders ? "" : "...");
+}
