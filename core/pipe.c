@@ -1,0 +1,490 @@
+/*
+ * pipe.c - see pipe.h.
+ */
+#include "config.h"
+
+#include "pipe.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/debug.h"
+#include "base/fence.h"
+#include "endpoint.h"
+#include "message.h"
+#include "socket.h"
+#include "splice.h"
+
+enum {
+    POOL = 1 << 20,     /* octets of free chunks that a link's input keeps */
+    GIVEN_MAX = 1 << 30 /* references to hand out before taking more */
+};
+
+/* ---- the output queue at its mark ---- */
+
+static int drop_new(struct weir_pipe *pipe)
+{
+    weir_pipe_drop_unsent(pipe, WEIR_DROP_MARK);
+    return 1;
+}
+
+/* The consumer's end is the driver's.  A driver that is busy is within one
+ * system call: the message goes beyond the mark for as long as that takes.
+ * On inproc the consumer's end is another socket's, and a message that is
+ * partly written cannot be replaced: the new one is dropped then. */
+static int drop_oldest(struct weir_pipe *pipe, size_t octets)
+{
+    bool room = false;
+
+    if (pipe->splice)
+        return drop_new(pipe);
+    if (!weir_link_hold(&pipe->link))
+        return 0;
+    while (!room && weir_queue_skip(pipe->out)) {
+        pipe->tally.send_dropped[WEIR_DROP_REPLACED]++;
+        room = weir_queue_room(pipe->out, octets);
+    }
+    if (!weir_link_let_go(&pipe->link))
+        weir_link_round(&pipe->link);
+    return room ? 0 : drop_new(pipe);
+}
+
+/* 0: the message may be put.  Others as weir_pipe_put(). */
+static int at_mark(struct weir_pipe *pipe, size_t octets)
+{
+    switch (pipe->policy) {
+    case WEIR_POLICY_BLOCK:
+        return weir_queue_arm_writer(pipe->out) ? -EAGAIN : 0;
+    case WEIR_POLICY_DROP_OLD:
+        return drop_oldest(pipe, octets);
+    default:
+        return drop_new(pipe);
+    }
+}
+
+static int make_room(struct weir_pipe *pipe, size_t octets)
+{
+    if (WEIR_LIKELY(weir_queue_room(pipe->out, octets)))
+        return 0;
+    return at_mark(pipe, octets);
+}
+
+/* A pipe of inproc that has nobody at its other end has no queue. */
+static int no_queue(struct weir_pipe *pipe)
+{
+    return pipe->policy == WEIR_POLICY_BLOCK ? -EAGAIN : drop_new(pipe);
+}
+
+bool weir_pipe_room(struct weir_pipe *pipe, size_t octets)
+{
+    return pipe->out && (weir_queue_room(pipe->out, octets) ||
+                         !weir_queue_arm_writer(pipe->out));
+}
+
+bool weir_pipe_can_put(struct weir_pipe *pipe)
+{
+    return pipe->policy != WEIR_POLICY_BLOCK || weir_pipe_room(pipe, 1);
+}
+
+/* ---- putting ---- */
+
+static int put_end(struct weir_pipe *pipe)
+{
+    weir_queue_commit(pipe->out);
+    weir_sock_touch(pipe->sock, pipe);
+    return 0;
+}
+
+static int put_abort(struct weir_pipe *pipe)
+{
+    weir_queue_abort(pipe->out);
+    return -ENOMEM;
+}
+
+static size_t measure(weir_frame *prefix, uint32_t n, weir_message *message,
+                      uint32_t skip)
+{
+    uint32_t count = weir_message_count(message);
+    size_t octets = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        octets += weir_queue_octets(weir_frame_length(&prefix[i]));
+    for (uint32_t i = skip; i < count; i++)
+        octets += weir_queue_octets(
+            weir_frame_length(weir_message_frame(message, i)));
+    return octets;
+}
+
+static int put_frames(struct weir_queue *out, weir_frame *prefix, uint32_t n,
+                      weir_message *message, uint32_t skip)
+{
+    uint32_t count = weir_message_count(message);
+    int r = 0;
+
+    for (uint32_t i = 0; r >= 0 && i < n; i++)
+        r = weir_queue_frame_put(
+            out, &prefix[i], i + 1 < n || skip < count ? WEIR_FRAME_MORE : 0);
+    for (uint32_t i = skip; r >= 0 && i < count; i++)
+        r = weir_queue_frame_put(out, weir_message_frame(message, i),
+                                 i + 1 < count ? WEIR_FRAME_MORE : 0);
+    return r;
+}
+
+/* The slot of policy "latest" takes a message as it is. */
+static int gather(weir_message *whole, weir_frame *prefix, uint32_t n,
+                  weir_message *message, uint32_t skip)
+{
+    uint32_t count = weir_message_count(message);
+    int r = 0;
+
+    for (uint32_t i = 0; r >= 0 && i < n + count - skip; i++) {
+        weir_frame *frame;
+
+        r = weir_message_extend(whole, &frame);
+        if (r >= 0)
+            weir_frame_share(frame,
+                             i < n ? &prefix[i]
+                                   : weir_message_frame(message, i - n + skip));
+    }
+    return r;
+}
+
+static int put_latest(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
+                      weir_message *message, uint32_t skip)
+{
+    weir_message whole;
+    int r;
+
+    weir_message_init(&whole);
+    r = gather(&whole, prefix, n, message, skip);
+    if (r >= 0)
+        r = weir_queue_put_latest(pipe->out, &whole);
+    weir_message_fini(&whole);
+    if (r < 0)
+        return r;
+    pipe->tally.send_dropped[WEIR_DROP_REPLACED] += r > 0;
+    weir_sock_touch(pipe->sock, pipe);
+    return 0;
+}
+
+static int put_many(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
+                    weir_message *message, uint32_t skip)
+{
+    int r = make_room(pipe, measure(prefix, n, message, skip));
+
+    if (r != 0)
+        return r;
+    weir_queue_begin(pipe->out);
+    if (put_frames(pipe->out, prefix, n, message, skip) < 0)
+        return put_abort(pipe);
+    return put_end(pipe);
+}
+
+int weir_pipe_put(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
+                  weir_message *message, uint32_t skip)
+{
+    weir_frame *only = weir_message_frame(message, skip);
+    int r;
+
+    if (WEIR_UNLIKELY(!pipe->out))
+        return no_queue(pipe);
+    if (WEIR_UNLIKELY(pipe->policy == WEIR_POLICY_LATEST))
+        return put_latest(pipe, prefix, n, message, skip);
+    if (n > 0 || message->count != skip + 1 ||
+        weir_frame_length(only) >= WEIR_QUEUE_BODY)
+        return put_many(pipe, prefix, n, message, skip);
+    r = weir_queue_put(pipe->out, weir_frame_octets(only),
+                       weir_frame_length(only));
+    if (WEIR_UNLIKELY(r == -EAGAIN))
+        return put_many(pipe, NULL, 0, message, skip);
+    if (WEIR_LIKELY(r == 0))
+        weir_sock_touch(pipe->sock, pipe);
+    return r;
+}
+
+int weir_pipe_put_packed(struct weir_pipe *pipe, struct weir_chunk *chunk,
+                         size_t octets)
+{
+    int r;
+
+    if (!pipe->out)
+        return no_queue(pipe);
+    r = make_room(pipe, octets);
+    if (r == 0)
+        r = weir_queue_put_run(pipe->out, chunk, 0, octets, 1);
+    if (r == 0)
+        weir_sock_touch(pipe->sock, pipe);
+    return r;
+}
+
+int weir_pipe_put_command(struct weir_pipe *pipe, const void *body, size_t size,
+                          unsigned flags)
+{
+    if (!pipe->out)
+        return 0;
+    weir_queue_begin(pipe->out);
+    if (weir_queue_frame(pipe->out, body, size, flags) < 0)
+        return put_abort(pipe);
+    return put_end(pipe);
+}
+
+void weir_pipe_clear_out(struct weir_pipe *pipe)
+{
+    if (!pipe->out || pipe->splice)
+        return;
+    while (weir_queue_skip(pipe->out))
+        pipe->tally.send_dropped[WEIR_DROP_CLOSED]++;
+}
+
+void weir_pipe_drop_unsent(struct weir_pipe *pipe, enum weir_drop reason)
+{
+    pipe->tally.send_dropped[reason]++;
+    pipe->tally.refused_put++;
+}
+
+/* ---- taking ---- */
+
+/* The pipe has many references, and hands them out without touching the
+ * counter that frames share. */
+void weir_pipe_sign(struct weir_pipe *pipe, weir_frame *frame)
+{
+    if (pipe->info && WEIR_UNLIKELY(++pipe->info_given == GIVEN_MAX)) {
+        weir_peer_info_ref(pipe->info, GIVEN_MAX);
+        pipe->info_given = 0;
+    }
+    weir_frame_set_peer(frame, pipe->slot + 1, pipe->info);
+}
+
+/* The first frame is peeked already. */
+static int take_frames(struct weir_pipe *pipe, weir_message *message,
+                       unsigned flags)
+{
+    const uint8_t *data;
+    weir_frame *frame;
+    size_t size;
+
+    for (;;) {
+        if (weir_message_extend(message, &frame) < 0)
+            break;
+        weir_queue_take(pipe->in, frame);
+        weir_pipe_sign(pipe, frame);
+        if (!(flags & WEIR_FRAME_MORE))
+            return 0;
+        if (!weir_queue_peek(pipe->in, &data, &size, &flags))
+            return 0;
+    }
+    (void)weir_pipe_skip(pipe, WEIR_DROP_MEMORY);
+    weir_message_fini(message);
+    return -ENOMEM;
+}
+
+/* Messages of one pipe in a row are counted, so that others have a turn. */
+static inline void took(struct weir_pipe *pipe)
+{
+    if (pipe->sock->in_quota > 0)
+        pipe->sock->in_quota--;
+}
+
+int weir_pipe_take(struct weir_pipe *pipe, weir_message *message, bool *command)
+{
+    const uint8_t *data;
+    unsigned flags;
+    size_t size;
+
+    if (!weir_pipe_peek(pipe, &data, &size, &flags))
+        return -EAGAIN;
+    *command = flags & WEIR_FRAME_COMMAND;
+    took(pipe);
+    if (WEIR_UNLIKELY(message->count > 0 || flags & WEIR_FRAME_MORE))
+        return take_frames(pipe, message, flags);
+    weir_queue_take(pipe->in, &message->first);
+    weir_pipe_sign(pipe, &message->first);
+    message->count = 1;
+    return 0;
+}
+
+bool weir_pipe_skip(struct weir_pipe *pipe, enum weir_drop reason)
+{
+    const uint8_t *data;
+    unsigned flags;
+    size_t size;
+
+    while (weir_pipe_peek(pipe, &data, &size, &flags)) {
+        weir_queue_pass(pipe->in);
+        if (flags & WEIR_FRAME_MORE)
+            continue;
+        weir_pipe_drop_taken(pipe, reason);
+        took(pipe);
+        return true;
+    }
+    return false;
+}
+
+void weir_pipe_drop_taken(struct weir_pipe *pipe, enum weir_drop reason)
+{
+    pipe->tally.recv_dropped[reason]++;
+}
+
+/* A producer on inproc passes only light fences. */
+bool weir_pipe_rest(struct weir_pipe *pipe)
+{
+    if (!pipe->in)
+        return true;
+    weir_queue_arm_reader(pipe->in);
+    if (pipe->splice)
+        weir_fence_heavy();
+    else
+        weir_fence_full();
+    if (!weir_queue_ready(pipe->in))
+        return true;
+    weir_queue_disarm_reader(pipe->in);
+    return false;
+}
+
+/* ---- life ---- */
+
+bool weir_pipe_lasts(const struct weir_pipe *pipe)
+{
+    return pipe->ep->pipe == pipe && !pipe->dying &&
+           !weir_ep_options(pipe->ep)->immediate;
+}
+
+void weir_pipe_set_policy(struct weir_pipe *pipe, enum weir_policy fallback)
+{
+    int64_t asked = weir_ep_options(pipe->ep)->send_policy;
+
+    pipe->policy =
+        asked == WEIR_POLICY_PATTERN ? fallback : (enum weir_policy)asked;
+}
+
+void weir_pipe_refuse(struct weir_pipe *pipe, int code)
+{
+    if (pipe->splice)
+        weir_splice_refuse(pipe, code);
+    else
+        weir_link_condemn(&pipe->link, code);
+}
+
+static void tell(struct weir_pipe *pipe, uint32_t mail)
+{
+    struct weir_sock *sock = pipe->sock;
+
+    weir_pipe_post(pipe, mail);
+    weir_sock_nudge(sock);
+}
+
+static void on_readable(void *pipe)
+{
+    tell(pipe, WEIR_MAIL_READABLE);
+}
+
+static void on_room(void *pipe)
+{
+    tell(pipe, WEIR_MAIL_ROOM);
+}
+
+/* The application has read: the link may go on reading.  It has the socket's
+ * lock. */
+static void on_input_room(void *arg)
+{
+    struct weir_pipe *pipe = arg;
+
+    if (!atomic_load(&pipe->link.live))
+        return;
+    weir_list_remove(&pipe->drive);
+    weir_list_append(&pipe->sock->readable, &pipe->drive);
+}
+
+/* A link's driver produces into `in`, so its chunks come from a pool that is
+ * not the socket's. */
+static int make_queues(struct weir_pipe *pipe,
+                       const struct weir_options *options)
+{
+    struct weir_queue_limits send = {(uint64_t)options->send_mark,
+                                     (uint64_t)options->send_mark_bytes};
+    struct weir_queue_limits recv = {(uint64_t)options->recv_mark,
+                                     (uint64_t)options->recv_mark_bytes};
+
+    pipe->in_pool = weir_pool_new(POOL);
+    if (!pipe->in_pool)
+        return -ENOMEM;
+    pipe->in = weir_queue_new(pipe->in_pool, recv, false);
+    pipe->out = weir_queue_new(pipe->sock->pool, send, false);
+    if (!pipe->in || !pipe->out)
+        return -ENOMEM;
+    weir_queue_set_reader(pipe->in, (struct weir_queue_end){on_readable, pipe});
+    weir_queue_set_writer(pipe->out, (struct weir_queue_end){on_room, pipe});
+    weir_queue_set_writer(pipe->in,
+                          (struct weir_queue_end){on_input_room, pipe});
+    return 0;
+}
+
+struct weir_pipe *weir_pipe_new(struct weir_sock *sock, struct weir_ep *ep)
+{
+    const struct weir_options *options = weir_ep_options(ep);
+    struct weir_pipe *pipe = calloc(1, sizeof *pipe);
+
+    if (!pipe)
+        return NULL;
+    pipe->sock = sock;
+    pipe->ep = ep;
+    weir_pipe_set_policy(pipe, sock->pattern->policy);
+    pipe->minor = 1;
+    weir_list_init(&pipe->all);
+    weir_list_init(&pipe->in_turn);
+    weir_list_init(&pipe->out_turn);
+    weir_list_init(&pipe->flush);
+    weir_list_init(&pipe->drive);
+    weir_link_init(&pipe->link);
+    if (!ep->splices && make_queues(pipe, options) < 0) {
+        weir_pipe_free(pipe);
+        return NULL;
+    }
+    return pipe;
+}
+
+static void leave(struct weir_queue *queue, bool both)
+{
+    if (!queue)
+        return;
+    weir_queue_leave(queue);
+    if (both)
+        weir_queue_leave(queue);
+}
+
+void weir_pipe_free(struct weir_pipe *pipe)
+{
+    if (pipe->splice)
+        weir_splice_leave(pipe);
+    leave(pipe->out, pipe->in_pool != NULL);
+    leave(pipe->in, pipe->in_pool != NULL);
+    if (pipe->in_pool)
+        weir_pool_close(pipe->in_pool);
+    weir_link_fini(&pipe->link);
+    weir_pipe_set_info(pipe, NULL);
+    free(pipe);
+}
+
+void weir_pipe_set_info(struct weir_pipe *pipe, struct weir_peer_info *info)
+{
+    if (pipe->info)
+        weir_peer_info_unref(pipe->info,
+                             WEIR_PEER_INFO_HOLD - pipe->info_given);
+    pipe->info = info;
+    pipe->info_given = 0;
+}
+
+/* The first mail puts the pipe among those that have some. */
+void weir_pipe_post(struct weir_pipe *pipe, uint32_t mail)
+{
+    struct weir_sock *sock = pipe->sock;
+    struct weir_pipe *top;
+
+    if (atomic_fetch_or_explicit(&pipe->mail, mail, memory_order_acq_rel) != 0)
+        return;
+    top = atomic_load_explicit(&sock->mail, memory_order_relaxed);
+    do
+        pipe->mail_next = top;
+    while (!atomic_compare_exchange_weak_explicit(
+        &sock->mail, &top, pipe, memory_order_release, memory_order_relaxed));
+}
