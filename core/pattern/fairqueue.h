@@ -15,15 +15,36 @@
 /* The pipe has, or may have, messages (ops->readable). */
 void weir_fairqueue_add(struct weir_sock *sock, struct weir_pipe *pipe);
 
+/* A connection begins (ops->up): what it brings is looked at, or told.
+ * Returns 0, for the tables. */
+int weir_fairqueue_begin(struct weir_sock *sock, struct weir_pipe *pipe);
+
 /* The pipe is out of it (ops->detach). */
 void weir_fairqueue_remove(struct weir_sock *sock, struct weir_pipe *pipe);
 
-/* The pipe whose turn it is, with a message ready; NULL: all are dry.
- * After eight messages of one pipe the next one has its turn. */
+/* The pipe whose turn it is, with something ready; NULL: all are dry.
+ * After eight messages of one pipe the next one has its turn.
+ * Pipes whose connection is gone may go, so ops->detach may be called. */
 struct weir_pipe *weir_fairqueue_next(struct weir_sock *sock);
+
+/* The same for a pattern that expects no commands: what is ready is a
+ * message, or the rest of one of which frames were taken. */
+struct weir_pipe *weir_fairqueue_message(struct weir_sock *sock);
+
+/* Take the next message into an empty one; *from (may be NULL) gets the pipe.
+ * Commands are passed over.  Errors: as weir_pipe_take(). */
+int weir_fairqueue_recv(struct weir_sock *sock, weir_message *message,
+                        struct weir_pipe **from);
+
+/* Drop everything that has come so far. */
+void weir_fairqueue_discard(struct weir_sock *sock, enum weir_drop reason);
 
 /* Have every pipe post mail when it gets a message, since nobody will look.
  * True: no, there is one already. */
 bool weir_fairqueue_arm(struct weir_sock *sock);
+
+/* For the tables of patterns that do no more than this. */
+int weir_fairqueue_take(struct weir_sock *sock, weir_message *message);
+bool weir_fairqueue_can_recv(struct weir_sock *sock);
 
 #endif

@@ -1,0 +1,198 @@
+/*
+ * fairqueue.c - see fairqueue.h.
+ *
+ * A pipe that is not in sock->in_turn has its queue armed, or no connection:
+ * so whoever takes a pipe out arms it first and looks once more.
+ */
+#include "config.h"
+
+#include "pattern/fairqueue.h"
+
+#include <errno.h>
+
+#include "base/fence.h"
+
+enum {
+    QUOTA = 8,  /* messages of one pipe in a row */
+    DRY_MAX = 8 /* pipes of inproc that may be looked at in vain */
+};
+
+static struct weir_pipe *pipe_of(struct weir_list *node)
+{
+    return WEIR_CONTAINER(node, struct weir_pipe, in_turn);
+}
+
+static struct weir_pipe *first(struct weir_sock *sock)
+{
+    struct weir_list *node = weir_list_first(&sock->in_turn);
+
+    return node ? pipe_of(node) : NULL;
+}
+
+static void next_turn(struct weir_sock *sock)
+{
+    struct weir_list *node = weir_list_pop(&sock->in_turn);
+
+    if (node)
+        weir_list_append(&sock->in_turn, node);
+    sock->in_quota = QUOTA;
+}
+
+void weir_fairqueue_add(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (!weir_list_empty(&pipe->in_turn))
+        return;
+    weir_list_append(&sock->in_turn, &pipe->in_turn);
+    sock->in_splices += pipe->splice != NULL;
+}
+
+int weir_fairqueue_begin(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (!weir_list_empty(&pipe->in_turn) || weir_pipe_rest(pipe))
+        return 0;
+    weir_fairqueue_add(sock, pipe);
+    weir_sock_wake(sock, WEIR_WAIT_IN);
+    return 0;
+}
+
+void weir_fairqueue_remove(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (weir_list_empty(&pipe->in_turn))
+        return;
+    if (first(sock) == pipe)
+        sock->in_quota = QUOTA;
+    weir_list_remove(&pipe->in_turn);
+    sock->in_splices -= pipe->splice != NULL;
+}
+
+/* The pipe has nothing.  Returns whether that is still so. */
+static bool leave(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (!weir_pipe_rest(pipe))
+        return false;
+    weir_fairqueue_remove(sock, pipe);
+    weir_sock_dry(sock, pipe);
+    return true;
+}
+
+/* Look at each pipe once; *dry counts those of inproc that have nothing. */
+static struct weir_pipe *look(struct weir_sock *sock, uint32_t *dry)
+{
+    struct weir_pipe *stop = NULL, *pipe;
+
+    while ((pipe = first(sock)) != stop) {
+        if (weir_pipe_ready(pipe))
+            return pipe;
+        if (pipe->splice && !pipe->dying) {
+            stop = stop ? stop : pipe;
+            ++*dry;
+            next_turn(sock);
+        } else if (!leave(sock, pipe)) {
+            return pipe;
+        }
+    }
+    return NULL;
+}
+
+struct weir_pipe *weir_fairqueue_next(struct weir_sock *sock)
+{
+    struct weir_pipe *pipe;
+    uint32_t dry = 0;
+
+    if (sock->in_quota == 0)
+        next_turn(sock);
+    pipe = look(sock, &dry);
+    if (pipe || dry <= DRY_MAX || !weir_fairqueue_arm(sock))
+        return pipe;
+    return look(sock, &dry);
+}
+
+struct weir_pipe *weir_fairqueue_message(struct weir_sock *sock)
+{
+    struct weir_pipe *pipe;
+    const uint8_t *data;
+    unsigned flags;
+    size_t size;
+
+    while ((pipe = weir_fairqueue_next(sock)) != NULL) {
+        if (!weir_pipe_peek(pipe, &data, &size, &flags))
+            continue;
+        if (!(flags & WEIR_FRAME_COMMAND))
+            return pipe;
+        (void)weir_pipe_skip(pipe, WEIR_DROP_UNWANTED);
+    }
+    return NULL;
+}
+
+int weir_fairqueue_recv(struct weir_sock *sock, weir_message *message,
+                        struct weir_pipe **from)
+{
+    struct weir_pipe *pipe = weir_fairqueue_message(sock);
+    bool command;
+
+    if (!pipe)
+        return -EAGAIN;
+    if (from)
+        *from = pipe;
+    return weir_pipe_take(pipe, message, &command);
+}
+
+int weir_fairqueue_take(struct weir_sock *sock, weir_message *message)
+{
+    return weir_fairqueue_recv(sock, message, NULL);
+}
+
+bool weir_fairqueue_can_recv(struct weir_sock *sock)
+{
+    return weir_fairqueue_message(sock) != NULL;
+}
+
+void weir_fairqueue_discard(struct weir_sock *sock, enum weir_drop reason)
+{
+    struct weir_list *node, *after;
+
+    WEIR_LIST_EACH(node, after, &sock->in_turn)
+    {
+        while (weir_pipe_skip(pipe_of(node), reason))
+            ;
+    }
+}
+
+/* The second look: those that have something stay. */
+static bool sort(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+    bool found = false;
+
+    WEIR_LIST_EACH(node, after, &sock->in_turn)
+    {
+        struct weir_pipe *pipe = pipe_of(node);
+
+        if (weir_pipe_ready(pipe)) {
+            weir_queue_disarm_reader(pipe->in);
+            found = true;
+            continue;
+        }
+        weir_fairqueue_remove(sock, pipe);
+        weir_sock_dry(sock, pipe);
+    }
+    return found;
+}
+
+bool weir_fairqueue_arm(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+
+    if (weir_list_empty(&sock->in_turn))
+        return false;
+    WEIR_LIST_EACH(node, after, &sock->in_turn)
+    {
+        if (pipe_of(node)->in)
+            weir_queue_arm_reader(pipe_of(node)->in);
+    }
+    if (sock->in_splices > 0)
+        weir_fence_heavy();
+    else
+        weir_fence_full();
+    return sort(sock);
+}

@@ -1,0 +1,88 @@
+/*
+ * loadbalance.c - see loadbalance.h.
+ */
+#include "config.h"
+
+#include "pattern/loadbalance.h"
+
+#include <errno.h>
+
+static struct weir_pipe *first(struct weir_sock *sock)
+{
+    struct weir_list *node = weir_list_first(&sock->out_turn);
+
+    return node ? WEIR_CONTAINER(node, struct weir_pipe, out_turn) : NULL;
+}
+
+static void next_turn(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    weir_list_remove(&pipe->out_turn);
+    weir_list_append(&sock->out_turn, &pipe->out_turn);
+}
+
+void weir_loadbalance_add(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (!weir_list_empty(&pipe->out_turn))
+        return;
+    weir_list_append(&sock->out_turn, &pipe->out_turn);
+    weir_sock_wake(sock, WEIR_WAIT_OUT);
+}
+
+void weir_loadbalance_remove(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    (void)sock;
+    weir_list_remove(&pipe->out_turn);
+}
+
+/* Where a full pipe would drop something, look for one that has room. */
+static bool would_drop(struct weir_pipe *pipe)
+{
+    return (pipe->policy == WEIR_POLICY_DROP_NEW ||
+            pipe->policy == WEIR_POLICY_DROP_OLD) &&
+           !(pipe->out && weir_queue_room(pipe->out, 1));
+}
+
+static int give(struct weir_sock *sock, struct weir_pipe *pipe,
+                weir_frame *prefix, uint32_t n, weir_message *message,
+                uint32_t skip)
+{
+    int r = weir_pipe_put(pipe, prefix, n, message, skip);
+
+    if (r == -EAGAIN)
+        weir_loadbalance_remove(sock, pipe);
+    else if (r >= 0)
+        next_turn(sock, pipe);
+    return r;
+}
+
+int weir_loadbalance_send(struct weir_sock *sock, weir_frame *prefix,
+                          uint32_t n, weir_message *message, uint32_t skip,
+                          struct weir_pipe **chosen)
+{
+    struct weir_pipe *full = NULL, *pipe;
+    int r = -EAGAIN;
+
+    while (r == -EAGAIN && (pipe = first(sock)) != NULL) {
+        if (pipe != full && would_drop(pipe)) {
+            full = full ? full : pipe;
+            next_turn(sock, pipe);
+            continue;
+        }
+        if (chosen)
+            *chosen = pipe;
+        r = give(sock, pipe, prefix, n, message, skip);
+    }
+    return r;
+}
+
+bool weir_loadbalance_can_send(struct weir_sock *sock)
+{
+    struct weir_pipe *pipe;
+
+    while ((pipe = first(sock)) != NULL) {
+        if (weir_pipe_can_put(pipe))
+            return true;
+        weir_loadbalance_remove(sock, pipe);
+    }
+    return false;
+}

@@ -1,0 +1,106 @@
+/*
+ * sub.c - SUB: messages that begin with one of its topics.  RFC 29.
+ *
+ * Publishers filter, but not all of them, and not what was under way; so
+ * everything is looked at once more.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "pattern/fairqueue.h"
+#include "pattern/topics.h"
+#include "pattern/upstream.h"
+
+struct sub {
+    struct weir_topics topics;
+};
+
+static int prepare(struct weir_sock *sock)
+{
+    struct sub *sub = weir_sock_state(sock);
+
+    weir_topics_init(&sub->topics);
+    return 0;
+}
+
+static void unprepare(struct weir_sock *sock)
+{
+    struct sub *sub = weir_sock_state(sock);
+
+    weir_topics_fini(&sub->topics);
+}
+
+static int attach(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    (void)sock;
+    (void)pipe;
+    return 0;
+}
+
+static int up(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    struct sub *sub = weir_sock_state(sock);
+    int r = weir_upstream_begin(&sub->topics, pipe);
+
+    return r < 0 ? r : weir_fairqueue_begin(sock, pipe);
+}
+
+static int subscribe(struct weir_sock *sock, const void *prefix, size_t size,
+                     bool on)
+{
+    struct sub *sub = weir_sock_state(sock);
+
+    return weir_upstream_change(sock, &sub->topics, prefix, size, on);
+}
+
+static bool is_wanted(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    struct sub *sub = weir_sock_state(sock);
+    const uint8_t *data;
+    unsigned flags;
+    size_t size;
+
+    return weir_pipe_peek(pipe, &data, &size, &flags) &&
+           weir_topics_match(&sub->topics, data, size) != sock->options.invert;
+}
+
+static struct weir_pipe *wanted(struct weir_sock *sock)
+{
+    struct weir_pipe *pipe;
+
+    while ((pipe = weir_fairqueue_message(sock)) && !is_wanted(sock, pipe))
+        (void)weir_pipe_skip(pipe, WEIR_DROP_UNWANTED);
+    return pipe;
+}
+
+static int take(struct weir_sock *sock, weir_message *message)
+{
+    struct weir_pipe *pipe = wanted(sock);
+    bool command;
+
+    return pipe ? weir_pipe_take(pipe, message, &command) : -EAGAIN;
+}
+
+static bool can_take(struct weir_sock *sock)
+{
+    return wanted(sock) != NULL;
+}
+
+const struct weir_pattern_ops weir_pattern_sub = {
+    .name = "SUB",
+    .type = WEIR_SUB,
+    .abilities =
+        WEIR_PATTERN_RECEIVES | WEIR_PATTERN_MULTICAST | WEIR_PATTERN_DISCARDS,
+    .policy = WEIR_POLICY_DROP_NEW,
+    .state_size = sizeof(struct sub),
+    .open = prepare,
+    .close = unprepare,
+    .attach = attach,
+    .up = up,
+    .detach = weir_fairqueue_remove,
+    .readable = weir_fairqueue_add,
+    .recv = take,
+    .can_recv = can_take,
+    .subscribe = subscribe,
+};
