@@ -47,6 +47,10 @@ int weir_ctx_join(struct weir_ctx *ctx, struct weir_sock *sock);
 
 /* A socket has gone.  Takes the context's lock. */
 void weir_ctx_part(struct weir_ctx *ctx, struct weir_sock *sock);
+void weir_ctx_part_locked(struct weir_ctx *ctx, struct weir_sock *sock);
+
+/* As weir_context_set; context's lock held. */
+int weir_ctx_set(struct weir_ctx *ctx, const char *option, const char *value);
 
 /* Bumped in every forked child; what was made before is the parent's. */
 uint64_t weir_fork_generation(void);

@@ -23,8 +23,6 @@
 struct weir_sock;
 struct weir_pipe;
 
-enum { WEIR_URL_MAX = 1024 };
-
 struct weir_listener { /* one descriptor that the host accepts on */
     struct weir_watch watch;
     struct weir_ep *ep;
@@ -62,7 +60,10 @@ struct weir_ep {
 
     /* closing */
     _Atomic bool closing;
-    _Atomic uint32_t done_word; /* of who waits in weir_endpoint_close */
+    bool shut;                  /* the reactor's: makes no more connections */
+    bool finished;              /* the plugin is through with it */
+    uint32_t n_pipes, waiters;  /* who still needs this memory */
+    _Atomic uint32_t done_word; /* moves when it is finished */
 
     /* counters; the socket's lock */
     struct weir_stats gone; /* of pipes that are gone, and of itself */
@@ -73,9 +74,23 @@ struct weir_ep {
 int weir_ep_open(weir_socket sock, const char *url, bool binder,
                  weir_endpoint *out);
 
-/* Stop it: no more connections, those there are end.  The socket's lock is
- * held; the rest happens on the reactor. */
-void weir_ep_stop(struct weir_ep *ep);
+/* Close it: flush up to `deadline` (absolute ns, or WEIR_LINGER), and wait
+ * until the reactor has ended it.  Errors: -EAGAIN, *unsent says how many. */
+int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent);
+
+/* Make no more connections.  Reactor. */
+void weir_ep_shut(struct weir_ep *ep);
+
+/* End it and its connections; with `all` unread messages go too.  Reactor.
+ * False: something is under way, try again soon.  True: it is closed, and
+ * freed with its last pipe. */
+bool weir_ep_finish(struct weir_ep *ep, bool all);
+
+/* In a forked child: close its descriptors, touch nothing else. */
+void weir_ep_abandon(struct weir_ep *ep);
+
+/* One of its pipes is gone.  Lock held. */
+void weir_ep_forget_pipe(struct weir_ep *ep);
 
 /* Handle to endpoint with its socket locked; -EBADF and so on. */
 int weir_ep_get(weir_endpoint handle, struct weir_ep **out);

@@ -6,6 +6,7 @@
 #include "handshake.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -75,8 +76,7 @@ static void refuse(struct weir_handshake *handshake, int code, bool permanent)
     struct weir_ep *ep = handshake->ep;
     char reason[192];
 
-    strncpy(reason, weir_error_text(), sizeof(reason) - 1);
-    reason[sizeof(reason) - 1] = '\0';
+    snprintf(reason, sizeof(reason), "%s", weir_error_text());
     weir_sock_lock(ep->sock);
     ep->gone.refused++;
     ep->sock->gone.refused++;
@@ -198,42 +198,300 @@ static struct weir_pipe *get_pipe(struct weir_ep *ep)
     return pipe;
 }
 
+/* Both sides are known: the pattern may still refuse.  Lock held. */
 static int join(struct weir_handshake *handshake, struct weir_pipe *pipe)
 {
     struct weir_sock *sock = pipe->sock;
-    int r;
+    int r = weir_sock_up(sock, pipe);
 
-    sock->n_links++;
-    r = weir_sock_up(sock, pipe);
     if (r >= 0)
         r = weir_link_start(&pipe->link, handshake);
-    if (r >= 0) {
-        note_started(sock, pipe);
-        return 0;
+    if (r < 0) {
+        weir_link_stop(&pipe->link);
+        weir_sock_down(sock, pipe);
+        return r;
     }
-    sock->n_links--;
-    return r;
+    sock->n_links++;
+    weir_sock_wake(sock, WEIR_WAIT_OUT);
+    return 0;
+}
+
+/* Lock and driver word held on entry; neither on return. */
+static void succeed(struct weir_handshake *handshake, struct weir_pipe *pipe,
+                    const char *peer)
+{
+    struct weir_ep *ep = handshake->ep;
+    uint64_t peer_id = pipe->peer_id;
+
+    ep->retry_ms = 0;
+    weir_sock_unlock(ep->sock);
+    destroy(handshake);
+    weir_ep_event(ep, WEIR_EVENT_CONNECTED, peer, peer_id, 0, 0, "");
+    weir_link_round(&pipe->link);
+}
+
+static void fail(struct weir_handshake *handshake, struct weir_pipe *pipe,
+                 int code)
+{
+    struct weir_sock *sock = handshake->ep->sock;
+
+    if (pipe && handshake->ep->pipe == pipe)
+        (void)weir_link_let_go(&pipe->link);
+    else if (pipe)
+        weir_sock_bury(sock, pipe);
+    weir_sock_unlock(sock);
+    refuse(handshake, code, code != ENOMEM);
 }
 
 static void promote(struct weir_handshake *handshake)
 {
     struct weir_ep *ep = handshake->ep;
-    struct weir_sock *sock = ep->sock;
     struct weir_peer_info *info = make_info(handshake);
     struct weir_pipe *pipe = NULL;
     char peer[128];
-    int r = -ENOMEM;
+    int r = weir_fail(ENOMEM, "no memory for a peer");
 
-    weir_watch_remove(reactor_of(handshake), &handshake->watch);
-    weir_timer_cancel(reactor_of(handshake), &handshake->deadline);
-    strncpy(peer, peer_of(handshake), sizeof(peer) - 1);
-    peer[sizeof(peer) - 1] = '\0';
-    weir_sock_lock(sock);
+    unwatch(handshake);
+    snprintf(peer, sizeof(peer), "%s", peer_of(handshake));
+    weir_sock_lock(ep->sock);
     if (info)
         pipe = get_pipe(ep);
     if (pipe) {
         know_peer(pipe, handshake, info);
         r = join(handshake, pipe);
+    } else if (info) {
+        weir_peer_info_unref(info, WEIR_PEER_INFO_HOLD);
     }
-    finish(handshake, pipe, peer, r);
+    if (r >= 0)
+        succeed(handshake, pipe, peer);
+    else
+        fail(handshake, pipe, -r);
+}
+
+/* ---- octets to and fro ---- */
+
+static ssize_t put(struct weir_handshake *handshake, const void *data,
+                   size_t size)
+{
+    struct iovec part = {(void *)(uintptr_t)data, size};
+    ssize_t r;
+
+    if (handshake->stream)
+        return handshake->stream->writev(handshake->stream_self, &part, 1);
+    do
+        r = send(handshake->watch.fd, data, size, MSG_NOSIGNAL);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? -errno : r;
+}
+
+static ssize_t get(struct weir_handshake *handshake, void *data, size_t size)
+{
+    struct iovec part = {data, size};
+    ssize_t r;
+
+    if (handshake->stream)
+        return handshake->stream->readv(handshake->stream_self, &part, 1);
+    do
+        r = recv(handshake->watch.fd, data, size, 0);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? -errno : r;
+}
+
+/* 1: all is written; 0: the kernel takes no more now; negative: lost. */
+static int write_out(struct weir_handshake *handshake)
+{
+    const void *data;
+    size_t size;
+
+    while (weir_zmtp_output(&handshake->zmtp, &data, &size)) {
+        ssize_t r = put(handshake, data, size);
+
+        if (r == -EAGAIN || r == -EWOULDBLOCK)
+            return 0;
+        if (r < 0)
+            return weir_fail((int)-r, "writing to %s: %s", peer_of(handshake),
+                             weir_strerror((int)-r));
+        weir_zmtp_output_done(&handshake->zmtp, (size_t)r);
+    }
+    return 1;
+}
+
+static int keep_rest(struct weir_handshake *handshake, const uint8_t *data,
+                     size_t size)
+{
+    if (size == 0)
+        return 0;
+    handshake->rest = malloc(size);
+    if (!handshake->rest)
+        return weir_fail(ENOMEM, "no memory for what %s sent",
+                         peer_of(handshake));
+    memcpy(handshake->rest, data, size);
+    handshake->rest_size = size;
+    return 0;
+}
+
+/* Read once.  1: something came; 0: nothing now; negative: lost or bad. */
+static int read_in(struct weir_handshake *handshake)
+{
+    uint8_t data[WEIR_HANDSHAKE_READ];
+    ssize_t used, r = get(handshake, data, sizeof(data));
+
+    if (r == -EAGAIN || r == -EWOULDBLOCK)
+        return 0;
+    if (r == 0)
+        return weir_fail(ECONNRESET, "%s closed before the handshake ended",
+                         peer_of(handshake));
+    if (r < 0)
+        return weir_fail((int)-r, "reading from %s: %s", peer_of(handshake),
+                         weir_strerror((int)-r));
+    used = weir_zmtp_input(&handshake->zmtp, data, (size_t)r);
+    if (used < 0)
+        return (int)used;
+    if (weir_zmtp_phase(&handshake->zmtp) != WEIR_ZMTP_READY)
+        return 1;
+    r = keep_rest(handshake, data + used, (size_t)(r - used));
+    return r < 0 ? (int)r : 1;
+}
+
+static bool over(struct weir_handshake *handshake)
+{
+    return weir_zmtp_phase(&handshake->zmtp) == WEIR_ZMTP_READY;
+}
+
+/* Our last words are written without a guarantee: the connection ends. */
+static void end_badly(struct weir_handshake *handshake, int r)
+{
+    bool permanent =
+        weir_zmtp_phase(&handshake->zmtp) == WEIR_ZMTP_FAILED &&
+        weir_zmtp_permanent(&handshake->zmtp);
+    char reason[192];
+
+    snprintf(reason, sizeof(reason), "%s", weir_error_text());
+    if (weir_zmtp_phase(&handshake->zmtp) == WEIR_ZMTP_FAILED)
+        (void)write_out(handshake);
+    weir_fail(-r, "%s", reason);
+    refuse(handshake, -r, permanent);
+}
+
+static void want(struct weir_handshake *handshake, bool writing)
+{
+    unsigned events =
+        WEIR_POLLER_IN | (writing ? (unsigned)WEIR_POLLER_OUT : 0u);
+
+    if (over(handshake))
+        events &= ~(unsigned)WEIR_POLLER_IN; /* that is the link's to read */
+    if (handshake->stream &&
+        WEIR_HAS(weir_stream_ops, handshake->stream, interest))
+        events = handshake->stream->interest(handshake->stream_self, events);
+    (void)weir_watch_change(reactor_of(handshake), &handshake->watch, events);
+}
+
+static void go_on(struct weir_handshake *handshake)
+{
+    int r = 1, w = write_out(handshake);
+
+    while (w >= 0 && r > 0 && !over(handshake)) {
+        r = read_in(handshake);
+        w = r < 0 ? r : write_out(handshake);
+    }
+    if (w < 0)
+        end_badly(handshake, w);
+    else if (over(handshake) && w > 0)
+        promote(handshake);
+    else
+        want(handshake, w == 0);
+}
+
+static void on_ready(struct weir_watch *watch, unsigned events)
+{
+    (void)events;
+    go_on(WEIR_CONTAINER(watch, struct weir_handshake, watch));
+}
+
+/* ---- beginning ---- */
+
+static int encode_property(struct weir_handshake *handshake, uint8_t *out,
+                           size_t room)
+{
+    const char *cursor = handshake->ep->options.property;
+    struct weir_option_property one;
+    size_t size = 0;
+
+    while (weir_options_property(&cursor, &one)) {
+        if (size + weir_zmtp_property_size(one.name_size, one.value_size) >
+            room)
+            return weir_fail(EMSGSIZE, "the option property is too long");
+        size += weir_zmtp_put_property(out + size, one.name, one.name_size,
+                                       one.value, one.value_size);
+    }
+    return (int)size;
+}
+
+static int start_codec(struct weir_handshake *handshake)
+{
+    const struct weir_options *options = &handshake->ep->options;
+    struct weir_zmtp_config config = {
+        .socket_type = handshake->ep->sock->pattern->name,
+        .identity = options->routing_id.data,
+        .identity_len = options->routing_id.size,
+        .max_frame = (uint64_t)options->max_message,
+        .initiator = !handshake->ep->binder,
+    };
+    int size = encode_property(handshake, handshake->ours,
+                               sizeof(handshake->ours));
+
+    if (size < 0)
+        return size;
+    config.properties = handshake->ours;
+    config.properties_len = (size_t)size;
+    return weir_zmtp_init(&handshake->zmtp, &config);
+}
+
+static int start_turns(struct weir_handshake *handshake)
+{
+    int64_t ms = handshake->ep->options.handshake;
+    int r;
+
+    handshake->watch.ready = on_ready;
+    handshake->deadline.fire = on_deadline;
+    r = weir_watch_add(reactor_of(handshake), &handshake->watch,
+                       WEIR_POLLER_IN);
+    if (r >= 0 && ms > 0)
+        weir_timer_arm(reactor_of(handshake), &handshake->deadline,
+                       weir_now() + ms * 1000000);
+    return r;
+}
+
+int weir_handshake_begin(struct weir_ep *ep, int fd,
+                         const weir_stream_ops *stream, void *self,
+                         const weir_peer *peer)
+{
+    struct weir_handshake *handshake = calloc(1, sizeof(*handshake));
+    int r;
+
+    if (!handshake) {
+        if (stream)
+            stream->close(self);
+        else
+            close(fd);
+        return weir_fail(ENOMEM, "no memory for a connection");
+    }
+    handshake->ep = ep;
+    handshake->watch.fd = fd;
+    handshake->stream = stream;
+    handshake->stream_self = self;
+    weir_list_append(&ep->handshakes, &handshake->in_ep);
+    ep->n_handshakes++;
+    r = keep_peer(handshake, peer);
+    if (r >= 0)
+        r = start_codec(handshake);
+    if (r >= 0)
+        r = start_turns(handshake);
+    if (r < 0) {
+        refuse(handshake, -r, false);
+        return r;
+    }
+    weir_ep_event(ep, WEIR_EVENT_OPENED, peer_of(handshake), 0, 0, 0, "");
+    go_on(handshake);
+    return 0;
 }

@@ -31,7 +31,8 @@ struct weir_handshake {
     char *remote;     /* address of the peer, as text */
     void *properties; /* what the transport says of it, ZMTP-encoded */
     size_t properties_size;
-    uint8_t *rest; /* octets that came behind the handshake */
+    uint8_t ours[1024]; /* our properties, ZMTP-encoded */
+    uint8_t *rest;      /* octets that came behind the handshake */
     size_t rest_size;
 };
 

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fence.h"
+#include "base/park.h"
 #include "base/thread.h"
 #include "context.h"
 #include "socket.h"
@@ -322,6 +323,30 @@ void weir_reactor_round(struct weir_reactor *reactor, int64_t deadline)
     tick_without_timerfd(reactor);
     fire_timers(reactor);
     run_tasks(reactor);
+}
+
+static void await_round(struct weir_reactor *reactor, _Atomic uint32_t *word)
+{
+    uint32_t seen = atomic_load(&reactor->rounds);
+
+    if (weir_lock_try(&reactor->turn)) {
+        if (atomic_load(word) == 0)
+            weir_reactor_round(reactor, 0);
+        weir_lock_release(&reactor->turn);
+        weir_reactor_recall(reactor);
+    } else {
+        weir_reactor_wake(reactor);
+        weir_park(&reactor->rounds, seen, WEIR_NEVER);
+    }
+}
+
+void weir_reactor_await(struct weir_reactor *reactor, _Atomic uint32_t *word)
+{
+    while (atomic_load(word) == 0)
+        if (reactor->threaded)
+            weir_park(word, 0, WEIR_NEVER);
+        else
+            await_round(reactor, word);
 }
 
 static void *run(void *arg)

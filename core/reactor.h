@@ -121,6 +121,11 @@ void weir_reactor_post(struct weir_reactor *reactor, struct weir_task *task);
 void weir_reactor_tick(struct weir_reactor *reactor, struct weir_tick *tick,
                        int64_t ns);
 
+/* Wait until the word has moved from 0, which a task will do; without a
+ * thread of its own, by running it.  No lock held; any thread but its own. */
+void weir_reactor_await(struct weir_reactor *reactor,
+                        _Atomic uint32_t *word);
+
 /* Timers; `at` is absolute ns.  Arming an armed timer moves it. */
 void weir_timer_arm(struct weir_reactor *reactor, struct weir_timer *timer,
                     int64_t at);

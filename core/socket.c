@@ -6,12 +6,15 @@
 #include "socket.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/fence.h"
+#include "base/park.h"
 #include "context.h"
 #include "endpoint.h"
 #include "pattern/fairqueue.h"
@@ -117,6 +120,9 @@ int weir_sock_add_pipe(struct weir_sock *sock, struct weir_pipe *pipe)
     sock->slots[slot].pipe = pipe;
     sock->slots[slot].generation++;
     pipe->slot = slot;
+    pipe->ep->n_pipes++;
+    if (pipe->splice)
+        atomic_fetch_add(&sock->splices, 1);
     weir_list_append(&sock->pipes, &pipe->all);
     return 0;
 }
@@ -125,6 +131,8 @@ static void free_slot(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     struct weir_slot *slot = &sock->slots[pipe->slot];
 
+    if (pipe->splice)
+        atomic_fetch_sub(&sock->splices, 1);
     slot->pipe = NULL;
     slot->next_free = sock->free_slot;
     sock->free_slot = pipe->slot + 1;
@@ -184,6 +192,20 @@ void weir_sock_count(struct weir_sock *sock, int change)
     weir_sock_wake(sock, WEIR_WAIT_STATE);
 }
 
+/* From now on its messages are news; one may be there already. */
+static void listen_to(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    weir_queue_arm_reader(pipe->in);
+    if (pipe->splice)
+        weir_fence_heavy();
+    else
+        weir_fence_full();
+    if (!weir_queue_ready(pipe->in))
+        return;
+    sock->pattern->readable(sock, pipe);
+    weir_sock_wake(sock, WEIR_WAIT_IN);
+}
+
 int weir_sock_up(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     int r = 0;
@@ -206,6 +228,7 @@ int weir_sock_up(struct weir_sock *sock, struct weir_pipe *pipe)
         pipe->counted = true;
         weir_sock_count(sock, 1);
     }
+    listen_to(sock, pipe);
     weir_sock_wake(sock, WEIR_WAIT_OUT);
     return 0;
 }
@@ -344,12 +367,21 @@ static void init_lists(struct weir_sock *sock)
     weir_list_init(&sock->tick.list);
 }
 
+/* Only what a late call may look at survives. */
+static void clear(struct weir_sock *sock)
+{
+    weir_sock_lock(sock);
+    memset((char *)sock + offsetof(struct weir_sock, ctx), 0,
+           sizeof(*sock) - offsetof(struct weir_sock, ctx));
+    weir_lock_release(&sock->lock);
+}
+
 static void on_teardown(struct weir_task *task);
 
 static int prepare(struct weir_sock *sock, struct weir_ctx *ctx,
                    const struct weir_pattern_ops *pattern)
 {
-    weir_sock_clear(sock);
+    clear(sock);
     init_lists(sock);
     sock->ctx = ctx;
     sock->pattern = pattern;
@@ -395,7 +427,7 @@ static int start(struct weir_sock *sock)
         goto no_turn;
     return 0;
 no_turn:
-    weir_ctx_part(sock->ctx, sock);
+    weir_ctx_part_locked(sock->ctx, sock);
 no_context:
     if (sock->pattern->close)
         sock->pattern->close(sock);
@@ -484,7 +516,7 @@ static bool has_unsent(struct weir_sock *sock)
     WEIR_LIST_EACH(node, after, &sock->pipes) {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
 
-        if (!pipe->splice && !pipe->dying && weir_pipe_unsent(pipe))
+        if (!pipe->dying && weir_pipe_unsent(pipe))
             return true;
     }
     return false;
@@ -513,4 +545,183 @@ int weir_sock_wait_peers(struct weir_sock *sock, int n, int64_t deadline)
             return r;
     }
     return (int)sock->n_up;
+}
+
+/* ---- closing ---- */
+
+static bool tasks_under_way(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+
+    WEIR_LIST_EACH(node, after, &sock->eps) {
+        struct weir_ep *ep = WEIR_CONTAINER(node, struct weir_ep, in_sock);
+
+        if (atomic_load(&ep->attach.posted) || atomic_load(&ep->close.posted))
+            return true;
+    }
+    WEIR_LIST_EACH(node, after, &sock->pipes) {
+        struct weir_link *link =
+            &WEIR_CONTAINER(node, struct weir_pipe, all)->link;
+
+        if (atomic_load(&link->down.posted) ||
+            atomic_load(&link->rearm.posted))
+            return true;
+    }
+    return false;
+}
+
+static bool finish_endpoints(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+    bool done = true;
+
+    WEIR_LIST_EACH(node, after, &sock->eps) {
+        struct weir_ep *ep = WEIR_CONTAINER(node, struct weir_ep, in_sock);
+
+        weir_shells_remove_ep(ep);
+        done = weir_ep_finish(ep, true) && done;
+    }
+    return done;
+}
+
+/* Pipes of endpoints that were closed before, with messages nobody read. */
+static void bury_rest(struct weir_sock *sock)
+{
+    struct weir_list *node;
+
+    weir_sock_lock(sock);
+    while ((node = weir_list_first(&sock->pipes)) != NULL)
+        weir_sock_bury(sock, WEIR_CONTAINER(node, struct weir_pipe, all));
+    sock->unsent = sock->gone.send_dropped[WEIR_DROP_CLOSED] -
+                   sock->unsent_before;
+    weir_sock_unlock(sock);
+}
+
+/* On the reactor: everything ends.  Nobody else is inside any more. */
+static void on_teardown(struct weir_task *task)
+{
+    struct weir_sock *sock = WEIR_CONTAINER(task, struct weir_sock, teardown);
+
+    if (tasks_under_way(sock) || !finish_endpoints(sock)) {
+        weir_reactor_post(sock->reactor, task);
+        return;
+    }
+    bury_rest(sock);
+    weir_turn_close(sock);
+    if (sock->pattern->close)
+        sock->pattern->close(sock);
+    weir_message_fini(&sock->held);
+    weir_wait_close(sock);
+    weir_readiness_close(sock);
+    atomic_fetch_add(&sock->done_word, 1);
+    weir_unpark(&sock->done_word, INT_MAX);
+}
+
+/* The handle dies; calls under way end. */
+static int begin_closing(weir_socket handle, struct weir_sock **out)
+{
+    struct weir_sock *sock;
+    int r = find(handle, &sock);
+
+    if (r < 0)
+        return r;
+    weir_sock_lock(sock);
+    if (sock->generation != handle.generation ||
+        sock->state != WEIR_SOCK_OPEN) {
+        weir_sock_unlock(sock);
+        return weir_fail(EBADF, "the socket is closed, or never was open");
+    }
+    sock->state = WEIR_SOCK_CLOSING;
+    sock->generation++;
+    weir_monitor_close(&sock->monitor);
+    weir_wait_wake_all(sock);
+    while (sock->inside > 0) {
+        (void)weir_wait_closing(sock, WEIR_NEVER);
+        weir_wait_wake_all(sock);
+    }
+    *out = sock;
+    return 0;
+}
+
+static void linger(struct weir_sock *sock, int64_t deadline)
+{
+    if (sock->pattern->abilities & WEIR_PATTERN_DISCARDS)
+        return;
+    sock->flushing++;
+    weir_drive_output(sock);
+    while (has_unsent(sock) && weir_wait_closing(sock, deadline) >= 0)
+        weir_drive_output(sock);
+    sock->flushing--;
+}
+
+static void recycle(struct weir_sock *sock)
+{
+    struct weir_ctx *ctx = sock->ctx;
+
+    weir_sock_lock(sock);
+    unprepare(sock);
+    sock->state = WEIR_SOCK_UNUSED;
+    weir_lock_release(&sock->lock);
+    weir_ctx_part(ctx, sock);
+    weir_shells_free_sock(sock);
+}
+
+void weir_sock_abandon(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+
+    WEIR_LIST_EACH(node, after, &sock->pipes) {
+        int fd = WEIR_CONTAINER(node, struct weir_pipe, all)->link.watch.fd;
+
+        if (fd >= 0)
+            close(fd);
+    }
+    WEIR_LIST_EACH(node, after, &sock->eps)
+        weir_ep_abandon(WEIR_CONTAINER(node, struct weir_ep, in_sock));
+    weir_wait_close(sock);
+    weir_readiness_close(sock);
+    sock->generation++;
+}
+
+/* The handle of a parent's socket in a forked child. */
+static int close_in_child(weir_socket handle)
+{
+    struct weir_sock *sock = weir_shells_sock(handle.index);
+
+    if (!sock || handle.generation == 0 ||
+        sock->generation != handle.generation)
+        return weir_fail(EBADF, "the socket is closed, or never was open");
+    weir_sock_abandon(sock);
+    weir_list_remove(&sock->in_ctx);
+    return 0;
+}
+
+int weir_sock_close(weir_socket handle, int deadline, uint64_t *unsent)
+{
+    struct weir_sock *sock;
+    uint64_t lost;
+    int r;
+
+    if (deadline < WEIR_LINGER)
+        return weir_fail(EINVAL, "%d is not a deadline", deadline);
+    r = begin_closing(handle, &sock);
+    if (r == -WEIR_EFORK)
+        return close_in_child(handle);
+    if (r < 0)
+        return r;
+    if (deadline == WEIR_LINGER)
+        deadline = (int)sock->options.linger;
+    sock->unsent_before = sock->gone.send_dropped[WEIR_DROP_CLOSED];
+    linger(sock, weir_deadline_in(deadline));
+    weir_sock_unlock(sock);
+    weir_reactor_post(sock->reactor, &sock->teardown);
+    weir_reactor_await(sock->reactor, &sock->done_word);
+    lost = sock->unsent;
+    recycle(sock);
+    if (unsent)
+        *unsent = lost;
+    if (lost > 0)
+        return weir_fail(EAGAIN, "%llu messages went unsent",
+                         (unsigned long long)lost);
+    return 0;
 }

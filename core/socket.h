@@ -145,10 +145,10 @@ struct weir_sock {
     bool has_held;
 
     struct weir_monitor monitor;
-    struct weir_stats gone; /* sums of pipes that are gone */
+    struct weir_stats gone; /* sums of pipes that are gone, and our own */
     _Atomic uint32_t done_word; /* moves when the teardown is complete */
     struct weir_task teardown;
-    uint64_t unsent; /* the teardown's result */
+    uint64_t unsent, unsent_before; /* the teardown's result */
 };
 
 /* ---- slots: pipes by number, for the set's keys and for topic sets ---- */
@@ -203,6 +203,7 @@ static inline void *weir_sock_state(struct weir_sock *sock)
 }
 
 /* ---- for api.c ---- */
+/* The context's lock is held. */
 int weir_sock_open(struct weir_ctx *ctx,
                    const struct weir_pattern_ops *pattern, weir_socket *out);
 /* Handle to socket, locked and open; or -EBADF, -WEIR_EFORK,
@@ -215,9 +216,10 @@ int weir_sock_send(struct weir_sock *sock, weir_message *message,
                    int64_t deadline);
 int weir_sock_recv(struct weir_sock *sock, weir_message *message,
                    int64_t deadline);
+/* In a forked child: close the descriptors, touch nothing else. */
+void weir_sock_abandon(struct weir_sock *sock);
 int weir_sock_flush(struct weir_sock *sock, int64_t deadline);
 int weir_sock_wait_peers(struct weir_sock *sock, int n, int64_t deadline);
-void weir_sock_stats(struct weir_sock *sock, weir_stats *stats);
 
 /* ---- wait.c ---- */
 
@@ -263,6 +265,7 @@ bool weir_pace_tick(struct weir_sock *sock);
 /* readiness.c: make the descriptors say what is true.  Lock held. */
 void weir_readiness_update(struct weir_sock *sock);
 int weir_readiness_fd(struct weir_sock *sock, enum weir_wait what);
+void weir_readiness_close(struct weir_sock *sock);
 
 /* stats.c: add a pipe's counters to a sum. */
 void weir_stats_add_pipe(weir_stats *sum, const struct weir_pipe *pipe);

@@ -6,6 +6,8 @@
 #ifndef WEIR_BASE_ERROR_H
 #define WEIR_BASE_ERROR_H
 
+#include <weir/weir.h> /* weir_strerror() */
+
 /* Octets of the longest sentence, with its final NUL; longer ones are cut. */
 #define WEIR_ERROR_ROOM 512
 

@@ -1,0 +1,744 @@
+/*
+ * endpoint.c - see endpoint.h.
+ */
+#include "config.h"
+
+#include "endpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/park.h"
+#include "base/random.h"
+#include "context.h"
+#include "handshake.h"
+#include "pipe.h"
+#include "registry.h"
+#include "shells.h"
+#include "socket.h"
+#include "splice.h"
+#include "url.h"
+
+enum {
+    MS = 1000000,
+    ACCEPTS = 64,       /* newcomers taken in one turn */
+    RESUME_MS = 100,    /* until accepting is tried again without descriptors */
+    LONG_PAUSE_MS = 5000 /* after a permanent failure, at the least */
+};
+
+static struct weir_reactor *reactor_of(const struct weir_ep *ep)
+{
+    return ep->sock->reactor;
+}
+
+/* ---- events ---- */
+
+void weir_ep_event(struct weir_ep *ep, uint32_t kind, const char *peer,
+                   uint64_t peer_id, uint64_t value, int code,
+                   const char *reason)
+{
+    weir_event event = {.size = sizeof(event), .kind = kind, .value = value};
+
+    event.source = (weir_endpoint){ep->index, ep->generation};
+    event.peer_id = peer_id;
+    event.code = code;
+    snprintf(event.endpoint, sizeof(event.endpoint), "%s", ep->url);
+    snprintf(event.peer, sizeof(event.peer), "%s", peer ? peer : "");
+    snprintf(event.reason, sizeof(event.reason), "%s", reason ? reason : "");
+    weir_monitor_put(&ep->sock->monitor, &event);
+}
+
+static void remember_error(struct weir_ep *ep, int code, const char *reason)
+{
+    weir_sock_lock(ep->sock);
+    ep->gone.last_error = ep->sock->gone.last_error = code;
+    snprintf(ep->gone.last_reason, sizeof(ep->gone.last_reason), "%s", reason);
+    snprintf(ep->sock->gone.last_reason, sizeof(ep->sock->gone.last_reason),
+             "%s", reason);
+    weir_sock_unlock(ep->sock);
+}
+
+/* ---- dialers: again and again ---- */
+
+/* The pause doubles from "reconnect" to "reconnect-max", with jitter, so that
+ * a thousand clients do not come back at once. */
+static int64_t next_pause(struct weir_ep *ep, bool permanent)
+{
+    int64_t least = ep->options.reconnect, most = ep->options.reconnect_max;
+    int64_t ms = ep->retry_ms ? ep->retry_ms : least;
+
+    if (most < least)
+        most = least;
+    if (permanent && ms < LONG_PAUSE_MS)
+        ms = LONG_PAUSE_MS;
+    ep->retry_ms = ms * 2 > most ? most : ms * 2;
+    if (ms > 0)
+        ms += (int64_t)weir_random_below((uint32_t)ms + 1);
+    return ms;
+}
+
+static void on_retry(struct weir_timer *timer)
+{
+    struct weir_ep *ep = WEIR_CONTAINER(timer, struct weir_ep, retry);
+
+    if (!atomic_load(&ep->closing))
+        ep->ops->retry(ep->self);
+}
+
+static void give_up(struct weir_ep *ep, int code, const char *reason)
+{
+    ep->gave_up = true;
+    weir_ep_event(ep, WEIR_EVENT_CLOSED, NULL, 0, 0, code, reason);
+}
+
+void weir_ep_again(struct weir_ep *ep, bool permanent, int code,
+                   const char *reason)
+{
+    int64_t ms;
+
+    if (atomic_load(&ep->closing) || ep->gave_up)
+        return;
+    remember_error(ep, code, reason);
+    if (ep->options.reconnect < 0) {
+        give_up(ep, code, reason);
+        return;
+    }
+    ms = next_pause(ep, permanent);
+    weir_ep_event(ep, WEIR_EVENT_RETRY, NULL, 0, (uint64_t)ms, code, reason);
+    weir_timer_arm(reactor_of(ep), &ep->retry, weir_now() + ms * MS);
+}
+
+void weir_ep_failed(weir_ep *ep, int permanent, const weir_error *error)
+{
+    const char *reason = error && error->text ? error->text : "no reason given";
+    int code = error ? error->code : EIO;
+
+    if (atomic_load(&ep->closing))
+        return;
+    if (permanent || ep->binder) {
+        remember_error(ep, code, reason);
+        give_up(ep, code, reason);
+        return;
+    }
+    weir_ep_again(ep, false, code, reason);
+}
+
+/* ---- connections made ---- */
+
+int weir_ep_made_socket(weir_ep *ep, int fd, const weir_peer *peer)
+{
+    if (atomic_load(&ep->closing)) {
+        close(fd);
+        return -ECANCELED;
+    }
+    return weir_handshake_begin(ep, fd, NULL, NULL, peer);
+}
+
+int weir_ep_made_stream(weir_ep *ep, int fd, const weir_stream_ops *ops,
+                        void *self, const weir_peer *peer)
+{
+    if (atomic_load(&ep->closing)) {
+        ops->close(self);
+        return -ECANCELED;
+    }
+    return weir_handshake_begin(ep, fd, ops, self, peer);
+}
+
+void weir_ep_refused(weir_ep *ep, const weir_peer *peer,
+                     const weir_error *error)
+{
+    weir_sock_lock(ep->sock);
+    ep->gone.refused++;
+    ep->sock->gone.refused++;
+    weir_sock_unlock(ep->sock);
+    weir_ep_event(ep, WEIR_EVENT_REFUSED, peer ? peer->remote : NULL, 0, 0,
+                  error ? error->code : 0,
+                  error && error->text ? error->text : "");
+}
+
+uint64_t weir_ep_scope(const weir_ep *ep)
+{
+    return ep->sock->ctx->scope;
+}
+
+/* ---- accepting ---- */
+
+static int accept_one(int fd, struct sockaddr_storage *from, socklen_t *size)
+{
+#if defined(HAVE_ACCEPT4)
+    return accept4(fd, (struct sockaddr *)from, size,
+                   SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+    int got = accept(fd, (struct sockaddr *)from, size);
+
+    if (got >= 0) {
+        (void)fcntl(got, F_SETFD, FD_CLOEXEC);
+        (void)fcntl(got, F_SETFL, O_NONBLOCK);
+    }
+    return got;
+#endif
+}
+
+static void listen_for(struct weir_ep *ep, unsigned events)
+{
+    for (struct weir_listener *one = ep->listeners; one; one = one->next)
+        (void)weir_watch_change(reactor_of(ep), &one->watch, events);
+}
+
+static void pause_accepting(struct weir_ep *ep, bool with_timer)
+{
+    ep->paused = true;
+    listen_for(ep, 0);
+    if (WEIR_HAS(weir_transport_ops, ep->ops, pause))
+        ep->ops->pause(ep->self, 1);
+    if (with_timer)
+        weir_timer_arm(reactor_of(ep), &ep->resume,
+                       weir_now() + (int64_t)RESUME_MS * MS);
+}
+
+static void resume_accepting(struct weir_ep *ep)
+{
+    if (!ep->paused || atomic_load(&ep->closing))
+        return;
+    ep->paused = false;
+    listen_for(ep, WEIR_POLLER_IN);
+    if (WEIR_HAS(weir_transport_ops, ep->ops, pause))
+        ep->ops->pause(ep->self, 0);
+}
+
+static void on_resume(struct weir_timer *timer)
+{
+    resume_accepting(WEIR_CONTAINER(timer, struct weir_ep, resume));
+}
+
+void weir_ep_less_handshakes(struct weir_ep *ep)
+{
+    ep->n_handshakes--;
+    if (ep->n_handshakes < (uint64_t)ep->options.half_open)
+        resume_accepting(ep);
+}
+
+/* Out of descriptors or memory: listening goes on when there may be some
+ * again; the newcomers wait in the kernel. */
+static void no_accept(struct weir_ep *ep, int code)
+{
+    if (code != EMFILE && code != ENFILE && code != ENOMEM && code != ENOBUFS)
+        return; /* that newcomer has gone again */
+    weir_ep_event(ep, WEIR_EVENT_ACCEPT_FAILED, NULL, 0, RESUME_MS, code,
+                  weir_strerror(code));
+    pause_accepting(ep, true);
+}
+
+static void on_newcomers(struct weir_watch *watch, unsigned events)
+{
+    struct weir_ep *ep =
+        WEIR_CONTAINER(watch, struct weir_listener, watch)->ep;
+
+    (void)events;
+    for (int i = 0; i < ACCEPTS && !ep->paused; i++) {
+        struct sockaddr_storage from;
+        socklen_t size = sizeof(from);
+        int fd = accept_one(watch->fd, &from, &size);
+
+        if (fd < 0) {
+            if (errno != EAGAIN && errno != EWOULDBLOCK)
+                no_accept(ep, errno);
+            return;
+        }
+        ep->ops->accepted(ep->self, fd, (struct sockaddr *)&from, size);
+        if (ep->n_handshakes >= (uint64_t)ep->options.half_open)
+            pause_accepting(ep, false);
+    }
+}
+
+int weir_ep_listener(weir_ep *ep, int fd)
+{
+    struct weir_listener *one = calloc(1, sizeof(*one));
+    int r;
+
+    if (!one)
+        return weir_fail(ENOMEM, "no memory to listen at %s", ep->url);
+    one->ep = ep;
+    one->watch.fd = fd;
+    one->watch.ready = on_newcomers;
+    r = weir_watch_add(reactor_of(ep), &one->watch, WEIR_POLLER_IN);
+    if (r < 0) {
+        free(one);
+        return r;
+    }
+    one->next = ep->listeners;
+    ep->listeners = one;
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static bool is_known(void *arg, const char *name)
+{
+    const weir_transport_ops *ops = arg;
+    const weir_option *row = weir_options_find(name);
+
+    if (row && (row->flags & WEIR_OPTION_ENDPOINT))
+        return true;
+    for (uint32_t i = 0; i < ops->n_options; i++)
+        if (strcmp(ops->options[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static int apply_options(struct weir_ep *ep, const struct weir_url *url)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < url->n_options && r >= 0; i++) {
+        const struct weir_url_option *option = &url->options[i];
+
+        if (weir_options_find(option->name))
+            r = weir_options_set_text(&ep->options, option->name,
+                                      option->value, option->size);
+        else
+            r = weir_values_set_text(&ep->values, option->name, option->value,
+                                     option->size);
+    }
+    return r;
+}
+
+static int check_abilities(const struct weir_sock *sock,
+                           const weir_transport_ops *ops, const char *scheme,
+                           bool binder)
+{
+    uint32_t need = binder ? WEIR_CAN_BIND : WEIR_CAN_DIAL;
+
+    if (!(ops->abilities & need))
+        return weir_fail(WEIR_EINCOMPATIBLE, "the transport %s cannot %s",
+                         scheme, binder ? "bind" : "connect");
+    if ((ops->abilities & WEIR_CAN_MULTICAST) &&
+        !(sock->pattern->abilities & WEIR_PATTERN_MULTICAST))
+        return weir_fail(WEIR_EINCOMPATIBLE,
+                         "the transport %s carries no %s sockets", scheme,
+                         sock->pattern->name);
+    return 0;
+}
+
+static int set_url(struct weir_ep *ep, const char *scheme, const char *address)
+{
+    int n = snprintf(NULL, 0, "%s://%s", scheme, address);
+
+    ep->url = malloc((size_t)n + 1);
+    if (!ep->url)
+        return weir_fail(ENOMEM, "no memory for an endpoint");
+    snprintf(ep->url, (size_t)n + 1, "%s://%s", scheme, address);
+    return 0;
+}
+
+static int call_plugin(struct weir_ep *ep, const struct weir_url *url)
+{
+    char actual[WEIR_URL_MAX], text[WEIR_URL_MAX];
+    weir_error error = {sizeof(error), 0, text, sizeof(text)};
+    int r;
+
+    text[0] = '\0';
+    snprintf(actual, sizeof(actual), "%s", url->address);
+    if (ep->binder)
+        r = ep->ops->bind(&weir_the_host, &weir_the_transport_host, ep,
+                          url->scheme, url->address, actual, sizeof(actual),
+                          &ep->self, &error);
+    else
+        r = ep->ops->dial(&weir_the_host, &weir_the_transport_host, ep,
+                          url->scheme, url->address, &ep->self, &error);
+    if (r < 0)
+        return weir_fail(-r, "%s", text[0] ? text : weir_strerror(-r));
+    free(ep->url);
+    ep->url = NULL;
+    return set_url(ep, url->scheme, actual);
+}
+
+static void on_attach(struct weir_task *task);
+static void on_close(struct weir_task *task);
+
+static struct weir_ep *make(struct weir_sock *sock, bool binder,
+                            const weir_transport_ops *ops)
+{
+    struct weir_ep *ep = calloc(1, sizeof(*ep));
+
+    if (!ep)
+        return NULL;
+    ep->sock = sock;
+    ep->binder = binder;
+    ep->ops = ops;
+    ep->splices = (ops->abilities & WEIR_CAN_SPLICE) != 0;
+    weir_values_init(&ep->values, ops->options, ops->n_options);
+    weir_list_init(&ep->in_sock);
+    weir_list_init(&ep->handshakes);
+    ep->attach.run = on_attach;
+    ep->close.run = on_close;
+    ep->retry.fire = on_retry;
+    ep->resume.fire = on_resume;
+    return ep;
+}
+
+static void unmake(struct weir_ep *ep)
+{
+    weir_values_fini(&ep->values);
+    free(ep->url);
+    free(ep);
+}
+
+static int attach(struct weir_ep *ep)
+{
+    char text[256];
+    weir_error error = {sizeof(error), 0, text, sizeof(text)};
+    int r;
+
+    text[0] = '\0';
+    ep->attached = true;
+    r = ep->ops->attach(ep->self, ep->splices ? NULL : reactor_of(ep), &error);
+    if (r >= 0)
+        return 0;
+    error.code = -r;
+    weir_ep_failed(ep, ep->binder, &error);
+    return r;
+}
+
+static void on_attach(struct weir_task *task)
+{
+    struct weir_ep *ep = WEIR_CONTAINER(task, struct weir_ep, attach);
+
+    if (atomic_load(&ep->closing))
+        return;
+    if (ep->attached)
+        ep->ops->retry(ep->self); /* inproc: the other side has gone */
+    else
+        (void)attach(ep);
+}
+
+/* A dialer's queue takes messages before there is a connection.  Lock held. */
+static int give_pipe(struct weir_ep *ep)
+{
+    struct weir_sock *sock = ep->sock;
+    struct weir_pipe *pipe;
+    int r;
+
+    if (ep->binder || ep->options.immediate ||
+        (sock->pattern->abilities & WEIR_PATTERN_LATE_QUEUE))
+        return 0;
+    pipe = ep->splices ? weir_splice_new_pipe(ep) : weir_pipe_new(sock, ep);
+    if (!pipe)
+        return weir_fail(ENOMEM, "no memory for a queue");
+    r = weir_sock_add_pipe(sock, pipe);
+    if (r < 0) {
+        weir_pipe_free(pipe);
+        return r;
+    }
+    ep->pipe = pipe;
+    r = sock->pattern->attach(sock, pipe);
+    pipe->attached = r >= 0;
+    if (r < 0)
+        weir_sock_bury(sock, pipe);
+    else
+        weir_sock_wake(sock, WEIR_WAIT_OUT);
+    return r;
+}
+
+static int build(struct weir_sock *sock, const char *text, bool binder,
+                 struct weir_ep **out)
+{
+    const weir_transport_ops *ops;
+    struct weir_url url;
+    struct weir_ep *ep;
+    int r = weir_url_init(&url, text);
+
+    if (r >= 0)
+        r = weir_registry_transport(url.scheme, &ops);
+    if (r >= 0)
+        r = check_abilities(sock, ops, url.scheme, binder);
+    if (r >= 0)
+        r = weir_url_split(&url, is_known, (void *)(uintptr_t)ops);
+    if (r < 0)
+        return r;
+    ep = make(sock, binder, ops);
+    if (!ep)
+        return weir_fail(ENOMEM, "no memory for an endpoint");
+    weir_sock_lock(sock);
+    ep->options = sock->options;
+    weir_sock_unlock(sock);
+    r = set_url(ep, url.scheme, url.address);
+    if (r >= 0)
+        r = apply_options(ep, &url);
+    if (r >= 0)
+        r = call_plugin(ep, &url);
+    if (r < 0) {
+        unmake(ep);
+        return r;
+    }
+    *out = ep;
+    return 0;
+}
+
+/* It becomes one of the socket's.  Lock held. */
+static int enlist(struct weir_ep *ep)
+{
+    int r = weir_shells_add_ep(ep);
+
+    if (r < 0)
+        return r;
+    weir_list_append(&ep->sock->eps, &ep->in_sock);
+    r = give_pipe(ep);
+    if (r < 0) {
+        weir_list_remove(&ep->in_sock);
+        weir_shells_remove_ep(ep);
+    }
+    return r;
+}
+
+static int begin(struct weir_ep *ep)
+{
+    if (ep->binder)
+        weir_ep_event(ep, WEIR_EVENT_LISTENING, NULL, 0, 0, 0, "");
+    if (ep->splices)
+        return attach(ep);
+    weir_reactor_post(reactor_of(ep), &ep->attach);
+    return 0;
+}
+
+int weir_ep_open(weir_socket handle, const char *url, bool binder,
+                 weir_endpoint *out)
+{
+    struct weir_sock *sock;
+    struct weir_ep *ep = NULL;
+    int r = weir_sock_get(handle, &sock);
+
+    if (r < 0)
+        return r;
+    weir_sock_unlock(sock); /* we are inside: it stays */
+    r = build(sock, url, binder, &ep);
+    weir_sock_lock(sock);
+    if (r >= 0)
+        r = enlist(ep);
+    weir_sock_unlock(sock);
+    if (r >= 0) {
+        weir_endpoint made = {ep->index, ep->generation};
+
+        r = begin(ep);
+        if (r >= 0 && out)
+            *out = made;
+    } else if (ep) {
+        ep->ops->close(ep->self);
+        unmake(ep);
+    }
+    weir_sock_lock(sock);
+    weir_sock_put(sock);
+    return r;
+}
+
+/* ---- closing ---- */
+
+static void stop_listening(struct weir_ep *ep)
+{
+    while (ep->listeners) {
+        struct weir_listener *one = ep->listeners;
+
+        ep->listeners = one->next;
+        weir_watch_remove(reactor_of(ep), &one->watch);
+        free(one);
+    }
+}
+
+void weir_ep_shut(struct weir_ep *ep)
+{
+    struct weir_list *node;
+
+    atomic_store(&ep->closing, true);
+    if (!ep->shut) {
+        ep->shut = true;
+        stop_listening(ep);
+        weir_timer_cancel(reactor_of(ep), &ep->retry);
+        weir_timer_cancel(reactor_of(ep), &ep->resume);
+        while ((node = weir_list_first(&ep->handshakes)) != NULL)
+            weir_handshake_abandon(
+                WEIR_CONTAINER(node, struct weir_handshake, in_ep));
+    }
+}
+
+/* Let go of a pipe's connection.  False: somebody drives it just now, and the
+ * reactor will be told. */
+static bool release_pipe(struct weir_pipe *pipe)
+{
+    if (pipe->splice) {
+        weir_splice_part(pipe);
+        return true;
+    }
+    if (pipe->dying)
+        return true; /* its driver word is held for good */
+    if (!weir_link_hold(&pipe->link))
+        return false;
+    if (atomic_load(&pipe->link.live)) {
+        pipe->tally.send_dropped[WEIR_DROP_CUT] +=
+            (uint64_t)weir_link_stop(&pipe->link);
+        pipe->sock->n_links--;
+    }
+    return true;
+}
+
+/* The endpoint's pipes go; with `all`, unread messages or not.  Lock held.
+ * False: not all could. */
+static bool bury_pipes(struct weir_ep *ep, bool all)
+{
+    struct weir_list *node, *after;
+    bool done = true;
+
+    WEIR_LIST_EACH(node, after, &ep->sock->pipes) {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+
+        if (pipe->ep != ep || atomic_load(&pipe->link.down.posted) ||
+            atomic_load(&pipe->link.rearm.posted)) {
+            done = done && pipe->ep != ep;
+            continue;
+        }
+        if (!release_pipe(pipe)) {
+            done = false;
+            continue;
+        }
+        pipe->dying = true;
+        weir_sock_down(ep->sock, pipe);
+        if (all || !weir_pipe_ready(pipe))
+            weir_sock_bury(ep->sock, pipe);
+    }
+    return done;
+}
+
+void weir_ep_forget_pipe(struct weir_ep *ep)
+{
+    if (--ep->n_pipes == 0 && ep->finished && ep->waiters == 0)
+        unmake(ep);
+}
+
+bool weir_ep_finish(struct weir_ep *ep, bool all)
+{
+    struct weir_sock *sock = ep->sock;
+    bool done;
+
+    weir_ep_shut(ep);
+    weir_sock_lock(sock);
+    done = !atomic_load(&ep->attach.posted) && bury_pipes(ep, all);
+    weir_sock_unlock(sock);
+    if (!done)
+        return false;
+    ep->ops->close(ep->self);
+    weir_ep_event(ep, WEIR_EVENT_CLOSED, NULL, 0, 0, 0, "");
+    weir_sock_lock(sock);
+    weir_list_remove(&ep->in_sock);
+    ep->finished = true;
+    atomic_fetch_add(&ep->done_word, 1);
+    if (ep->n_pipes == 0 && ep->waiters == 0)
+        unmake(ep);
+    else
+        weir_unpark(&ep->done_word, INT_MAX);
+    weir_sock_unlock(sock);
+    return true;
+}
+
+static void on_close(struct weir_task *task)
+{
+    struct weir_ep *ep = WEIR_CONTAINER(task, struct weir_ep, close);
+
+    if (!weir_ep_finish(ep, false))
+        weir_reactor_post(reactor_of(ep), &ep->close);
+}
+
+int weir_ep_get(weir_endpoint handle, struct weir_ep **out)
+{
+    weir_socket of;
+    struct weir_sock *sock;
+    int r = weir_shells_ep_sock(handle, &of);
+
+    if (r >= 0)
+        r = weir_sock_get(of, &sock);
+    if (r < 0)
+        return r;
+    *out = weir_shells_ep(handle);
+    if (*out)
+        return 0;
+    weir_sock_put(sock);
+    return weir_fail(EBADF, "the endpoint is closed, or never was open");
+}
+
+static bool has_unsent(struct weir_ep *ep)
+{
+    struct weir_list *node, *after;
+
+    WEIR_LIST_EACH(node, after, &ep->sock->pipes) {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+
+        if (pipe->ep == ep && weir_pipe_unsent(pipe))
+            return true;
+    }
+    return false;
+}
+
+static void flush(struct weir_ep *ep, int64_t deadline)
+{
+    struct weir_sock *sock = ep->sock;
+
+    if (sock->pattern->abilities & WEIR_PATTERN_DISCARDS)
+        return;
+    sock->flushing++;
+    weir_drive_output(sock);
+    while (has_unsent(ep) &&
+           weir_wait(sock, WEIR_WAIT_STATE, deadline) >= 0)
+        weir_drive_output(sock);
+    sock->flushing--;
+}
+
+int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent)
+{
+    struct weir_ep *ep;
+    struct weir_sock *sock;
+    uint64_t lost = 0;
+    int r = weir_ep_get(handle, &ep);
+
+    if (r < 0)
+        return r;
+    sock = ep->sock;
+    weir_shells_remove_ep(ep);
+    ep->waiters++;
+    flush(ep, deadline == WEIR_LINGER ? weir_deadline_in((int)ep->options.linger)
+                                      : deadline);
+    weir_sock_unlock(sock);
+    weir_reactor_post(reactor_of(ep), &ep->close);
+    weir_reactor_await(reactor_of(ep), &ep->done_word);
+    weir_sock_lock(sock);
+    lost = ep->gone.send_dropped[WEIR_DROP_CLOSED];
+    if (--ep->waiters == 0 && ep->n_pipes == 0)
+        unmake(ep);
+    weir_sock_put(sock);
+    if (unsent)
+        *unsent = lost;
+    if (lost > 0)
+        return weir_fail(EAGAIN, "%llu messages went unsent",
+                         (unsigned long long)lost);
+    return 0;
+}
+
+void weir_ep_abandon(struct weir_ep *ep)
+{
+    struct weir_list *node, *after;
+
+    for (struct weir_listener *one = ep->listeners; one; one = one->next)
+        close(one->watch.fd);
+    WEIR_LIST_EACH(node, after, &ep->handshakes) {
+        int fd =
+            WEIR_CONTAINER(node, struct weir_handshake, in_ep)->watch.fd;
+
+        if (fd >= 0)
+            close(fd);
+    }
+}

@@ -1,0 +1,86 @@
+/*
+ * readiness.c - descriptors that foreign event loops can watch.
+ *
+ * Each is a signal that is set as long as a receive (a send) would not wait.
+ * They are kept true under the socket's lock, each time it is given up.  A
+ * socket that is watched so is driven by the reactor at once, since a foreign
+ * loop never sits in a call of ours.
+ */
+#include "config.h"
+
+#include <errno.h>
+
+#include "base/error.h"
+#include "pattern/fairqueue.h"
+#include "socket.h"
+
+static bool is_ready(struct weir_sock *sock, enum weir_wait what)
+{
+    if (sock->state != WEIR_SOCK_OPEN)
+        return true; /* calls return at once, with the reason */
+    if (what == WEIR_WAIT_OUT)
+        return sock->pattern->can_send(sock);
+    if (sock->has_held || sock->pattern->can_recv(sock))
+        return true;
+    return weir_fairqueue_arm(sock) && sock->pattern->can_recv(sock);
+}
+
+static void update(struct weir_sock *sock, enum weir_wait what)
+{
+    bool ready;
+
+    if (sock->ready[what].in < 0)
+        return;
+    ready = is_ready(sock, what);
+    if (ready == sock->ready_is[what])
+        return;
+    sock->ready_is[what] = ready;
+    if (ready)
+        weir_signal_set(&sock->ready[what]);
+    else
+        weir_signal_clear(&sock->ready[what]);
+}
+
+void weir_readiness_update(struct weir_sock *sock)
+{
+    update(sock, WEIR_WAIT_IN);
+    update(sock, WEIR_WAIT_OUT);
+}
+
+static bool can(const struct weir_sock *sock, enum weir_wait what)
+{
+    return what == WEIR_WAIT_IN ? sock->pattern->recv != NULL
+                                : sock->pattern->send != NULL;
+}
+
+/* From now on the reactor drives, whoever calls in. */
+static void watch(struct weir_sock *sock)
+{
+    if (sock->watched)
+        return;
+    sock->watched = true;
+    weir_reactor_tick(sock->reactor, &sock->tick, 0);
+}
+
+int weir_readiness_fd(struct weir_sock *sock, enum weir_wait what)
+{
+    int r;
+
+    if (!can(sock, what))
+        return weir_fail(EOPNOTSUPP, "a %s does not %s", sock->pattern->name,
+                         what == WEIR_WAIT_IN ? "receive" : "send");
+    if (sock->ready[what].in >= 0)
+        return sock->ready[what].in;
+    r = weir_signal_open(&sock->ready[what]);
+    if (r < 0)
+        return r;
+    sock->ready_is[what] = false;
+    watch(sock);
+    return sock->ready[what].in;
+}
+
+void weir_readiness_close(struct weir_sock *sock)
+{
+    weir_signal_close(&sock->ready[WEIR_WAIT_IN]);
+    weir_signal_close(&sock->ready[WEIR_WAIT_OUT]);
+}

@@ -1,0 +1,45 @@
+/*
+ * shells.h - handles to what they stand for.
+ *
+ * Shells of sockets and contexts are never freed, only used again under a new
+ * generation: a late call finds a shell and sees that it is another's.
+ * Endpoints are freed; their entries say which socket they belong to, and the
+ * rest is decided under that socket's lock.
+ * Above: api.c, socket.c, context.c, endpoint.c.  Below: base/lock.h.
+ */
+#ifndef WEIR_SHELLS_H
+#define WEIR_SHELLS_H
+
+#include <weir/weir.h>
+
+struct weir_sock;
+struct weir_ctx;
+struct weir_ep;
+
+/* A shell to use, with a new generation; NULL: no memory.  Any thread. */
+struct weir_sock *weir_shells_new_sock(void);
+struct weir_ctx *weir_shells_new_ctx(void);
+
+/* It may be used again. */
+void weir_shells_free_sock(struct weir_sock *sock);
+void weir_shells_free_ctx(struct weir_ctx *ctx);
+
+/* The shell of that index, NULL if there never was one. */
+struct weir_sock *weir_shells_sock(uint32_t index);
+struct weir_ctx *weir_shells_ctx(uint32_t index);
+
+/* Give an endpoint a handle / take it away.  Its socket's lock is held.
+ * Errors: -ENOMEM. */
+int weir_shells_add_ep(struct weir_ep *ep);
+void weir_shells_remove_ep(struct weir_ep *ep);
+
+/* The socket of an endpoint; -EBADF. */
+int weir_shells_ep_sock(weir_endpoint handle, weir_socket *out);
+
+/* The endpoint, once its socket is locked; NULL: it has gone meanwhile. */
+struct weir_ep *weir_shells_ep(weir_endpoint handle);
+
+/* In a forked child: the lock may have been held by a thread it lacks. */
+void weir_shells_after_fork(void);
+
+#endif

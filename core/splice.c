@@ -1,0 +1,362 @@
+/*
+ * splice.c - see splice.h.
+ *
+ * side[0] is the dialer's.  Its output queue exists from the start, so that
+ * it takes messages before anybody binds; the binder's is made when they
+ * meet.
+ */
+#include "config.h"
+
+#include "splice.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/lock.h"
+#include "endpoint.h"
+#include "peer_info.h"
+#include "socket.h"
+#include "zmtp.h"
+
+struct side {
+    struct weir_splice *splice;
+    struct weir_pipe *pipe; /* NULL: gone, or not there yet */
+};
+
+struct weir_splice {
+    struct weir_lock lock; /* guards the two pointers; a leaf */
+    uint32_t users;        /* sides that still have it */
+    bool joined;
+    struct side side[2];
+};
+
+/* ---- news for the other side ---- */
+
+static void tell(struct side *side, uint32_t mail)
+{
+    struct weir_sock *sock = NULL;
+
+    weir_lock_take(&side->splice->lock);
+    if (side->pipe) {
+        sock = side->pipe->sock;
+        weir_pipe_post(side->pipe, mail);
+    }
+    weir_lock_release(&side->splice->lock);
+    if (sock)
+        weir_sock_nudge(sock);
+}
+
+static void on_data(void *arg)
+{
+    tell(arg, WEIR_MAIL_READABLE);
+}
+
+static void on_room(void *arg)
+{
+    tell(arg, WEIR_MAIL_ROOM);
+}
+
+/* ---- making ---- */
+
+static uint64_t sum_of_marks(int64_t a, int64_t b)
+{
+    return a == 0 || b == 0 ? 0 : (uint64_t)a + (uint64_t)b;
+}
+
+static struct weir_queue_limits marks(const struct weir_options *sender,
+                                      const struct weir_options *receiver)
+{
+    return (struct weir_queue_limits){
+        sum_of_marks(sender->send_mark, receiver->recv_mark),
+        sum_of_marks(sender->send_mark_bytes, receiver->recv_mark_bytes)};
+}
+
+static struct weir_queue *new_queue(struct weir_ep *ep)
+{
+    struct weir_queue_limits mark = {(uint64_t)ep->options.send_mark,
+                                     (uint64_t)ep->options.send_mark_bytes};
+
+    return weir_queue_new(ep->sock->pool, mark, true);
+}
+
+static struct weir_pipe *new_side(struct weir_ep *ep,
+                                  struct weir_splice *splice, int which)
+{
+    struct weir_pipe *pipe = weir_pipe_new_bare(ep->sock, ep);
+
+    if (!pipe)
+        return NULL;
+    pipe->out = new_queue(ep);
+    if (!pipe->out) {
+        weir_pipe_free(pipe);
+        return NULL;
+    }
+    pipe->splice = splice;
+    pipe->side = (uint8_t)which;
+    splice->side[which].pipe = pipe;
+    return pipe;
+}
+
+struct weir_pipe *weir_splice_new_pipe(struct weir_ep *dialer)
+{
+    struct weir_splice *splice = calloc(1, sizeof(*splice));
+    struct weir_pipe *pipe;
+
+    if (!splice)
+        return NULL;
+    splice->users = 1;
+    splice->side[0].splice = splice->side[1].splice = splice;
+    pipe = new_side(dialer, splice, 0);
+    if (!pipe) {
+        free(splice);
+        return NULL;
+    }
+    weir_queue_set_writer(pipe->out, (struct weir_queue_end){
+                                         on_room, &splice->side[0]});
+    return pipe;
+}
+
+void weir_splice_leave(struct weir_pipe *pipe)
+{
+    struct weir_splice *splice = pipe->splice;
+    bool last;
+
+    weir_lock_take(&splice->lock);
+    last = --splice->users == 0;
+    weir_lock_release(&splice->lock);
+    if (last)
+        free(splice);
+}
+
+bool weir_splice_joined(const struct weir_pipe *pipe)
+{
+    return pipe->splice->joined;
+}
+
+/* ---- joining ---- */
+
+static size_t put_property(uint8_t *at, const char *name, const void *value,
+                           size_t size)
+{
+    return weir_zmtp_put_property(at, name, strlen(name), value, size);
+}
+
+/* What the peer would have said in a handshake. */
+static struct weir_peer_info *info_of(const struct weir_ep *peer)
+{
+    uint8_t data[2048];
+    const char *cursor = peer->options.property;
+    struct weir_option_property one;
+    const char *type = peer->sock->pattern->name;
+    size_t n = put_property(data, "Peer-Address", peer->url,
+                            strnlen(peer->url, 512));
+
+    n += put_property(data + n, "Socket-Type", type, strlen(type));
+    n += put_property(data + n, "Identity", peer->options.routing_id.data,
+                      peer->options.routing_id.size);
+    while (weir_options_property(&cursor, &one) &&
+           n + one.name_size + one.value_size + 5 < sizeof(data))
+        n += weir_zmtp_put_property(data + n, one.name, one.name_size,
+                                    one.value, one.value_size);
+    return weir_peer_info_new(data, n);
+}
+
+static int know_peer(struct weir_pipe *pipe, const struct weir_ep *peer)
+{
+    pipe->info = info_of(peer);
+    if (!pipe->info)
+        return weir_fail(ENOMEM, "no memory for a peer");
+    pipe->info_refs = WEIR_PEER_INFO_HOLD;
+    pipe->minor = 1;
+    pipe->id_size = peer->options.routing_id.size;
+    memcpy(pipe->id, peer->options.routing_id.data, pipe->id_size);
+    pipe->peer_id = ++pipe->sock->peer_ids;
+    return 0;
+}
+
+static int check_open(const struct weir_ep *ep)
+{
+    if (atomic_load(&ep->closing) || ep->sock->state != WEIR_SOCK_OPEN)
+        return weir_fail(ECANCELED, "%s is closing", ep->url);
+    return 0;
+}
+
+/* The dialer's pipe, made before or now. */
+static int dialer_side(struct weir_ep *ep, struct weir_pipe **out)
+{
+    struct weir_pipe *pipe;
+    int r;
+
+    weir_sock_lock(ep->sock);
+    r = check_open(ep);
+    if (r >= 0 && !ep->pipe) {
+        pipe = weir_splice_new_pipe(ep);
+        r = pipe ? weir_sock_add_pipe(ep->sock, pipe)
+                 : weir_fail(ENOMEM, "no memory for a queue");
+        if (r < 0 && pipe)
+            weir_pipe_free(pipe);
+        else if (r >= 0)
+            ep->pipe = pipe;
+    }
+    *out = ep->pipe;
+    weir_sock_unlock(ep->sock);
+    return r;
+}
+
+/* Our end of the queue that the other side fills. */
+static void take_input(struct weir_pipe *pipe, struct weir_queue *queue)
+{
+    struct weir_splice *splice = pipe->splice;
+
+    pipe->in = queue;
+    weir_queue_set_reader(
+        queue, (struct weir_queue_end){on_data, &splice->side[pipe->side]});
+}
+
+/* The binder's pipe reads what the dialer writes.  The dialer's socket is not
+ * locked: its queue is safe to read from, and it stays, since the dialer
+ * cannot be closed while the plugin is in this call. */
+static int binder_side(struct weir_ep *ep, struct weir_ep *dialer,
+                       struct weir_pipe *peer, struct weir_pipe **out)
+{
+    struct weir_splice *splice = peer->splice;
+    struct weir_pipe *pipe;
+    int r;
+
+    weir_sock_lock(ep->sock);
+    r = check_open(ep);
+    pipe = r >= 0 ? new_side(ep, splice, 1) : NULL;
+    if (!pipe) {
+        weir_sock_unlock(ep->sock);
+        return r < 0 ? r : weir_fail(ENOMEM, "no memory for a queue");
+    }
+    splice->users++;
+    weir_queue_set_mark(pipe->out, marks(&ep->options, &dialer->options));
+    weir_queue_set_writer(pipe->out, (struct weir_queue_end){
+                                         on_room, &splice->side[1]});
+    take_input(pipe, peer->out);
+    r = know_peer(pipe, dialer);
+    if (r >= 0)
+        r = weir_sock_add_pipe(ep->sock, pipe);
+    if (r < 0)
+        weir_pipe_free(pipe);
+    else
+        *out = pipe;
+    weir_sock_unlock(ep->sock);
+    return r;
+}
+
+static int bring_up(struct weir_pipe *pipe)
+{
+    struct weir_sock *sock = pipe->sock;
+    struct weir_ep *ep = pipe->ep;
+    uint64_t peer_id = pipe->peer_id;
+    int r = weir_sock_up(sock, pipe);
+
+    if (r >= 0)
+        weir_ep_event(ep, WEIR_EVENT_CONNECTED, ep->url, peer_id, 0, 0, "");
+    return r;
+}
+
+static int finish_dialer(struct weir_pipe *pipe, struct weir_ep *binder,
+                         struct weir_queue *input)
+{
+    struct weir_ep *ep = pipe->ep;
+    int r;
+
+    weir_sock_lock(ep->sock);
+    weir_queue_set_mark(pipe->out, marks(&ep->options, &binder->options));
+    take_input(pipe, input);
+    pipe->splice->joined = true;
+    r = know_peer(pipe, binder);
+    if (r >= 0)
+        r = bring_up(pipe);
+    if (r < 0)
+        weir_splice_refuse(pipe, -r);
+    weir_sock_unlock(ep->sock);
+    return r;
+}
+
+static int finish_binder(struct weir_pipe *pipe)
+{
+    struct weir_sock *sock = pipe->sock;
+    int r;
+
+    weir_sock_lock(sock);
+    r = bring_up(pipe);
+    if (r < 0)
+        weir_splice_refuse(pipe, -r);
+    weir_sock_unlock(sock);
+    return r;
+}
+
+int weir_splice_join(weir_ep *dialer, weir_ep *binder)
+{
+    struct weir_pipe *near, *far = NULL;
+    int r;
+
+    if (!weir_zmtp_compatible(dialer->sock->pattern->name,
+                                    binder->sock->pattern->name))
+        return weir_fail(WEIR_EINCOMPATIBLE, "a %s does not go with a %s at %s",
+                         dialer->sock->pattern->name,
+                         binder->sock->pattern->name, binder->url);
+    r = dialer_side(dialer, &near);
+    if (r >= 0)
+        r = binder_side(binder, dialer, near, &far);
+    if (r >= 0)
+        r = finish_dialer(near, binder, far->out);
+    if (r >= 0)
+        r = finish_binder(far);
+    return r;
+}
+
+/* ---- parting ---- */
+
+void weir_splice_part(struct weir_pipe *pipe)
+{
+    struct weir_splice *splice = pipe->splice;
+    struct side *other = &splice->side[!pipe->side];
+
+    weir_lock_take(&splice->lock);
+    splice->side[pipe->side].pipe = NULL;
+    weir_lock_release(&splice->lock);
+    tell(other, WEIR_MAIL_PARTED);
+}
+
+void weir_splice_refuse(struct weir_pipe *pipe, int code)
+{
+    weir_ep_event(pipe->ep, WEIR_EVENT_REFUSED, pipe->ep->url, pipe->peer_id,
+                  0, code, weir_error_text());
+    weir_pipe_post(pipe, WEIR_MAIL_PARTED);
+}
+
+/* A dialer goes back to waiting, with a new queue. */
+static void wait_again(struct weir_ep *ep)
+{
+    ep->pipe = NULL;
+    if (atomic_load(&ep->closing) || ep->sock->state != WEIR_SOCK_OPEN)
+        return;
+    if (weir_ep_give_pipe(ep) >= 0)
+        weir_reactor_post(ep->sock->reactor, &ep->attach);
+}
+
+void weir_splice_parted(struct weir_pipe *pipe)
+{
+    struct weir_sock *sock = pipe->sock;
+    struct weir_ep *ep = pipe->ep;
+    bool dialer = ep->pipe == pipe;
+
+    if (pipe->dying)
+        return;
+    weir_splice_part(pipe);
+    pipe->dying = true;
+    weir_ep_event(ep, WEIR_EVENT_DISCONNECTED, ep->url, pipe->peer_id, 0, 0,
+                  "the other socket is gone");
+    weir_sock_down(sock, pipe);
+    if (!weir_pipe_ready(pipe))
+        weir_sock_bury(sock, pipe);
+    if (dialer)
+        wait_again(ep);
+}

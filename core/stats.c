@@ -1,0 +1,214 @@
+/*
+ * stats.c - the counters of pipes, endpoints and sockets, added up.
+ *
+ * What the queues count is not counted twice: accepted is what was put plus
+ * what never came that far, written is what was taken and not dropped.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "endpoint.h"
+#include "socket.h"
+#include "splice.h"
+
+static uint64_t total(const uint64_t *drops)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < WEIR_DROPS; i++)
+        sum += drops[i];
+    return sum;
+}
+
+static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
+{
+    const struct weir_tally *tally = &pipe->tally;
+    uint64_t put = 0, taken = 0, octets = 0, dropped;
+
+    if (pipe->out)
+        weir_queue_counts(pipe->out, &put, &taken, &octets);
+    dropped = total(tally->send_dropped);
+    if (pipe->splice && weir_splice_joined(pipe)) {
+        taken = put; /* it is the peer's input */
+        octets = 0;
+        dropped = tally->refused_put;
+    }
+    sum->accepted += put + tally->refused_put;
+    sum->written += taken - (dropped - tally->refused_put);
+    sum->send_queued += put - taken;
+    sum->send_queued_bytes += octets;
+    for (int i = 0; i < WEIR_DROPS; i++)
+        sum->send_dropped[i] += tally->send_dropped[i];
+}
+
+static void add_input(weir_stats *sum, const struct weir_pipe *pipe)
+{
+    const struct weir_tally *tally = &pipe->tally;
+    uint64_t put = 0, taken = 0, octets = 0;
+
+    if (pipe->in)
+        weir_queue_counts(pipe->in, &put, &taken, &octets);
+    sum->decoded += put;
+    sum->delivered += taken - total(tally->recv_dropped);
+    sum->recv_queued += put - taken;
+    sum->recv_queued_bytes += octets;
+    for (int i = 0; i < WEIR_DROPS; i++)
+        sum->recv_dropped[i] += tally->recv_dropped[i];
+}
+
+void weir_stats_add_pipe(weir_stats *sum, const struct weir_pipe *pipe)
+{
+    sum->peers += pipe->up;
+    add_output(sum, pipe);
+    add_input(sum, pipe);
+    sum->bytes_out += atomic_load_explicit(&pipe->link.octets_out,
+                                           memory_order_relaxed);
+    sum->bytes_in +=
+        atomic_load_explicit(&pipe->link.octets_in, memory_order_relaxed);
+    sum->unconfirmed += pipe->tally.unconfirmed;
+}
+
+void weir_stats_add(weir_stats *sum, const weir_stats *part)
+{
+    sum->accepted += part->accepted;
+    sum->written += part->written;
+    sum->send_queued += part->send_queued;
+    sum->decoded += part->decoded;
+    sum->delivered += part->delivered;
+    sum->recv_queued += part->recv_queued;
+    sum->bytes_out += part->bytes_out;
+    sum->bytes_in += part->bytes_in;
+    sum->unmatched += part->unmatched;
+    sum->unconfirmed += part->unconfirmed;
+    sum->connects += part->connects;
+    sum->disconnects += part->disconnects;
+    sum->refused += part->refused;
+    for (int i = 0; i < WEIR_DROPS; i++) {
+        sum->send_dropped[i] += part->send_dropped[i];
+        sum->recv_dropped[i] += part->recv_dropped[i];
+    }
+}
+
+/* ---- the public calls ---- */
+
+enum { VERSION_1 = sizeof(weir_stats) };
+
+static int check(const weir_stats *stats)
+{
+    if (!stats || stats->size < VERSION_1)
+        return weir_fail(EINVAL, "stats->size is %u, less than %zu",
+                         stats ? stats->size : 0, sizeof(*stats));
+    return 0;
+}
+
+static void give(weir_stats *out, const weir_stats *sum)
+{
+    uint32_t size = out->size;
+
+    memset(out, 0, size);
+    memcpy(out, sum, sizeof(*sum));
+    out->size = size;
+}
+
+static void name(weir_stats *sum, const struct weir_ep *ep)
+{
+    sum->source = (weir_endpoint){ep->index, ep->generation};
+    snprintf(sum->endpoint, sizeof(sum->endpoint), "%s", ep->url);
+}
+
+int weir_socket_stats(weir_socket socket, weir_stats *stats)
+{
+    struct weir_list *node, *after;
+    struct weir_sock *sock;
+    weir_stats sum;
+    int r = check(stats);
+
+    if (r >= 0)
+        r = weir_sock_get(socket, &sock);
+    if (r < 0)
+        return r;
+    sum = sock->gone;
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+        weir_stats_add_pipe(&sum,
+                            WEIR_CONTAINER(node, struct weir_pipe, all));
+    weir_sock_put(sock);
+    give(stats, &sum);
+    return 0;
+}
+
+int weir_endpoint_stats(weir_endpoint endpoint, weir_stats *stats)
+{
+    struct weir_list *node, *after;
+    struct weir_ep *ep;
+    weir_stats sum;
+    int r = check(stats);
+
+    if (r >= 0)
+        r = weir_ep_get(endpoint, &ep);
+    if (r < 0)
+        return r;
+    sum = ep->gone;
+    name(&sum, ep);
+    WEIR_LIST_EACH(node, after, &ep->sock->pipes) {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+
+        if (pipe->ep == ep)
+            weir_stats_add_pipe(&sum, pipe);
+    }
+    weir_sock_put(ep->sock);
+    give(stats, &sum);
+    return 0;
+}
+
+static struct weir_pipe *nth_up(struct weir_sock *sock, int index)
+{
+    struct weir_list *node, *after;
+
+    WEIR_LIST_EACH(node, after, &sock->pipes) {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+
+        if (pipe->up && index-- == 0)
+            return pipe;
+    }
+    return NULL;
+}
+
+static void name_peer(weir_stats *sum, const struct weir_pipe *pipe)
+{
+    size_t size;
+    const void *address =
+        weir_peer_info_property(pipe->info, "Peer-Address", &size);
+
+    sum->peer_id = pipe->peer_id;
+    if (address)
+        snprintf(sum->peer, sizeof(sum->peer), "%.*s", (int)size,
+                 (const char *)address);
+}
+
+int weir_peer_stats(weir_socket socket, int index, weir_stats *stats)
+{
+    struct weir_pipe *pipe;
+    struct weir_sock *sock;
+    weir_stats sum = {.size = sizeof(sum)};
+    int r = check(stats);
+
+    if (r >= 0)
+        r = weir_sock_get(socket, &sock);
+    if (r < 0)
+        return r;
+    pipe = index < 0 ? NULL : nth_up(sock, index);
+    if (pipe) {
+        name(&sum, pipe->ep);
+        name_peer(&sum, pipe);
+        weir_stats_add_pipe(&sum, pipe);
+    }
+    weir_sock_put(sock);
+    if (!pipe)
+        return weir_fail(ENOENT, "there is no peer %d", index);
+    give(stats, &sum);
+    return 0;
+}
