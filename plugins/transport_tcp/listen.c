@@ -41,15 +41,19 @@ static int set_flag(int fd, int level, int what, int value)
     return setsockopt(fd, level, what, &value, sizeof value) < 0 ? -errno : 0;
 }
 
-/* The unspecified address of IPv6 takes IPv4 as well; a specific one must not
- * get in the way of what has the same port in IPv4. */
-static int set_families(int fd, const union weir_tcp_number *number)
+/* "[::]" takes IPv4 as well.  All else is of one family, so that it does not
+ * get in the way of what has the same port in the other: "*" is one of each. */
+static int set_families(const struct listening *work, int fd,
+                        const union weir_tcp_number *number)
 {
+    bool both =
+        weir_tcp_is_unspecified(number) && work->host.kind == WEIR_TCP_NUMERIC;
+
     if (number->any.sa_family != AF_INET6)
         return 0;
-    return set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY,
-                    !weir_tcp_is_unspecified(number) &&
-                        !IN6_IS_ADDR_V4MAPPED(&number->v6.sin6_addr));
+    if (IN6_IS_ADDR_V4MAPPED(&number->v6.sin6_addr))
+        both = true;
+    return set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, !both);
 }
 
 /* SO_REUSEADDR lets a restarted server bind while connections of the former
@@ -67,7 +71,7 @@ static int prepare(struct listening *work, int fd,
     }
     rc = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (rc == 0)
-        rc = set_families(fd, number);
+        rc = set_families(work, fd, number);
     if (rc == 0 && bind(fd, &number->any, weir_tcp_size(number)) < 0)
         rc = -errno;
     if (rc == 0 && listen(fd, tuning->number[WEIR_TCP_BACKLOG]) < 0)
@@ -103,14 +107,6 @@ static bool lacks_address(int rc)
            rc == -EPROTONOSUPPORT;
 }
 
-/* "*" is the first of its two addresses that can be had. */
-static int open_any(struct listening *work)
-{
-    int rc = open_one(work, &work->list.items[0]);
-
-    return lacks_address(rc) ? open_one(work, &work->list.items[1]) : rc;
-}
-
 /* All addresses of the host, all at one port.  One that cannot be had here
  * is left out as long as there is another. */
 static int open_each(struct listening *work)
@@ -136,8 +132,6 @@ static int open_all(struct listening *work)
 {
     int rc = 0;
 
-    if (work->host.kind == WEIR_TCP_ANY)
-        return open_any(work);
     for (int i = 0; i < SAME_PORT_TRIES; i++) {
         rc = open_each(work);
         if (rc != -EADDRINUSE || work->host.port != 0)

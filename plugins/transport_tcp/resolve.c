@@ -52,17 +52,20 @@ static int add(struct weir_tcp_list *list, const struct sockaddr *address,
     return 0;
 }
 
+/* IPv4 first: what most peers can reach comes first. */
+static const int families[] = {AF_INET, AF_INET6};
+
 static int add_any(struct weir_tcp_list *list, uint16_t port)
 {
-    union weir_tcp_number number;
-    int rc;
+    int rc = 0;
 
-    weir_tcp_unspecified(&number, AF_INET6, port);
-    rc = add(list, &number.any, port);
-    if (rc < 0)
-        return rc;
-    weir_tcp_unspecified(&number, AF_INET, port);
-    return add(list, &number.any, port);
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        union weir_tcp_number number;
+
+        weir_tcp_unspecified(&number, families[i], port);
+        rc = add(list, &number.any, port);
+    }
+    return rc;
 }
 
 static int add_number(struct weir_tcp_list *list,
@@ -93,19 +96,17 @@ static int add_family(struct weir_tcp_list *list, const struct ifaddrs *all,
     return rc;
 }
 
-/* The addresses of an interface, IPv4 first: what most peers can reach comes
- * first in the list.  No address is no error. */
+/* The addresses of an interface.  No address is no error. */
 static int add_interface(struct weir_tcp_list *list,
                          const struct weir_tcp_host *host)
 {
     struct ifaddrs *all;
-    int rc;
+    int rc = 0;
 
     if (getifaddrs(&all) < 0)
         return -errno;
-    rc = add_family(list, all, host, AF_INET);
-    if (rc == 0)
-        rc = add_family(list, all, host, AF_INET6);
+    for (int i = 0; i < 2 && rc == 0; i++)
+        rc = add_family(list, all, host, families[i]);
     freeifaddrs(all);
     return rc;
 }

@@ -19,7 +19,7 @@ struct weir_tcp_list {
 bool weir_tcp_must_wait(const struct weir_tcp_host *host);
 
 /* Find the addresses of a host, each with its port; at least one on success.
- * "*" gives the unspecified address of IPv6 and then that of IPv4.  With
+ * "*" gives the unspecified address of IPv4 and then that of IPv6.  With
  * `local` a name may be that of an interface, which goes before DNS.
  * Thread: any; may block if weir_tcp_must_wait().
  * Errors: -ENODEV no such zone, or nothing of that name; -ENOMEM; what the

@@ -33,6 +33,13 @@ struct fake_job {
     _Atomic bool finished;
 };
 
+int (*fake_fault)(int code);
+
+static bool faulty(int code)
+{
+    return fake_fault && fake_fault(code);
+}
+
 static uint64_t now_ns(void)
 {
     struct timespec now;
@@ -131,9 +138,12 @@ static struct fake_item *new_item(weir_reactor *reactor, weir_turn *turn,
 static int64_t watch(weir_reactor *reactor, int fd, unsigned events,
                      weir_turn *turn, void *arg)
 {
-    struct fake_item *item = new_item(reactor, turn, arg);
+    struct fake_item *item;
 
     assert_true(fd >= 0);
+    if (faulty(ENOMEM))
+        return -ENOMEM;
+    item = new_item(reactor, turn, arg);
     item->fd = fd;
     item->events = events;
     return item->id;
@@ -160,8 +170,11 @@ static int rewatch(weir_reactor *reactor, int64_t id, unsigned events)
 static int64_t timer(weir_reactor *reactor, uint64_t after_ns, weir_turn *turn,
                      void *arg)
 {
-    struct fake_item *item = new_item(reactor, turn, arg);
+    struct fake_item *item;
 
+    if (faulty(ENOMEM))
+        return -ENOMEM;
+    item = new_item(reactor, turn, arg);
     item->due = now_ns() + after_ns;
     return item->id;
 }
@@ -201,8 +214,11 @@ static void *run_job(void *arg)
 
 static int64_t offload(weir_reactor *reactor, const weir_job *asked)
 {
-    struct fake_job *job = calloc(1, sizeof *job);
+    struct fake_job *job;
 
+    if (faulty(ENOMEM))
+        return -ENOMEM;
+    job = calloc(1, sizeof *job);
     assert_non_null(job);
     assert_true(asked->work && asked->done && asked->drop);
     job->id = ++reactor->last_id;
@@ -262,6 +278,11 @@ static int made_socket(weir_ep *ep, int fd, const weir_peer *peer)
     attempt_ends(ep);
     assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    if (faulty(ENOMEM)) {
+        (void)close(fd);
+        ep->lost++;
+        return -ENOMEM;
+    }
     fake_hang_up(ep);
     ep->made++;
     ep->fd = fd;
@@ -285,6 +306,8 @@ static int join(weir_ep *dialer, weir_ep *binder)
         rc = -ECANCELED;
     else if (binder->splice_result)
         rc = binder->splice_result;
+    else if (faulty(ENOMEM))
+        rc = -ENOMEM;
     if (rc == 0) {
         dialer->partner = binder;
         dialer->splices++;
@@ -310,6 +333,8 @@ static int listener(weir_ep *ep, int fd)
     assert_true(ep->n_listeners < 16);
     assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    if (faulty(ENOMEM))
+        return -ENOMEM;
     ep->listeners[ep->n_listeners++] = fd;
     return 0;
 }

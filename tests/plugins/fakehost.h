@@ -40,7 +40,7 @@ struct weir_ep {
     int listeners[16], n_listeners;
 
     /* Connections, the newest one in detail. */
-    int made, fd;
+    int made, fd, lost; /* lost: the host had no memory for it */
     char local[128], remote[128];
     char uid[24], gid[24], pid[24]; /* its properties */
 
@@ -77,6 +77,10 @@ struct weir_reactor {
     int n_binders;
     int drops; /* jobs dropped so far */
 };
+
+/* Asked before a call of the host's that may fail; true: it fails, with the
+ * code in errno.  NULL: none does. */
+extern int (*fake_fault)(int code);
 
 extern const weir_host fake_host;
 extern const weir_transport_host fake_more;

@@ -244,15 +244,33 @@ static void test_wildcard(void **state)
 
     (void)state;
     serve(&server, "*:*");
-    assert_int_equal(server.n_listeners, 1);
-    connects(&server, at("127.0.0.1", &server));
-    assert_memory_equal(server.remote, "127.0.0.1:", 10);
+    assert_memory_equal(server.actual, "0.0.0.0:", 8);
     connects(&server, server.actual);
+    connects(&server, at("127.0.0.1", &server));
     if (have_v6()) {
-        assert_memory_equal(server.actual, "[::]:", 5);
         connects(&server, at("[::1]", &server));
         assert_memory_equal(server.remote, "[::1]:", 6);
+        connects(&server, at("[::]", &server));
     }
+    fake_close(&server);
+}
+
+/* IPv6's own wildcard takes IPv4 too. */
+static void test_wildcard_v6(void **state)
+{
+    weir_ep server;
+
+    (void)state;
+    if (!have_v6())
+        skip();
+    serve(&server, "[::]:*");
+    assert_memory_equal(server.actual, "[::]:", 5);
+    assert_int_equal(server.n_listeners, 1);
+    connects(&server, server.actual);
+    connects(&server, at("127.0.0.1", &server));
+    assert_memory_equal(server.local, "127.0.0.1:", 10);
+    assert_memory_equal(server.remote, "127.0.0.1:", 10);
+    connects(&server, at("[::1]", &server));
     fake_close(&server);
 }
 
@@ -265,6 +283,21 @@ static void test_wildcard_v4(void **state)
     assert_memory_equal(server.actual, "0.0.0.0:", 8);
     connects(&server, server.actual);
     connects(&server, at("127.0.0.1", &server));
+    fake_close(&server);
+}
+
+/* IPv4 in the clothes of IPv6. */
+static void test_mapped(void **state)
+{
+    weir_ep server;
+
+    (void)state;
+    if (!have_v6())
+        skip();
+    serve(&server, "[::ffff:127.0.0.1]:0");
+    assert_memory_equal(server.actual, "127.0.0.1:", 10);
+    connects(&server, server.actual);
+    connects(&server, at("[::ffff:127.0.0.1]", &server));
     fake_close(&server);
 }
 
@@ -811,7 +844,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_v4, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_v6, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wildcard, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wildcard_v6, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wildcard_v4, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_mapped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_interface, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bind_name, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bind_errors, set_up, tear_down),
