@@ -160,9 +160,9 @@ static bool same_frame(struct weir_check_run *run, weir_frame *frame,
                        size_t size)
 {
     unsigned char *want = malloc(size + 1);
-    bool good = want != NULL;
+    bool good = true;
 
-    if (!good)
+    if (!want)
         return weir_check_fail(run, "no memory");
     fill(want, size);
     if (weir_frame_size(frame) != size)

@@ -285,7 +285,12 @@ static struct end *new_end(const struct weir_side_plan *plan)
     end->room = plan->size + 9 > BATCH ? plan->size + 9 : BATCH;
     end->out = malloc(end->room);
     end->in = malloc(end->room);
-    return end->out && end->in ? end : NULL;
+    if (end->out && end->in)
+        return end;
+    free(end->out);
+    free(end->in);
+    free(end);
+    return NULL;
 }
 
 static void *open_end(const struct weir_side_plan *plan, bool binds, char *url,
