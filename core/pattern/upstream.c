@@ -12,18 +12,7 @@
 #include "socket.h"
 #include "zmtp.h"
 
-enum { SHORT = 256 }; /* octets of a frame that need no allocation */
-
-static int put_frame(struct weir_pipe *pipe, const uint8_t *frame,
-                     size_t octets)
-{
-    struct weir_zmtp_header header;
-    int head = weir_zmtp_get_header(frame, octets, weir_zmtp_limit(0), &header);
-
-    return head < 0 ? head
-                    : weir_pipe_put_command(pipe, frame + head,
-                                            (size_t)header.size, header.flags);
-}
+enum { SHORT = 256 }; /* octets of a body that needs no allocation */
 
 /* A command to a peer of ZMTP 3.1, a message to older ones. */
 static int tell(struct weir_pipe *pipe, const void *topic, size_t size, bool on)
@@ -31,17 +20,18 @@ static int tell(struct weir_pipe *pipe, const void *topic, size_t size, bool on)
     enum weir_zmtp_generation generation =
         pipe->minor > 0 ? WEIR_ZMTP_3_1 : WEIR_ZMTP_3_0;
     size_t octets = weir_zmtp_subscription_size(generation, on, size);
-    uint8_t small[SHORT], *frame = small;
+    uint8_t small[SHORT], *body = small;
+    unsigned flags;
     int r;
 
     if (octets > sizeof small)
-        frame = malloc(octets);
-    if (!frame)
+        body = malloc(octets);
+    if (!body)
         return -ENOMEM;
-    (void)weir_zmtp_put_subscription(frame, generation, on, topic, size);
-    r = put_frame(pipe, frame, octets);
-    if (frame != small)
-        free(frame);
+    flags = weir_zmtp_put_subscription(body, generation, on, topic, size);
+    r = weir_pipe_put_command(pipe, body, octets, flags);
+    if (body != small)
+        free(body);
     return r;
 }
 
