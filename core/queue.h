@@ -402,8 +402,7 @@ static inline int weir_queue_put(struct weir_queue *queue, const void *data,
 
 /* The slow halves of ready and peek, and of a message's end; not for others. */
 bool weir_queue_look(struct weir_queue *queue);
-int weir_queue_peek_slow(struct weir_queue *queue, const uint8_t **data,
-                         size_t *size, unsigned *flags);
+bool weir_queue_find(struct weir_queue *queue);
 void weir_queue_check_writer(struct weir_queue *queue);
 
 /* Is there a whole message?
@@ -411,6 +410,28 @@ void weir_queue_check_writer(struct weir_queue *queue);
 static inline bool weir_queue_ready(struct weir_queue *queue)
 {
     return queue->out.read < queue->out.end || weir_queue_look(queue);
+}
+
+/* Look at the frame at `read`, if it is an ordinary one in what is known to be
+ * published; false leaves it to weir_queue_find().  Not for others. */
+static inline bool weir_queue_find_here(struct weir_queue_out *out)
+{
+    const uint8_t *head = out->read;
+    size_t before = 2, size;
+
+    if (WEIR_UNLIKELY(head >= out->end || head[0] & WEIR_QUEUE_VOID))
+        return false;
+    size = head[1];
+    if (head[0] & WEIR_FRAME_LONG) {
+        before = WEIR_QUEUE_HEAD;
+        size = (size_t)weir_queue_long_size(head);
+    }
+    if (WEIR_UNLIKELY((size_t)(out->end - head) - before < size))
+        return false;
+    out->flags = head[0] & ~(unsigned)WEIR_FRAME_LONG;
+    out->frame = head + before;
+    out->next = head + before + size;
+    return true;
 }
 
 /* Look at the next frame without consuming it.  *data is borrowed until the
@@ -421,74 +442,84 @@ static inline int weir_queue_peek(struct weir_queue *queue,
                                   const uint8_t **data, size_t *size,
                                   unsigned *flags)
 {
-    const uint8_t *head = queue->out.read;
-    size_t there, before = 2, length;
+    struct weir_queue_out *out = &queue->out;
 
-    if (WEIR_UNLIKELY(head >= queue->out.end || head[0] & WEIR_QUEUE_VOID))
-        return weir_queue_peek_slow(queue, data, size, flags);
-    length = head[1];
-    if (head[0] & WEIR_FRAME_LONG) {
-        before = WEIR_QUEUE_HEAD;
-        length = (size_t)weir_queue_long_size(head);
-    }
-    there = (size_t)(queue->out.end - head);
-    if (WEIR_UNLIKELY(there - before < length))
-        return weir_queue_peek_slow(queue, data, size, flags);
-    queue->out.flags = *flags = head[0] & ~(unsigned)WEIR_FRAME_LONG;
-    queue->out.frame = *data = head + before;
-    queue->out.next = head + before + length;
-    *size = length;
+    if (!weir_queue_find_here(out) && !weir_queue_find(queue))
+        return 0;
+    *data = out->frame;
+    *size = (size_t)(out->next - out->frame);
+    *flags = out->flags;
     return 1;
+}
+
+/* Go on behind a frame, and give credit when it ends a message; not for
+ * others. */
+static inline void weir_queue_step(struct weir_queue *queue,
+                                   const uint8_t *next, unsigned flags)
+{
+    struct weir_queue_out *out = &queue->out;
+    uint64_t taken = out->taken + 1;
+
+    out->read = next;
+    if (WEIR_UNLIKELY(flags & WEIR_FRAME_MORE))
+        return;
+    out->taken = taken;
+    atomic_store_explicit(&queue->taken, taken, memory_order_relaxed);
+    atomic_store_explicit(&queue->consumed,
+                          out->base + (uint64_t)(next - out->data),
+                          memory_order_relaxed);
+    if (WEIR_UNLIKELY(taken >= out->check))
+        weir_queue_check_writer(queue);
 }
 
 /* Consume the peeked frame.
  * Thread: the consumer. */
 static inline void weir_queue_pass(struct weir_queue *queue)
 {
-    struct weir_queue_out *out = &queue->out;
+    weir_queue_step(queue, queue->out.next, queue->out.flags);
+}
 
-    out->read = out->next;
-    if (WEIR_UNLIKELY(out->flags & WEIR_FRAME_MORE))
+/* Make `frame` hold `size` octets at `body`: inline, or as a slice of the
+ * current chunk; not for others.
+ *
+ * The copy of constant size is the fast one; it may take octets behind the
+ * frame, but none that is not published: the producer writes those. */
+static inline void weir_queue_hand_out(struct weir_queue_out *out,
+                                       weir_frame *frame, const uint8_t *body,
+                                       size_t size, unsigned flags)
+{
+    struct weir_frame_view *view = weir_frame_view(frame);
+
+    view->routing = 0;
+    view->peer = NULL;
+    view->flags = (uint8_t)flags;
+    if (size > WEIR_FRAME_INLINE_MAX) {
+        view->kind = WEIR_FRAME_SLICE;
+        view->slice.data = (uint8_t *)(uintptr_t)body;
+        view->slice.size = size;
+        view->slice.chunk = out->current;
+        out->given++;
         return;
-    out->taken++;
-    atomic_store_explicit(&queue->taken, out->taken, memory_order_relaxed);
-    atomic_store_explicit(&queue->consumed,
-                          out->base + (uint64_t)(out->read - out->data),
-                          memory_order_relaxed);
-    if (WEIR_UNLIKELY(out->taken >= out->check))
-        weir_queue_check_writer(queue);
+    }
+    view->kind = WEIR_FRAME_INLINE;
+    view->inline_size = (uint8_t)size;
+    if (WEIR_LIKELY(out->end - body >= WEIR_FRAME_INLINE_MAX))
+        memcpy(view->octets, body, WEIR_FRAME_INLINE_MAX);
+    else
+        memcpy(view->octets, body, size);
 }
 
 /* Consume the peeked frame into `frame`, which is overwritten: inline up to
  * WEIR_FRAME_INLINE_MAX octets, else a counted slice of its chunk.
- * Thread: the consumer.
- *
- * The copy of constant size is the fast one; it may take octets behind the
- * frame, but none that is not published: the producer writes those. */
+ * Thread: the consumer. */
 static inline void weir_queue_take(struct weir_queue *queue, weir_frame *frame)
 {
-    struct weir_frame_view *view = weir_frame_view(frame);
     struct weir_queue_out *out = &queue->out;
-    size_t size = (size_t)(out->next - out->frame);
+    const uint8_t *body = out->frame, *next = out->next;
+    unsigned flags = out->flags;
 
-    view->flags = (uint8_t)out->flags;
-    view->routing = 0;
-    view->peer = NULL;
-    if (size <= WEIR_FRAME_INLINE_MAX) {
-        view->kind = WEIR_FRAME_INLINE;
-        view->inline_size = (uint8_t)size;
-        if (WEIR_LIKELY(out->end - out->frame >= WEIR_FRAME_INLINE_MAX))
-            memcpy(view->octets, out->frame, WEIR_FRAME_INLINE_MAX);
-        else
-            memcpy(view->octets, out->frame, size);
-    } else {
-        view->kind = WEIR_FRAME_SLICE;
-        view->slice.data = (uint8_t *)(uintptr_t)out->frame;
-        view->slice.size = size;
-        view->slice.chunk = out->current;
-        out->given++;
-    }
-    weir_queue_pass(queue);
+    weir_queue_hand_out(out, frame, body, (size_t)(next - body), flags);
+    weir_queue_step(queue, next, flags);
 }
 
 /* Take a whole message into an empty one.

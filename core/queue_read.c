@@ -230,20 +230,14 @@ static bool find(struct weir_queue *queue)
     return false;
 }
 
-int weir_queue_peek_slow(struct weir_queue *queue, const uint8_t **data,
-                         size_t *size, unsigned *flags)
+bool weir_queue_find(struct weir_queue *queue)
 {
-    struct weir_queue_out *out = &queue->out;
-
     do {
-        if (out->read >= out->end && !refill(queue) &&
+        if (queue->out.read >= queue->out.end && !refill(queue) &&
             !weir_queue_enter_latest(queue))
-            return 0;
+            return false;
     } while (!find(queue));
-    *data = out->frame;
-    *size = (size_t)(out->next - out->frame);
-    *flags = out->flags;
-    return 1;
+    return true;
 }
 
 /* ---------------------------------------------------- whole messages -- */
