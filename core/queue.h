@@ -563,6 +563,32 @@ ssize_t weir_queue_gather(struct weir_queue *queue, struct iovec *parts,
 void weir_queue_wrote(struct weir_queue *queue, size_t octets,
                       const struct weir_queue_mark_point *at);
 
+/* A frame as a walk finds it. */
+struct weir_queue_found {
+    const uint8_t *data; /* borrowed until the frame is consumed */
+    size_t size;
+    size_t octets; /* with its head: what weir_queue_wrote() wants */
+    unsigned flags;
+};
+
+/* Frame by frame along what may be written now, without consuming it. */
+struct weir_queue_walk {
+    const struct weir_chunk *chunk;
+    const uint8_t *next, *end;       /* in the chunk */
+    struct weir_queue_mark_point at; /* how far it goes: a message's end */
+};
+
+/* Begin at the first frame that is not consumed; everything consumed so far
+ * was whole frames.
+ * Returns whether there is one.
+ * Thread: the consumer. */
+bool weir_queue_walk(struct weir_queue *queue, struct weir_queue_walk *walk);
+
+/* The next frame; false at the end.
+ * Thread: the consumer. */
+bool weir_queue_walk_on(struct weir_queue_walk *walk,
+                        struct weir_queue_found *found);
+
 /* Is a message partly written, so that nothing may come in between?
  * Thread: the consumer. */
 bool weir_queue_midway(struct weir_queue *queue);

@@ -18,7 +18,7 @@ static bool something(struct weir_queue *queue,
     return true;
 }
 
-static bool is_last(struct weir_chunk *chunk, uint64_t published)
+static bool is_last(const struct weir_chunk *chunk, uint64_t published)
 {
     return published - chunk->base <=
            atomic_load_explicit(&chunk->used, memory_order_relaxed);
@@ -72,6 +72,55 @@ void weir_queue_wrote(struct weir_queue *queue, size_t octets,
         out->taken = at->messages;
     weir_queue_credit(queue);
     weir_queue_check_writer(queue);
+}
+
+/* ------------------------------------------------------------- walking -- */
+
+static void walk_into(struct weir_queue_walk *walk,
+                      const struct weir_chunk *chunk, const uint8_t *from)
+{
+    walk->chunk = chunk;
+    walk->next = from;
+    walk->end = chunk->data + weir_queue_visible(chunk, walk->at.position);
+}
+
+bool weir_queue_walk(struct weir_queue *queue, struct weir_queue_walk *walk)
+{
+    if (!something(queue, &walk->at))
+        return false;
+    walk_into(walk, queue->out.current, queue->out.read);
+    return true;
+}
+
+/* Find a chunk with something left; false: there is none. */
+static bool walk_ahead(struct weir_queue_walk *walk)
+{
+    while (walk->next == walk->end) {
+        if (is_last(walk->chunk, walk->at.position))
+            return false;
+        walk_into(walk, walk->chunk->next, walk->chunk->next->data);
+    }
+    return true;
+}
+
+/* A body that does not follow its head is the whole next chunk. */
+bool weir_queue_walk_on(struct weir_queue_walk *walk,
+                        struct weir_queue_found *found)
+{
+    struct weir_queue_place place;
+
+    if (!walk_ahead(walk))
+        return false;
+    place = weir_queue_place_at(walk->next);
+    walk->next += place.before;
+    if (place.size > (size_t)(walk->end - walk->next))
+        walk_into(walk, walk->chunk->next, walk->chunk->next->data);
+    found->data = walk->next;
+    found->size = place.size;
+    found->octets = place.before + place.size;
+    found->flags = place.flags;
+    walk->next += place.size;
+    return true;
 }
 
 /* ------------------------------------------------- where the writer is -- */

@@ -80,7 +80,7 @@ static inline uint64_t weir_queue_consumer_at(const struct weir_queue *queue)
 /* Octets of `chunk` that may be looked at when all below `published` may.
  * `used` changes while the tail is written and when it is sealed, but the
  * published part of a chunk is never more than either value. */
-static inline size_t weir_queue_visible(struct weir_chunk *chunk,
+static inline size_t weir_queue_visible(const struct weir_chunk *chunk,
                                         uint64_t published)
 {
     uint64_t used = atomic_load_explicit(&chunk->used, memory_order_relaxed);
