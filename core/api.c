@@ -98,8 +98,7 @@ int weir_open(weir_socket *out, weir_context context, int type)
     return open_pattern(out, context, pattern);
 }
 
-int weir_open_named(weir_socket *out, weir_context context,
-                    const char *pattern)
+int weir_open_named(weir_socket *out, weir_context context, const char *pattern)
 {
     const struct weir_pattern_ops *found;
     int r = need(pattern, "the pattern");
@@ -153,8 +152,7 @@ int weir_endpoint_url(weir_endpoint endpoint, char *buffer, size_t size)
     return (int)length;
 }
 
-int weir_endpoint_close(weir_endpoint endpoint, int deadline,
-                        uint64_t *unsent)
+int weir_endpoint_close(weir_endpoint endpoint, int deadline, uint64_t *unsent)
 {
     if (deadline != WEIR_LINGER && check_deadline(deadline) < 0)
         return -EINVAL;
@@ -166,8 +164,7 @@ int weir_endpoint_close(weir_endpoint endpoint, int deadline,
 
 /* ---- options ---- */
 
-static int enter(weir_socket socket, const char *option,
-                 struct weir_sock **out)
+static int enter(weir_socket socket, const char *option, struct weir_sock **out)
 {
     int r = need(option, "the option");
 
@@ -215,8 +212,8 @@ int weir_set_bytes(weir_socket socket, const char *option, const void *value,
         r = enter(socket, option, &sock);
     if (r < 0)
         return r;
-    return changed(sock, weir_options_set_bytes(&sock->options, option, value,
-                                                size));
+    return changed(sock,
+                   weir_options_set_bytes(&sock->options, option, value, size));
 }
 
 int weir_get(weir_socket socket, const char *option, char *text, size_t *size)
@@ -379,8 +376,9 @@ static int hold(struct weir_sock *sock, weir_message *message, size_t *size,
     *size = is;
     if (count > 1)
         return weir_fail(EMSGSIZE, "the message has %u frames", count);
-    return weir_fail(EMSGSIZE, "the message has %zu octets, there is room "
-                               "for %zu",
+    return weir_fail(EMSGSIZE,
+                     "the message has %zu octets, there is room "
+                     "for %zu",
                      is, room);
 }
 
@@ -488,7 +486,7 @@ static int subscribe(weir_socket socket, const void *prefix, size_t size,
         r = weir_fail(EOPNOTSUPP, "a %s does not subscribe",
                       sock->pattern->name);
     if (r >= 0)
-        weir_drive_output(sock);
+        (void)weir_drive_output(sock);
     weir_sock_put(sock);
     return r;
 }

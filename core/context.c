@@ -78,7 +78,7 @@ static uint64_t new_scope(void)
 {
     uint64_t scope = 0;
 
-    if (weir_random(&scope, sizeof(scope)) < 0)
+    if (weir_random_fill(&scope, sizeof(scope)) < 0)
         scope = (uint64_t)weir_now();
     return scope;
 }
@@ -190,8 +190,7 @@ int weir_ctx_join(struct weir_ctx *ctx, struct weir_sock *sock)
     if (!ctx->started && (r = start_threads(ctx)) < 0)
         return r;
     sock->reactor = &ctx->reactors[ctx->next_reactor];
-    ctx->next_reactor =
-        (ctx->next_reactor + 1) % (uint32_t)ctx->n_reactors;
+    ctx->next_reactor = (ctx->next_reactor + 1) % (uint32_t)ctx->n_reactors;
     weir_list_append(&ctx->socks, &sock->in_ctx);
     ctx->n_socks++;
     return 0;
@@ -218,8 +217,8 @@ static int set_text(char *field, size_t room, const char *option,
                     const char *value)
 {
     if (strlen(value) >= room)
-        return weir_fail(EINVAL, "%s: \"%s\" is longer than %zu octets",
-                         option, value, room - 1);
+        return weir_fail(EINVAL, "%s: \"%s\" is longer than %zu octets", option,
+                         value, room - 1);
     snprintf(field, room, "%s", value);
     return 0;
 }
@@ -266,7 +265,8 @@ static void interrupt(struct weir_ctx *ctx)
 {
     struct weir_list *node, *after;
 
-    WEIR_LIST_EACH(node, after, &ctx->socks) {
+    WEIR_LIST_EACH(node, after, &ctx->socks)
+    {
         struct weir_sock *sock = WEIR_CONTAINER(node, struct weir_sock, in_ctx);
 
         weir_sock_lock(sock);
@@ -295,9 +295,9 @@ static int still_open(struct weir_ctx *ctx)
     struct weir_list *node, *after;
 
     WEIR_LIST_EACH(node, after, &ctx->socks)
-        if (strlen(text) < sizeof(text) - 40)
-            name_one(WEIR_CONTAINER(node, struct weir_sock, in_ctx), text,
-                     sizeof(text));
+    if (strlen(text) < sizeof(text) - 40)
+        name_one(WEIR_CONTAINER(node, struct weir_sock, in_ctx), text,
+                 sizeof(text));
     return weir_fail(EBUSY, "%u sockets are still open: %s", ctx->n_socks,
                      text);
 }
@@ -325,7 +325,7 @@ static int abandon(weir_context handle, struct weir_ctx *ctx)
     if (!ctx->open || ctx->generation != handle.generation)
         return weir_fail(EBADF, "the context is closed");
     WEIR_LIST_EACH(node, after, &ctx->socks)
-        weir_sock_abandon(WEIR_CONTAINER(node, struct weir_sock, in_ctx));
+    weir_sock_abandon(WEIR_CONTAINER(node, struct weir_sock, in_ctx));
     for (int i = 0; i < ctx->n_reactors; i++)
         weir_reactor_abandon(&ctx->reactors[i]);
     ctx->open = false;

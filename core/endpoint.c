@@ -29,8 +29,8 @@
 
 enum {
     MS = 1000000,
-    ACCEPTS = 64,       /* newcomers taken in one turn */
-    RESUME_MS = 100,    /* until accepting is tried again without descriptors */
+    ACCEPTS = 64,    /* newcomers taken in one turn */
+    RESUME_MS = 100, /* until accepting is tried again without descriptors */
     LONG_PAUSE_MS = 5000 /* after a permanent failure, at the least */
 };
 
@@ -239,8 +239,7 @@ static void no_accept(struct weir_ep *ep, int code)
 
 static void on_newcomers(struct weir_watch *watch, unsigned events)
 {
-    struct weir_ep *ep =
-        WEIR_CONTAINER(watch, struct weir_listener, watch)->ep;
+    struct weir_ep *ep = WEIR_CONTAINER(watch, struct weir_listener, watch)->ep;
 
     (void)events;
     for (int i = 0; i < ACCEPTS && !ep->paused; i++) {
@@ -302,8 +301,8 @@ static int apply_options(struct weir_ep *ep, const struct weir_url *url)
         const struct weir_url_option *option = &url->options[i];
 
         if (weir_options_find(option->name))
-            r = weir_options_set_text(&ep->options, option->name,
-                                      option->value, option->size);
+            r = weir_options_set_text(&ep->options, option->name, option->value,
+                                      option->size);
         else
             r = weir_values_set_text(&ep->values, option->name, option->value,
                                      option->size);
@@ -421,7 +420,7 @@ static void on_attach(struct weir_task *task)
 }
 
 /* A dialer's queue takes messages before there is a connection.  Lock held. */
-static int give_pipe(struct weir_ep *ep)
+int weir_ep_give_pipe(struct weir_ep *ep)
 {
     struct weir_sock *sock = ep->sock;
     struct weir_pipe *pipe;
@@ -457,7 +456,7 @@ static int build(struct weir_sock *sock, const char *text, bool binder,
     int r = weir_url_init(&url, text);
 
     if (r >= 0)
-        r = weir_registry_transport(url.scheme, &ops);
+        r = weir_registry_transport(url.scheme, &ops, NULL);
     if (r >= 0)
         r = check_abilities(sock, ops, url.scheme, binder);
     if (r >= 0)
@@ -491,7 +490,7 @@ static int enlist(struct weir_ep *ep)
     if (r < 0)
         return r;
     weir_list_append(&ep->sock->eps, &ep->in_sock);
-    r = give_pipe(ep);
+    r = weir_ep_give_pipe(ep);
     if (r < 0) {
         weir_list_remove(&ep->in_sock);
         weir_shells_remove_ep(ep);
@@ -595,7 +594,8 @@ static bool bury_pipes(struct weir_ep *ep, bool all)
     struct weir_list *node, *after;
     bool done = true;
 
-    WEIR_LIST_EACH(node, after, &ep->sock->pipes) {
+    WEIR_LIST_EACH(node, after, &ep->sock->pipes)
+    {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
 
         if (pipe->ep != ep || atomic_load(&pipe->link.down.posted) ||
@@ -675,7 +675,8 @@ static bool has_unsent(struct weir_ep *ep)
 {
     struct weir_list *node, *after;
 
-    WEIR_LIST_EACH(node, after, &ep->sock->pipes) {
+    WEIR_LIST_EACH(node, after, &ep->sock->pipes)
+    {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
 
         if (pipe->ep == ep && weir_pipe_unsent(pipe))
@@ -691,10 +692,9 @@ static void flush(struct weir_ep *ep, int64_t deadline)
     if (sock->pattern->abilities & WEIR_PATTERN_DISCARDS)
         return;
     sock->flushing++;
-    weir_drive_output(sock);
-    while (has_unsent(ep) &&
-           weir_wait(sock, WEIR_WAIT_STATE, deadline) >= 0)
-        weir_drive_output(sock);
+    (void)weir_drive_output(sock);
+    while (has_unsent(ep) && weir_wait(sock, WEIR_WAIT_STATE, deadline) >= 0)
+        (void)weir_drive_output(sock);
     sock->flushing--;
 }
 
@@ -710,8 +710,9 @@ int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent)
     sock = ep->sock;
     weir_shells_remove_ep(ep);
     ep->waiters++;
-    flush(ep, deadline == WEIR_LINGER ? weir_deadline_in((int)ep->options.linger)
-                                      : deadline);
+    flush(ep, deadline == WEIR_LINGER
+                  ? weir_deadline_in((int)ep->options.linger)
+                  : deadline);
     weir_sock_unlock(sock);
     weir_reactor_post(reactor_of(ep), &ep->close);
     weir_reactor_await(reactor_of(ep), &ep->done_word);
@@ -734,9 +735,9 @@ void weir_ep_abandon(struct weir_ep *ep)
 
     for (struct weir_listener *one = ep->listeners; one; one = one->next)
         close(one->watch.fd);
-    WEIR_LIST_EACH(node, after, &ep->handshakes) {
-        int fd =
-            WEIR_CONTAINER(node, struct weir_handshake, in_ep)->watch.fd;
+    WEIR_LIST_EACH(node, after, &ep->handshakes)
+    {
+        int fd = WEIR_CONTAINER(node, struct weir_handshake, in_ep)->watch.fd;
 
         if (fd >= 0)
             close(fd);

@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "options.h"
 #include "reactor.h"
+#include "value.h"
 
 struct weir_sock;
 struct weir_pipe;
@@ -31,7 +32,7 @@ struct weir_listener { /* one descriptor that the host accepts on */
 
 struct weir_ep {
     struct weir_sock *sock;
-    struct weir_list in_sock; /* sock->eps; the socket's lock */
+    struct weir_list in_sock;   /* sock->eps; the socket's lock */
     uint32_t index, generation; /* of the handle */
     bool binder;
     bool splices;
@@ -89,6 +90,11 @@ bool weir_ep_finish(struct weir_ep *ep, bool all);
 /* In a forked child: close its descriptors, touch nothing else. */
 void weir_ep_abandon(struct weir_ep *ep);
 
+/* Give a dialer the pipe that takes messages before there is a connection,
+ * where the pattern and the options want one.  Lock held.  -ENOMEM, or the
+ * pattern refuses. */
+int weir_ep_give_pipe(struct weir_ep *ep);
+
 /* One of its pipes is gone.  Lock held. */
 void weir_ep_forget_pipe(struct weir_ep *ep);
 
@@ -108,8 +114,8 @@ void weir_ep_event(struct weir_ep *ep, uint32_t kind, const char *peer,
 /* A handshake has ended; accepting may go on.  Reactor. */
 void weir_ep_less_handshakes(struct weir_ep *ep);
 
-static inline const struct weir_options *weir_ep_options(
-    const struct weir_ep *ep)
+static inline const struct weir_options *
+weir_ep_options(const struct weir_ep *ep)
 {
     return &ep->options;
 }

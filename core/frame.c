@@ -77,7 +77,7 @@ void weir_frame_share(weir_frame *copy, const weir_frame *frame)
 {
     const struct weir_frame_view *view = weir_frame_view_const(frame);
 
-    if (view->kind == WEIR_FRAME_SLICE)
+    if (view->kind == WEIR_FRAME_SLICE && view->slice.chunk)
         weir_chunk_ref(view->slice.chunk, 1);
     if (view->peer)
         weir_peer_info_ref(view->peer, 1);
@@ -94,7 +94,7 @@ void weir_frame_fini(weir_frame *frame)
 {
     struct weir_frame_view *view = weir_frame_view(frame);
 
-    if (view->kind == WEIR_FRAME_SLICE)
+    if (view->kind == WEIR_FRAME_SLICE && view->slice.chunk)
         weir_chunk_unref(view->slice.chunk, 1);
     if (view->peer)
         weir_peer_info_unref(view->peer, 1);

@@ -26,7 +26,8 @@ enum weir_frame_flags {
 
 enum weir_frame_kind {
     WEIR_FRAME_INLINE = 0, /* the payload is in the frame */
-    WEIR_FRAME_SLICE = 1 /* it is in a chunk, one reference of which is ours */
+    WEIR_FRAME_SLICE = 1 /* it is in a chunk, one reference of which is ours; or
+                            borrowed, without a chunk */
 };
 
 /* The longest inline payload. */

@@ -94,8 +94,7 @@ static void on_deadline(struct weir_timer *timer)
         WEIR_CONTAINER(timer, struct weir_handshake, deadline);
 
     weir_fail(ETIMEDOUT, "%s has not finished the handshake in %lld ms",
-              peer_of(handshake),
-              (long long)handshake->ep->options.handshake);
+              peer_of(handshake), (long long)handshake->ep->options.handshake);
     refuse(handshake, ETIMEDOUT, false);
 }
 
@@ -118,8 +117,8 @@ static size_t encode_peer(uint8_t *out, const weir_peer *peer)
         size += property(out ? out + size : NULL, peer->properties[i].name,
                          peer->properties[i].value, peer->properties[i].size);
     if (peer->remote)
-        size += property(out ? out + size : NULL, "Peer-Address",
-                         peer->remote, strlen(peer->remote));
+        size += property(out ? out + size : NULL, "Peer-Address", peer->remote,
+                         strlen(peer->remote));
     return size;
 }
 
@@ -165,10 +164,7 @@ static void know_peer(struct weir_pipe *pipe, struct weir_handshake *handshake,
     size_t size;
     const void *id = weir_zmtp_peer_identity(&handshake->zmtp, &size);
 
-    if (pipe->info)
-        weir_peer_info_unref(pipe->info, pipe->info_refs);
-    pipe->info = info;
-    pipe->info_refs = WEIR_PEER_INFO_HOLD;
+    weir_pipe_set_info(pipe, info);
     pipe->minor =
         weir_zmtp_generation(&handshake->zmtp) == WEIR_ZMTP_3_0 ? 0 : 1;
     pipe->id_size = (uint8_t)size;
@@ -361,9 +357,8 @@ static bool over(struct weir_handshake *handshake)
 /* Our last words are written without a guarantee: the connection ends. */
 static void end_badly(struct weir_handshake *handshake, int r)
 {
-    bool permanent =
-        weir_zmtp_phase(&handshake->zmtp) == WEIR_ZMTP_FAILED &&
-        weir_zmtp_permanent(&handshake->zmtp);
+    bool permanent = weir_zmtp_phase(&handshake->zmtp) == WEIR_ZMTP_FAILED &&
+                     weir_zmtp_permanent(&handshake->zmtp);
     char reason[192];
 
     snprintf(reason, sizeof(reason), "%s", weir_error_text());
@@ -437,8 +432,8 @@ static int start_codec(struct weir_handshake *handshake)
         .max_frame = (uint64_t)options->max_message,
         .initiator = !handshake->ep->binder,
     };
-    int size = encode_property(handshake, handshake->ours,
-                               sizeof(handshake->ours));
+    int size =
+        encode_property(handshake, handshake->ours, sizeof(handshake->ours));
 
     if (size < 0)
         return size;

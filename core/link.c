@@ -43,12 +43,12 @@ bool weir_link_hold(struct weir_link *link)
     uint32_t seen = WEIR_DRIVER_FREE;
 
     for (;;) {
-        uint32_t want = seen == WEIR_DRIVER_FREE ? WEIR_DRIVER_HELD
-                                                 : WEIR_DRIVER_AGAIN;
+        uint32_t want =
+            seen == WEIR_DRIVER_FREE ? WEIR_DRIVER_HELD : WEIR_DRIVER_AGAIN;
 
-        if (atomic_compare_exchange_weak_explicit(
-                &link->driver, &seen, want, memory_order_acq_rel,
-                memory_order_acquire))
+        if (atomic_compare_exchange_weak_explicit(&link->driver, &seen, want,
+                                                  memory_order_acq_rel,
+                                                  memory_order_acquire))
             return want == WEIR_DRIVER_HELD;
     }
 }
@@ -57,9 +57,10 @@ static bool set_free(struct weir_link *link)
 {
     uint32_t seen = WEIR_DRIVER_HELD;
 
-    return atomic_compare_exchange_strong_explicit(
-        &link->driver, &seen, WEIR_DRIVER_FREE, memory_order_acq_rel,
-        memory_order_acquire);
+    return atomic_compare_exchange_strong_explicit(&link->driver, &seen,
+                                                   WEIR_DRIVER_FREE,
+                                                   memory_order_acq_rel,
+                                                   memory_order_acquire);
 }
 
 /* The reactor wants a condemned link.  When it finds the word taken it leaves
@@ -95,8 +96,8 @@ void weir_link_round(struct weir_link *link)
 {
     do {
         weir_link_flush(link);
-        if (atomic_load(&link->readable))
-            weir_link_read(link);
+        while (atomic_load(&link->readable) && weir_link_read(link) > 0)
+            ;
     } while (!weir_link_let_go(link));
 }
 
@@ -141,8 +142,7 @@ static uint64_t key_of(struct weir_link *link)
 {
     struct weir_pipe *pipe = weir_link_pipe(link);
 
-    return pipe->sock->has_set ? link->key
-                               : (uint64_t)(uintptr_t)&link->watch;
+    return pipe->sock->has_set ? link->key : (uint64_t)(uintptr_t)&link->watch;
 }
 
 static unsigned wanted(const struct weir_link *link)
@@ -210,8 +210,7 @@ static int no_write(struct weir_link *link, int r)
         watch_out(link, true);
         return 0;
     }
-    weir_fail(-r, "writing to %s: %s", weir_link_peer(link),
-              weir_strerror(-r));
+    weir_fail(-r, "writing to %s: %s", weir_link_peer(link), weir_strerror(-r));
     weir_link_fail(link, -r);
     return r;
 }
@@ -413,8 +412,7 @@ static int on_command(void *arg, const uint8_t *body, size_t size)
     switch (command.kind) {
     case WEIR_ZMTP_IS_PING:
         return weir_heartbeat_ping(link, (int64_t)command.ttl * 1000000,
-                                   command.data,
-                                   command.len);
+                                   command.data, command.len);
     case WEIR_ZMTP_IS_SUBSCRIBE:
     case WEIR_ZMTP_IS_CANCEL:
         return is_publisher(weir_link_pipe(link)->sock);
@@ -436,7 +434,7 @@ static void on_watch(struct weir_watch *watch, unsigned events)
     weir_sock_lock(sock);
     weir_sock_note(sock, &event, 1);
     (void)weir_drive_input(sock);
-    weir_drive_output(sock);
+    (void)weir_drive_output(sock);
     weir_sock_unlock(sock);
 }
 

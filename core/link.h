@@ -32,24 +32,24 @@ enum { WEIR_DRIVER_FREE = 0, WEIR_DRIVER_HELD = 1, WEIR_DRIVER_AGAIN = 3 };
 
 struct weir_link {
     _Atomic uint32_t driver;
-    _Atomic bool readable; /* the descriptor may have something to read */
-    _Atomic bool live;     /* has a connection; set by the reactor */
-    _Atomic bool condemned;   /* to be taken apart by the reactor */
+    _Atomic bool readable;  /* the descriptor may have something to read */
+    _Atomic bool live;      /* has a connection; set by the reactor */
+    _Atomic bool condemned; /* to be taken apart by the reactor */
 
     _Atomic bool paused; /* we do not read: our queue is at its mark */
 
     /* the driver's */
-    struct weir_watch watch; /* its fd; -1: none */
-    uint64_t key;            /* of the descriptor in the socket's set */
-    char *peer;              /* its address, as text */
+    struct weir_watch watch;       /* its fd; -1: none */
+    uint64_t key;                  /* of the descriptor in the socket's set */
+    char *peer;                    /* its address, as text */
     const weir_stream_ops *stream; /* NULL: fd is a plain descriptor */
     void *stream_self;
     const weir_link_ops *messages; /* messages shape */
     void *messages_self;
     struct weir_queue_parser parser;
-    bool mid_write; /* a frame is partly written: nothing may come between */
-    bool blocked;   /* the kernel takes no more: wait for room */
-    bool failed;    /* an error was met: condemned, or about to be */
+    bool mid_write;   /* a frame is partly written: nothing may come between */
+    bool blocked;     /* the kernel takes no more: wait for room */
+    bool failed;      /* an error was met: condemned, or about to be */
     uint8_t *control; /* PING, PONG: goes between messages */
     size_t control_size, control_sent, control_room;
     uint64_t written_at_up;
@@ -58,8 +58,8 @@ struct weir_link {
     char reason[192];
 
     /* heartbeats (link_heartbeat.c): the reactor's, except where atomic */
-    _Atomic bool heard;   /* something came since the last look */
-    _Atomic int64_t ttl;  /* the peer's demand, ns; 0 none */
+    _Atomic bool heard;  /* something came since the last look */
+    _Atomic int64_t ttl; /* the peer's demand, ns; 0 none */
     int64_t ttl_at, ping_at;
     bool stalled;
     struct weir_timer beat;

@@ -9,8 +9,11 @@
 #define WEIR_MESSAGE_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include <weir/weir.h>
+
+#include "frame.h"
 
 /* The most frames of a message. */
 #define WEIR_MESSAGE_FRAMES (UINT32_C(1) << 20)
@@ -23,5 +26,21 @@ int weir_message_extend(weir_message *message, weir_frame **frame);
 
 /* Put an empty frame before the others, for the caller to fill; as above. */
 int weir_message_prepend(weir_message *message, weir_frame **frame);
+
+/* Make a message of one frame around octets that stay the caller's.  It must
+ * not outlive the call it is made for, and is not to be finished. */
+static inline void weir_message_borrow(weir_message *message, const void *data,
+                                       size_t size)
+{
+    struct weir_frame_view *view = weir_frame_view(&message->first);
+
+    memset(&message->first, 0, sizeof(message->first));
+    view->kind = WEIR_FRAME_SLICE;
+    view->slice.data = (uint8_t *)(uintptr_t)data;
+    view->slice.size = size;
+    message->rest = NULL;
+    message->count = 1;
+    message->room = 0;
+}
 
 #endif

@@ -13,25 +13,25 @@
 #include "socket.h"
 
 enum {
-    BURST = 4,          /* quick ones in a row before streaming begins */
-    GAP_QUOTIENT = 4,   /* quick: a gap under a quarter of a write's cost */
-    LOOK_EVERY = 16,    /* messages between looks at the clock */
-    BATCH_AGE = 50000,  /* ns after which a batch goes */
-    COST_START = 5000,  /* ns: a guess of a write's cost */
-    COST_MAX = 20000,   /* ns: more than that was not the write itself */
-    TICK = 50000        /* ns until the reactor looks after the tail */
+    BURST = 4,         /* quick ones in a row before streaming begins */
+    GAP_QUOTIENT = 4,  /* quick: a gap under a quarter of a write's cost */
+    LOOK_EVERY = 16,   /* messages between looks at the clock */
+    BATCH_AGE = 50000, /* ns after which a batch goes */
+    COST_START = 5000, /* ns: a guess of a write's cost */
+    COST_MAX = 20000,  /* ns: more than that was not the write itself */
+    TICK = 50000       /* ns until the reactor looks after the tail */
 };
 
 static void flush_batch(struct weir_sock *sock, int64_t now)
 {
-    weir_drive_output(sock);
+    (void)weir_drive_output(sock);
     sock->pace.batch_at = now;
     sock->pace.since_look = 0;
 }
 
 static void enter(struct weir_sock *sock, int64_t now)
 {
-    struct weir_pace *pace = &sock->pace;
+    struct weir_pacing *pace = &sock->pace;
 
     pace->streaming = true;
     pace->batch_at = pace->window_at = now;
@@ -46,7 +46,7 @@ void weir_pace_leave(struct weir_sock *sock)
 }
 
 /* The stream has thinned out: messages are further apart than a write. */
-static bool thin(const struct weir_pace *pace, int64_t now)
+static bool thin(const struct weir_pacing *pace, int64_t now)
 {
     int64_t per_message = pace->write_cost * (GAP_QUOTIENT + 1) / GAP_QUOTIENT;
 
@@ -55,7 +55,7 @@ static bool thin(const struct weir_pace *pace, int64_t now)
 
 static void look_at_clock(struct weir_sock *sock)
 {
-    struct weir_pace *pace = &sock->pace;
+    struct weir_pacing *pace = &sock->pace;
     int64_t now = weir_now();
 
     pace->since_look = 0;
@@ -70,7 +70,7 @@ static void look_at_clock(struct weir_sock *sock)
 
 static void stream(struct weir_sock *sock)
 {
-    struct weir_pace *pace = &sock->pace;
+    struct weir_pacing *pace = &sock->pace;
 
     pace->window_sent++;
     weir_reactor_tick(sock->reactor, &sock->tick, TICK);
@@ -80,7 +80,7 @@ static void stream(struct weir_sock *sock)
         look_at_clock(sock);
 }
 
-static void learn(struct weir_pace *pace, int64_t cost)
+static void learn(struct weir_pacing *pace, int64_t cost)
 {
     if (pace->write_cost == 0)
         pace->write_cost = COST_START;
@@ -91,7 +91,7 @@ static void learn(struct weir_pace *pace, int64_t cost)
 
 static void send_now(struct weir_sock *sock)
 {
-    struct weir_pace *pace = &sock->pace;
+    struct weir_pacing *pace = &sock->pace;
     int64_t start = weir_now();
 
     if ((start - pace->last_end) * GAP_QUOTIENT > pace->write_cost)
@@ -101,7 +101,7 @@ static void send_now(struct weir_sock *sock)
         enter(sock, start);
         return;
     }
-    weir_drive_output(sock);
+    (void)weir_drive_output(sock);
     pace->last_end = weir_now();
     learn(pace, pace->last_end - start);
 }
@@ -121,7 +121,7 @@ void weir_pace_sent(struct weir_sock *sock)
 
 bool weir_pace_tick(struct weir_sock *sock)
 {
-    struct weir_pace *pace = &sock->pace;
+    struct weir_pacing *pace = &sock->pace;
     bool moved = pace->window_sent != pace->ticked_sent ||
                  pace->window_at != pace->ticked_at;
 

@@ -26,7 +26,7 @@ struct weir_sock;
 struct weir_pattern_ops {
     const char *name; /* Socket-Type of the handshake: "PUSH" */
     enum weir_type type;
-    uint32_t abilities; /* WEIR_PATTERN_* */
+    uint32_t abilities;      /* WEIR_PATTERN_* */
     enum weir_policy policy; /* at the mark, unless an option says other */
     size_t state_size;       /* octets of zeroed memory in sock->state */
 

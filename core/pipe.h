@@ -46,12 +46,14 @@ struct weir_tally {
 struct weir_pipe {
     struct weir_sock *sock;
     struct weir_ep *ep;
-    struct weir_list all;     /* sock->pipes */
-    struct weir_queue *out;   /* we are its producer */
-    struct weir_queue *in;    /* we are its consumer */
-    enum weir_policy policy;  /* of `out` at its mark */
-    uint32_t slot;            /* index among the socket's pipes; stable */
-    uint64_t peer_id;         /* unique in the socket, new per connection */
+    struct weir_list all;      /* sock->pipes */
+    struct weir_queue *out;    /* we are its producer */
+    struct weir_queue *in;     /* we are its consumer */
+    struct weir_pool *in_pool; /* of a link: its driver's chunks, for `in` */
+    enum weir_policy policy;   /* of `out` at its mark */
+    uint32_t slot;             /* index among the socket's pipes; stable */
+    uint8_t side;              /* of the splice: 0 the dialer's */
+    uint64_t peer_id;          /* unique in the socket, new per connection */
     bool attached, up;
     bool counted; /* in sock->n_up by the core */
     bool dying;   /* goes when `in` is drained */
@@ -59,7 +61,7 @@ struct weir_pipe {
 
     /* the peer */
     struct weir_peer_info *info; /* counted; NULL before the first handshake */
-    uint64_t info_refs;          /* of `info` that we still hold */
+    uint64_t info_given;         /* references handed out to frames */
     uint8_t minor;               /* ZMTP 3.minor; 1 on inproc */
     uint8_t id_size;
     uint8_t id[255]; /* its routing id, as it was announced or invented */
@@ -93,14 +95,23 @@ struct weir_pipe {
 int weir_pipe_put(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
                   weir_message *message, uint32_t skip);
 
+/* The same with one message that lies packed in the first `octets` of a
+ * chunk; not for the policy LATEST. */
+int weir_pipe_put_packed(struct weir_pipe *pipe, struct weir_chunk *chunk,
+                         size_t octets);
+
+/* Is there room for a message of `octets`, heads included?  Where not, the
+ * socket is told when there is. */
+bool weir_pipe_room(struct weir_pipe *pipe, size_t octets);
+
 /* Is there room for a message, or would it be dropped?  False only where
  * the rule is to wait; the socket is then told when there is room. */
 bool weir_pipe_can_put(struct weir_pipe *pipe);
 
 /* Put one command or subscription frame, whatever the mark says.
  * Errors: -ENOMEM. */
-int weir_pipe_put_command(struct weir_pipe *pipe, const void *body,
-                          size_t size, unsigned flags);
+int weir_pipe_put_command(struct weir_pipe *pipe, const void *body, size_t size,
+                          unsigned flags);
 
 /* Something waits to be sent. */
 static inline bool weir_pipe_unsent(struct weir_pipe *pipe)
@@ -114,11 +125,31 @@ static inline bool weir_pipe_ready(struct weir_pipe *pipe)
     return pipe->in && weir_queue_ready(pipe->in);
 }
 
-/* Take the next message into an empty one.  *command gets whether it is a
- * command (one frame: the command's body) instead of a message.
- * -EAGAIN none; -ENOMEM it was dropped and counted. */
+/* Look at the next frame; *data is borrowed until it is consumed.  With
+ * WEIR_FRAME_COMMAND in its flags it is a command's body, without
+ * WEIR_FRAME_MORE it ends its message.  False: there is none. */
+static inline bool weir_pipe_peek(struct weir_pipe *pipe, const uint8_t **data,
+                                  size_t *size, unsigned *flags)
+{
+    return pipe->in && weir_queue_peek(pipe->in, data, size, flags) > 0;
+}
+
+/* Take what is left of the next message (all of it, unless frames of it were
+ * taken from pipe->in before) behind the frames that `message` has already.
+ * *command gets whether it is a command (one frame: the command's body)
+ * instead of a message.
+ * -EAGAIN none; -ENOMEM it was dropped and counted, and what `message` had
+ * is gone too. */
 int weir_pipe_take(struct weir_pipe *pipe, weir_message *message,
                    bool *command);
+
+/* Consume what is left of the next message, and count it as dropped.
+ * False: there is none. */
+bool weir_pipe_skip(struct weir_pipe *pipe, enum weir_drop reason);
+
+/* Nobody is going to look at the pipe: have the socket told of the next
+ * message.  False: there is one already. */
+bool weir_pipe_rest(struct weir_pipe *pipe);
 
 /* Count what was taken as dropped, for a reason. */
 void weir_pipe_drop_taken(struct weir_pipe *pipe, enum weir_drop reason);
@@ -130,15 +161,33 @@ void weir_pipe_drop_unsent(struct weir_pipe *pipe, enum weir_drop reason);
  * Only before the link runs (in ops->up). */
 void weir_pipe_clear_out(struct weir_pipe *pipe);
 
+/* Say in a frame that has no peer yet that it came from this one. */
+void weir_pipe_sign(struct weir_pipe *pipe, weir_frame *frame);
+
+/* What to do at the mark, unless the "send-policy" option says other. */
+void weir_pipe_set_policy(struct weir_pipe *pipe, enum weir_policy fallback);
+
+/* Will the pipe outlive its connection (it is a connect's)? */
+bool weir_pipe_lasts(const struct weir_pipe *pipe);
+
 /* Close the connection for good because of what the peer sent, or because it
  * is not wanted; an event carries the calling thread's sentence. */
 void weir_pipe_refuse(struct weir_pipe *pipe, int code);
 
 /* ---- for sockets and links ---- */
 
-/* Make a pipe with its two queues.  NULL: no memory. */
+/* Make a pipe with its two queues; on inproc without, they come with the
+ * splice, and the ends that are ours are the pipe's from then on.
+ * NULL: no memory. */
 struct weir_pipe *weir_pipe_new(struct weir_sock *sock, struct weir_ep *ep);
+
+/* Free it with its ends of the queues (of a link: with both). */
 void weir_pipe_free(struct weir_pipe *pipe);
+
+/* The peer has said who it is: frames that are taken say so.  All references
+ * of `info`, which weir_peer_info_new() made, become the pipe's; NULL: it is
+ * not known.  Lock held. */
+void weir_pipe_set_info(struct weir_pipe *pipe, struct weir_peer_info *info);
 
 /* Leave news for the socket.  Any thread; the pipe must be kept alive by the
  * caller (its driver word, or the splice's lock).  Does not wake; follow it

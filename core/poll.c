@@ -27,8 +27,9 @@ static bool is_socket(const weir_poll_item *item)
 static int check_item(const weir_poll_item *item)
 {
     if (item->events & ~(WEIR_POLL_IN | WEIR_POLL_OUT))
-        return weir_fail(EINVAL, "an item's events are %d: only WEIR_POLL_IN "
-                                 "and WEIR_POLL_OUT are asked for",
+        return weir_fail(EINVAL,
+                         "an item's events are %d: only WEIR_POLL_IN "
+                         "and WEIR_POLL_OUT are asked for",
                          item->events);
     return 0;
 }
@@ -74,7 +75,7 @@ static short look_at_socket(weir_poll_item *item)
         (void)weir_drive_input(sock);
         ready = ready_now(sock, item->events);
     }
-    weir_drive_output(sock);
+    (void)weir_drive_output(sock);
     weir_sock_put(sock);
     return ready;
 }
@@ -114,10 +115,9 @@ static int fill(weir_poll_item *items, int n, struct pollfd *fds)
             out->fd = descriptor_of(&items[i], WEIR_POLL_OUT);
         } else if (items[i].fd >= 0) {
             in->fd = items[i].fd;
-            in->events = (short)((items[i].events & WEIR_POLL_IN ? POLLIN
-                                                                 : 0) |
-                                 (items[i].events & WEIR_POLL_OUT ? POLLOUT
-                                                                  : 0));
+            in->events =
+                (short)((items[i].events & WEIR_POLL_IN ? POLLIN : 0) |
+                        (items[i].events & WEIR_POLL_OUT ? POLLOUT : 0));
         }
     }
     return 2 * n;
@@ -142,9 +142,8 @@ static int count(weir_poll_item *items, int n, const struct pollfd *fds)
 
     for (int i = 0; i < n; i++) {
         if (!is_socket(&items[i]) && items[i].fd >= 0)
-            items[i].ready =
-                from_poll(fds[2 * i].revents) &
-                (short)(items[i].events | WEIR_POLL_ERROR);
+            items[i].ready = from_poll(fds[2 * i].revents) &
+                             (short)(items[i].events | WEIR_POLL_ERROR);
         found += items[i].ready != 0;
     }
     return found;

@@ -230,7 +230,8 @@ static void run_ticks(struct weir_reactor *reactor)
     atomic_store(&reactor->tick_at, 0);
     collect_ticks(reactor);
     weir_list_init(&due);
-    WEIR_LIST_EACH(node, after, &reactor->ticking) {
+    WEIR_LIST_EACH(node, after, &reactor->ticking)
+    {
         struct weir_tick *tick = WEIR_CONTAINER(node, struct weir_tick, list);
         int64_t again = tick_one(tick);
 
@@ -247,8 +248,8 @@ static void run_ticks(struct weir_reactor *reactor)
     reactor->tick_ns *= 2;
     if (reactor->tick_ns > TICK_MAX)
         reactor->tick_ns = TICK_MAX;
-    tick_within(reactor, soonest > reactor->tick_ns ? soonest
-                                                    : reactor->tick_ns);
+    tick_within(reactor,
+                soonest > reactor->tick_ns ? soonest : reactor->tick_ns);
 }
 
 void weir_reactor_untick(struct weir_reactor *reactor, struct weir_tick *tick)

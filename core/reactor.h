@@ -78,19 +78,7 @@ struct weir_reactor {
     _Atomic uint32_t rounds; /* without a thread: moves with each */
     struct weir_poller_event batch[WEIR_REACTOR_BATCH]; /* being handled */
     int batch_size;
-    struct weir_table *table; /* The descriptor was closed without being removed, or the watch goes away:
- * no event of the batch under way will reach it. */
-void weir_watch_forget(struct weir_reactor *reactor,
-                       struct weir_watch *watch);
-
-/* The socket goes away: no more turns.  Reactor thread. */
-void weir_reactor_untick(struct weir_reactor *reactor,
-                         struct weir_tick *tick);
-
-/* In a forked child: close the descriptors, touch nothing else. */
-void weir_reactor_abandon(struct weir_reactor *reactor);
-
-/* reactor_table.c: what plugins asked for */
+    struct weir_table *table; /* reactor_table.c: what plugins asked for */
 };
 
 int weir_reactor_open(struct weir_reactor *reactor, struct weir_ctx *ctx);
@@ -123,31 +111,36 @@ void weir_reactor_tick(struct weir_reactor *reactor, struct weir_tick *tick,
 
 /* Wait until the word has moved from 0, which a task will do; without a
  * thread of its own, by running it.  No lock held; any thread but its own. */
-void weir_reactor_await(struct weir_reactor *reactor,
-                        _Atomic uint32_t *word);
+void weir_reactor_await(struct weir_reactor *reactor, _Atomic uint32_t *word);
 
 /* Timers; `at` is absolute ns.  Arming an armed timer moves it. */
 void weir_timer_arm(struct weir_reactor *reactor, struct weir_timer *timer,
                     int64_t at);
-void weir_timer_cancel(struct weir_reactor *reactor,
-                       struct weir_timer *timer);
+void weir_timer_cancel(struct weir_reactor *reactor, struct weir_timer *timer);
 
 /* Watch a descriptor; events are those of poller.h. */
 int weir_watch_add(struct weir_reactor *reactor, struct weir_watch *watch,
                    unsigned events);
 int weir_watch_change(struct weir_reactor *reactor, struct weir_watch *watch,
                       unsigned events);
-void weir_watch_remove(struct weir_reactor *reactor,
-                       struct weir_watch *watch);
+void weir_watch_remove(struct weir_reactor *reactor, struct weir_watch *watch);
 
 /* The descriptor was closed without being removed, or the watch goes away:
  * no event of the batch under way will reach it. */
-void weir_watch_forget(struct weir_reactor *reactor,
-                       struct weir_watch *watch);
+void weir_watch_forget(struct weir_reactor *reactor, struct weir_watch *watch);
 
 /* The socket goes away: no more turns.  Reactor thread. */
-void weir_reactor_untick(struct weir_reactor *reactor,
-                         struct weir_tick *tick);
+void weir_reactor_untick(struct weir_reactor *reactor, struct weir_tick *tick);
+
+/* In a forked child: close the descriptors, touch nothing else. */
+void weir_reactor_abandon(struct weir_reactor *reactor);
+
+/* The descriptor was closed without being removed, or the watch goes away:
+ * no event of the batch under way will reach it. */
+void weir_watch_forget(struct weir_reactor *reactor, struct weir_watch *watch);
+
+/* The socket goes away: no more turns.  Reactor thread. */
+void weir_reactor_untick(struct weir_reactor *reactor, struct weir_tick *tick);
 
 /* In a forked child: close the descriptors, touch nothing else. */
 void weir_reactor_abandon(struct weir_reactor *reactor);
@@ -158,8 +151,8 @@ void weir_table_clear(struct weir_table *table); /* ends all there is */
 void weir_table_free(struct weir_table *table);
 
 /* The halves of weir_host that are about turns (reactor_table.c). */
-int64_t weir_reactor_host_watch(weir_reactor *reactor, int fd,
-                                unsigned events, weir_turn *turn, void *arg);
+int64_t weir_reactor_host_watch(weir_reactor *reactor, int fd, unsigned events,
+                                weir_turn *turn, void *arg);
 int weir_reactor_host_rewatch(weir_reactor *reactor, int64_t id,
                               unsigned events);
 int64_t weir_reactor_host_timer(weir_reactor *reactor, uint64_t after_ns,

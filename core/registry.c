@@ -11,6 +11,7 @@
 #include <weir/weir.h>
 
 #include "base/error.h"
+#include "endpoint.h"
 #include "plugin_file.h"
 #include "plugin_module.h"
 #include "plugin_search.h"
@@ -24,6 +25,7 @@ static struct {
     struct weir_list loaded;
 } registry = {
     .mutex = PTHREAD_MUTEX_INITIALIZER,
+    .host = &weir_the_host,
     .loaded = {&registry.loaded, &registry.loaded},
 };
 

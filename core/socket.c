@@ -436,8 +436,8 @@ no_pattern:
     return r;
 }
 
-int weir_sock_open(struct weir_ctx *ctx,
-                   const struct weir_pattern_ops *pattern, weir_socket *out)
+int weir_sock_open(struct weir_ctx *ctx, const struct weir_pattern_ops *pattern,
+                   weir_socket *out)
 {
     struct weir_sock *sock = weir_shells_new_sock();
     int r;
@@ -467,8 +467,7 @@ int weir_sock_send(struct weir_sock *sock, weir_message *message,
     int r;
 
     if (!sock->pattern->send)
-        return weir_fail(EOPNOTSUPP, "a %s does not send",
-                         sock->pattern->name);
+        return weir_fail(EOPNOTSUPP, "a %s does not send", sock->pattern->name);
     while ((r = sock->pattern->send(sock, message)) == -EAGAIN) {
         r = weir_wait(sock, WEIR_WAIT_OUT, deadline);
         if (r < 0)
@@ -513,7 +512,8 @@ static bool has_unsent(struct weir_sock *sock)
 {
     struct weir_list *node, *after;
 
-    WEIR_LIST_EACH(node, after, &sock->pipes) {
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+    {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
 
         if (!pipe->dying && weir_pipe_unsent(pipe))
@@ -527,10 +527,10 @@ int weir_sock_flush(struct weir_sock *sock, int64_t deadline)
     int r = 0;
 
     sock->flushing++;
-    weir_drive_output(sock);
+    (void)weir_drive_output(sock);
     while (r >= 0 && has_unsent(sock)) {
         r = weir_wait(sock, WEIR_WAIT_STATE, deadline);
-        weir_drive_output(sock);
+        (void)weir_drive_output(sock);
     }
     sock->flushing--;
     return r;
@@ -553,18 +553,19 @@ static bool tasks_under_way(struct weir_sock *sock)
 {
     struct weir_list *node, *after;
 
-    WEIR_LIST_EACH(node, after, &sock->eps) {
+    WEIR_LIST_EACH(node, after, &sock->eps)
+    {
         struct weir_ep *ep = WEIR_CONTAINER(node, struct weir_ep, in_sock);
 
         if (atomic_load(&ep->attach.posted) || atomic_load(&ep->close.posted))
             return true;
     }
-    WEIR_LIST_EACH(node, after, &sock->pipes) {
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+    {
         struct weir_link *link =
             &WEIR_CONTAINER(node, struct weir_pipe, all)->link;
 
-        if (atomic_load(&link->down.posted) ||
-            atomic_load(&link->rearm.posted))
+        if (atomic_load(&link->down.posted) || atomic_load(&link->rearm.posted))
             return true;
     }
     return false;
@@ -575,7 +576,8 @@ static bool finish_endpoints(struct weir_sock *sock)
     struct weir_list *node, *after;
     bool done = true;
 
-    WEIR_LIST_EACH(node, after, &sock->eps) {
+    WEIR_LIST_EACH(node, after, &sock->eps)
+    {
         struct weir_ep *ep = WEIR_CONTAINER(node, struct weir_ep, in_sock);
 
         weir_shells_remove_ep(ep);
@@ -592,8 +594,8 @@ static void bury_rest(struct weir_sock *sock)
     weir_sock_lock(sock);
     while ((node = weir_list_first(&sock->pipes)) != NULL)
         weir_sock_bury(sock, WEIR_CONTAINER(node, struct weir_pipe, all));
-    sock->unsent = sock->gone.send_dropped[WEIR_DROP_CLOSED] -
-                   sock->unsent_before;
+    sock->unsent =
+        sock->gone.send_dropped[WEIR_DROP_CLOSED] - sock->unsent_before;
     weir_sock_unlock(sock);
 }
 
@@ -648,9 +650,9 @@ static void linger(struct weir_sock *sock, int64_t deadline)
     if (sock->pattern->abilities & WEIR_PATTERN_DISCARDS)
         return;
     sock->flushing++;
-    weir_drive_output(sock);
+    (void)weir_drive_output(sock);
     while (has_unsent(sock) && weir_wait_closing(sock, deadline) >= 0)
-        weir_drive_output(sock);
+        (void)weir_drive_output(sock);
     sock->flushing--;
 }
 
@@ -670,14 +672,15 @@ void weir_sock_abandon(struct weir_sock *sock)
 {
     struct weir_list *node, *after;
 
-    WEIR_LIST_EACH(node, after, &sock->pipes) {
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+    {
         int fd = WEIR_CONTAINER(node, struct weir_pipe, all)->link.watch.fd;
 
         if (fd >= 0)
             close(fd);
     }
     WEIR_LIST_EACH(node, after, &sock->eps)
-        weir_ep_abandon(WEIR_CONTAINER(node, struct weir_ep, in_sock));
+    weir_ep_abandon(WEIR_CONTAINER(node, struct weir_ep, in_sock));
     weir_wait_close(sock);
     weir_readiness_close(sock);
     sock->generation++;

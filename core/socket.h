@@ -34,8 +34,8 @@ enum weir_sock_state {
 
 /* What a call waits for.  The first two number the readiness descriptors. */
 enum weir_wait {
-    WEIR_WAIT_IN,   /* something to receive */
-    WEIR_WAIT_OUT,  /* room to send */
+    WEIR_WAIT_IN,    /* something to receive */
+    WEIR_WAIT_OUT,   /* room to send */
     WEIR_WAIT_STATE, /* peers, flushing, closing: any change */
     WEIR_WAITS
 };
@@ -46,7 +46,7 @@ struct weir_spin {
 };
 
 /* How `send` brings messages to the kernel (pace.c). */
-struct weir_pace {
+struct weir_pacing {
     bool streaming;
     bool full; /* a pipe has a whole batch */
     uint32_t burst, since_look;
@@ -93,8 +93,8 @@ struct weir_sock {
     uint32_t n_links;       /* pipes with a descriptor in `set` */
     struct weir_slot *slots;
     uint32_t n_slots, free_slot; /* number + 1 of the first free one */
-    uint64_t peer_ids; /* last one given */
-    struct weir_pool *pool; /* chunks of the output queues */
+    uint64_t peer_ids;           /* last one given */
+    struct weir_pool *pool;      /* chunks of the output queues */
 
     /* turns, for the patterns: fairqueue.h, loadbalance.h */
     struct weir_list in_turn;
@@ -105,7 +105,7 @@ struct weir_sock {
     /* input and output that is due */
     struct weir_list readable;  /* pipes whose links want reading */
     struct weir_list unflushed; /* pipes with something put */
-    struct weir_pace pace;
+    struct weir_pacing pace;
 
     /* mail from other threads: pipes with news */
     _Atomic(struct weir_pipe *) mail;
@@ -125,8 +125,8 @@ struct weir_sock {
     bool spinning;            /* one thread at a time does */
     bool polled;              /* no I/O threads: looked around already */
     _Atomic uint32_t splices; /* pipes of inproc */
-    uint32_t inside;   /* threads in a call */
-    uint32_t flushing; /* of those, in a flush */
+    uint32_t inside;          /* threads in a call */
+    uint32_t flushing;        /* of those, in a flush */
 
     /* the I/O thread's care */
     struct weir_tick tick;
@@ -145,7 +145,7 @@ struct weir_sock {
     bool has_held;
 
     struct weir_monitor monitor;
-    struct weir_stats gone; /* sums of pipes that are gone, and our own */
+    struct weir_stats gone;     /* sums of pipes that are gone, and our own */
     _Atomic uint32_t done_word; /* moves when the teardown is complete */
     struct weir_task teardown;
     uint64_t unsent, unsent_before; /* the teardown's result */
@@ -204,8 +204,8 @@ static inline void *weir_sock_state(struct weir_sock *sock)
 
 /* ---- for api.c ---- */
 /* The context's lock is held. */
-int weir_sock_open(struct weir_ctx *ctx,
-                   const struct weir_pattern_ops *pattern, weir_socket *out);
+int weir_sock_open(struct weir_ctx *ctx, const struct weir_pattern_ops *pattern,
+                   weir_socket *out);
 /* Handle to socket, locked and open; or -EBADF, -WEIR_EFORK,
  * -WEIR_ECLOSING. */
 int weir_sock_get(weir_socket handle, struct weir_sock **out);
@@ -232,8 +232,9 @@ int weir_wait(struct weir_sock *sock, enum weir_wait what, int64_t deadline);
  * entry and on return, not in between. */
 int weir_drive_input(struct weir_sock *sock);
 
-/* Bring to the kernel what is unflushed.  Same rule. */
-void weir_drive_output(struct weir_sock *sock);
+/* Bring to the kernel what is unflushed; false: there was nothing.  Same
+ * rule. */
+bool weir_drive_output(struct weir_sock *sock);
 
 /* A pipe has nothing unsent any more. Lock held. */
 static inline void weir_sock_drained(struct weir_sock *sock)

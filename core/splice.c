@@ -23,6 +23,7 @@
 struct side {
     struct weir_splice *splice;
     struct weir_pipe *pipe; /* NULL: gone, or not there yet */
+    bool read; /* the other side is the reader of its output queue */
 };
 
 struct weir_splice {
@@ -84,7 +85,7 @@ static struct weir_queue *new_queue(struct weir_ep *ep)
 static struct weir_pipe *new_side(struct weir_ep *ep,
                                   struct weir_splice *splice, int which)
 {
-    struct weir_pipe *pipe = weir_pipe_new_bare(ep->sock, ep);
+    struct weir_pipe *pipe = weir_pipe_new(ep->sock, ep);
 
     if (!pipe)
         return NULL;
@@ -95,7 +96,10 @@ static struct weir_pipe *new_side(struct weir_ep *ep,
     }
     pipe->splice = splice;
     pipe->side = (uint8_t)which;
+    weir_lock_take(&splice->lock);
+    splice->users++;
     splice->side[which].pipe = pipe;
+    weir_lock_release(&splice->lock);
     return pipe;
 }
 
@@ -106,15 +110,14 @@ struct weir_pipe *weir_splice_new_pipe(struct weir_ep *dialer)
 
     if (!splice)
         return NULL;
-    splice->users = 1;
     splice->side[0].splice = splice->side[1].splice = splice;
     pipe = new_side(dialer, splice, 0);
     if (!pipe) {
         free(splice);
         return NULL;
     }
-    weir_queue_set_writer(pipe->out, (struct weir_queue_end){
-                                         on_room, &splice->side[0]});
+    weir_queue_set_writer(pipe->out,
+                          (struct weir_queue_end){on_room, &splice->side[0]});
     return pipe;
 }
 
@@ -124,6 +127,9 @@ void weir_splice_leave(struct weir_pipe *pipe)
     bool last;
 
     weir_lock_take(&splice->lock);
+    if (!splice->side[pipe->side].read)
+        weir_queue_leave(pipe->out); /* the reader's end was nobody's */
+    splice->side[pipe->side].pipe = NULL;
     last = --splice->users == 0;
     weir_lock_release(&splice->lock);
     if (last)
@@ -150,8 +156,8 @@ static struct weir_peer_info *info_of(const struct weir_ep *peer)
     const char *cursor = peer->options.property;
     struct weir_option_property one;
     const char *type = peer->sock->pattern->name;
-    size_t n = put_property(data, "Peer-Address", peer->url,
-                            strnlen(peer->url, 512));
+    size_t n =
+        put_property(data, "Peer-Address", peer->url, strnlen(peer->url, 512));
 
     n += put_property(data + n, "Socket-Type", type, strlen(type));
     n += put_property(data + n, "Identity", peer->options.routing_id.data,
@@ -165,10 +171,11 @@ static struct weir_peer_info *info_of(const struct weir_ep *peer)
 
 static int know_peer(struct weir_pipe *pipe, const struct weir_ep *peer)
 {
-    pipe->info = info_of(peer);
-    if (!pipe->info)
+    struct weir_peer_info *info = info_of(peer);
+
+    if (!info)
         return weir_fail(ENOMEM, "no memory for a peer");
-    pipe->info_refs = WEIR_PEER_INFO_HOLD;
+    weir_pipe_set_info(pipe, info);
     pipe->minor = 1;
     pipe->id_size = peer->options.routing_id.size;
     memcpy(pipe->id, peer->options.routing_id.data, pipe->id_size);
@@ -211,6 +218,7 @@ static void take_input(struct weir_pipe *pipe, struct weir_queue *queue)
     struct weir_splice *splice = pipe->splice;
 
     pipe->in = queue;
+    splice->side[!pipe->side].read = true;
     weir_queue_set_reader(
         queue, (struct weir_queue_end){on_data, &splice->side[pipe->side]});
 }
@@ -232,10 +240,9 @@ static int binder_side(struct weir_ep *ep, struct weir_ep *dialer,
         weir_sock_unlock(ep->sock);
         return r < 0 ? r : weir_fail(ENOMEM, "no memory for a queue");
     }
-    splice->users++;
     weir_queue_set_mark(pipe->out, marks(&ep->options, &dialer->options));
-    weir_queue_set_writer(pipe->out, (struct weir_queue_end){
-                                         on_room, &splice->side[1]});
+    weir_queue_set_writer(pipe->out,
+                          (struct weir_queue_end){on_room, &splice->side[1]});
     take_input(pipe, peer->out);
     r = know_peer(pipe, dialer);
     if (r >= 0)
@@ -298,7 +305,7 @@ int weir_splice_join(weir_ep *dialer, weir_ep *binder)
     int r;
 
     if (!weir_zmtp_compatible(dialer->sock->pattern->name,
-                                    binder->sock->pattern->name))
+                              binder->sock->pattern->name))
         return weir_fail(WEIR_EINCOMPATIBLE, "a %s does not go with a %s at %s",
                          dialer->sock->pattern->name,
                          binder->sock->pattern->name, binder->url);
@@ -327,8 +334,8 @@ void weir_splice_part(struct weir_pipe *pipe)
 
 void weir_splice_refuse(struct weir_pipe *pipe, int code)
 {
-    weir_ep_event(pipe->ep, WEIR_EVENT_REFUSED, pipe->ep->url, pipe->peer_id,
-                  0, code, weir_error_text());
+    weir_ep_event(pipe->ep, WEIR_EVENT_REFUSED, pipe->ep->url, pipe->peer_id, 0,
+                  code, weir_error_text());
     weir_pipe_post(pipe, WEIR_MAIL_PARTED);
 }
 

@@ -13,12 +13,25 @@
 
 #include "pipe.h"
 
+/* A dialer's pipe, whose queue takes messages before there is a peer.
+ * Its socket's lock is held.  NULL: no memory. */
+struct weir_pipe *weir_splice_new_pipe(struct weir_ep *dialer);
+
+/* The pipe is freed. */
+void weir_splice_leave(struct weir_pipe *pipe);
+
+/* Is there a peer, or was there one? */
+bool weir_splice_joined(const struct weir_pipe *pipe);
+
 /* Join a dialing and a binding endpoint; in weir_the_transport_host. */
 int weir_splice_join(weir_ep *dialer, weir_ep *binder);
 
 /* This pipe goes, or its connection is not wanted: the other side learns of
  * it.  The socket's lock is held. */
 void weir_splice_part(struct weir_pipe *pipe);
+
+/* Mail: the other side has gone.  The socket's lock is held. */
+void weir_splice_parted(struct weir_pipe *pipe);
 
 /* As weir_link_condemn, on inproc. */
 void weir_splice_refuse(struct weir_pipe *pipe, int code);

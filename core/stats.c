@@ -65,8 +65,8 @@ void weir_stats_add_pipe(weir_stats *sum, const struct weir_pipe *pipe)
     sum->peers += pipe->up;
     add_output(sum, pipe);
     add_input(sum, pipe);
-    sum->bytes_out += atomic_load_explicit(&pipe->link.octets_out,
-                                           memory_order_relaxed);
+    sum->bytes_out +=
+        atomic_load_explicit(&pipe->link.octets_out, memory_order_relaxed);
     sum->bytes_in +=
         atomic_load_explicit(&pipe->link.octets_in, memory_order_relaxed);
     sum->unconfirmed += pipe->tally.unconfirmed;
@@ -133,8 +133,7 @@ int weir_socket_stats(weir_socket socket, weir_stats *stats)
         return r;
     sum = sock->gone;
     WEIR_LIST_EACH(node, after, &sock->pipes)
-        weir_stats_add_pipe(&sum,
-                            WEIR_CONTAINER(node, struct weir_pipe, all));
+    weir_stats_add_pipe(&sum, WEIR_CONTAINER(node, struct weir_pipe, all));
     weir_sock_put(sock);
     give(stats, &sum);
     return 0;
@@ -153,7 +152,8 @@ int weir_endpoint_stats(weir_endpoint endpoint, weir_stats *stats)
         return r;
     sum = ep->gone;
     name(&sum, ep);
-    WEIR_LIST_EACH(node, after, &ep->sock->pipes) {
+    WEIR_LIST_EACH(node, after, &ep->sock->pipes)
+    {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
 
         if (pipe->ep == ep)
@@ -168,7 +168,8 @@ static struct weir_pipe *nth_up(struct weir_sock *sock, int index)
 {
     struct weir_list *node, *after;
 
-    WEIR_LIST_EACH(node, after, &sock->pipes) {
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+    {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
 
         if (pipe->up && index-- == 0)

@@ -48,7 +48,7 @@ static bool drive_set(struct weir_sock *sock)
     weir_sock_note(sock, events, n);
     for (int i = 0; i < ROUNDS && !weir_list_empty(&sock->readable); i++)
         (void)weir_drive_input(sock);
-    weir_drive_output(sock);
+    (void)weir_drive_output(sock);
     left = !weir_list_empty(&sock->readable);
     weir_sock_unlock(sock);
     return left || n == EVENTS;
@@ -56,8 +56,7 @@ static bool drive_set(struct weir_sock *sock)
 
 static void on_set(struct weir_watch *watch, unsigned events)
 {
-    struct weir_sock *sock =
-        WEIR_CONTAINER(watch, struct weir_sock, set_watch);
+    struct weir_sock *sock = WEIR_CONTAINER(watch, struct weir_sock, set_watch);
 
     (void)events;
     sock->io_armed = false;

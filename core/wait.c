@@ -75,6 +75,17 @@ static void pass_on(struct weir_sock *sock)
 
 /* ---- driving ---- */
 
+/* A link that has more to read stays in line, unless it is paused: then its
+ * queue tells when there is room. */
+static void keep_in_line(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    struct weir_link *link = &pipe->link;
+
+    if (atomic_load(&link->readable) && atomic_load(&link->live) &&
+        !atomic_load(&link->paused) && weir_list_empty(&pipe->drive))
+        weir_list_append(&sock->readable, &pipe->drive);
+}
+
 /* Drive one link until nobody asks for another round.  Driver word held on
  * entry, not on return; lock held on both, not in between.  The lock is taken
  * before the word is let go: until then the pipe cannot go away. */
@@ -95,6 +106,7 @@ static int drive_link(struct weir_sock *sock, struct weir_pipe *pipe,
         published += n > 0 ? n : 0;
         weir_queue_rewind(pipe->out);
     } while (!weir_link_let_go(link));
+    keep_in_line(sock, pipe);
     if (!weir_pipe_unsent(pipe))
         weir_sock_drained(sock);
     return published;
@@ -115,9 +127,10 @@ int weir_drive_input(struct weir_sock *sock)
     return published > 0;
 }
 
-void weir_drive_output(struct weir_sock *sock)
+bool weir_drive_output(struct weir_sock *sock)
 {
     struct weir_list due, *node;
+    bool any = !weir_list_empty(&sock->unflushed);
 
     weir_list_init(&due);
     while ((node = weir_list_pop(&sock->unflushed)) != NULL)
@@ -129,6 +142,7 @@ void weir_drive_output(struct weir_sock *sock)
         if (weir_link_hold(&pipe->link))
             drive_link(sock, pipe, false);
     }
+    return any;
 }
 
 int weir_poll_set(struct weir_sock *sock)
@@ -174,21 +188,23 @@ static int hold_links(struct weir_sock *sock, struct weir_pipe **held)
 
     if (sock->n_links > SPIN_LINKS)
         return 0;
-    WEIR_LIST_EACH(node, after, &sock->pipes) {
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+    {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
 
-        if (n < SPIN_LINKS && !pipe->splice &&
-            atomic_load(&pipe->link.live) && weir_link_hold(&pipe->link))
+        if (n < SPIN_LINKS && !pipe->splice && atomic_load(&pipe->link.live) &&
+            weir_link_hold(&pipe->link))
             held[n++] = pipe;
     }
     return n;
 }
 
-static void let_links_go(struct weir_sock *sock, struct weir_pipe **held,
-                         int n)
+static void let_links_go(struct weir_sock *sock, struct weir_pipe **held, int n)
 {
     for (int i = 0; i < n; i++)
-        if (!weir_link_let_go(&held[i]->link))
+        if (weir_link_let_go(&held[i]->link))
+            keep_in_line(sock, held[i]);
+        else
             drive_link(sock, held[i], false);
 }
 
@@ -339,8 +355,8 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
                    int64_t deadline)
 {
     weir_pace_leave(sock);
-    weir_drive_output(sock);
-    if (weir_drive_input(sock) || weir_poll_set(sock))
+    if (weir_drive_output(sock) || weir_drive_input(sock) ||
+        weir_poll_set(sock))
         return 0;
     if (!sock->reactor->threaded && deadline == 0 && !sock->polled) {
         sock->polled = true;
