@@ -136,7 +136,7 @@ static int find(weir_context handle, struct weir_ctx **out)
 
 int weir_ctx_get(weir_context handle, struct weir_ctx **out)
 {
-    struct weir_ctx *ctx;
+    struct weir_ctx *ctx = NULL;
     int r = find(handle, &ctx);
 
     if (r < 0)
@@ -334,7 +334,7 @@ static int abandon(weir_context handle, struct weir_ctx *ctx)
 
 int weir_ctx_close(weir_context handle, int deadline)
 {
-    struct weir_ctx *ctx;
+    struct weir_ctx *ctx = NULL;
     int r = find(handle, &ctx);
 
     if (r >= 0 && deadline < WEIR_FOREVER)

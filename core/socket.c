@@ -327,7 +327,7 @@ static int find(weir_socket handle, struct weir_sock **out)
 
 int weir_sock_get(weir_socket handle, struct weir_sock **out)
 {
-    struct weir_sock *sock;
+    struct weir_sock *sock = NULL;
     int r = find(handle, &sock);
 
     if (r < 0)
@@ -622,7 +622,7 @@ static void on_teardown(struct weir_task *task)
 /* The handle dies; calls under way end. */
 static int begin_closing(weir_socket handle, struct weir_sock **out)
 {
-    struct weir_sock *sock;
+    struct weir_sock *sock = NULL;
     int r = find(handle, &sock);
 
     if (r < 0)
@@ -701,7 +701,7 @@ static int close_in_child(weir_socket handle)
 
 int weir_sock_close(weir_socket handle, int deadline, uint64_t *unsent)
 {
-    struct weir_sock *sock;
+    struct weir_sock *sock = NULL;
     uint64_t lost;
     int r;
 
