@@ -92,13 +92,23 @@ static int begin_body(struct weir_queue *queue)
     return 0;
 }
 
+/* The next size of a chunk, which has a little more room than its power of
+ * two. */
+static size_t twice(size_t capacity)
+{
+    size_t size = BODY_AT_FIRST;
+
+    while (size <= capacity)
+        size *= 2;
+    return size;
+}
+
 static int grow_body(struct weir_queue_in *in)
 {
-    size_t capacity = in->body->capacity;
-    struct weir_chunk *larger;
+    size_t capacity = at_most(in->body_size, twice(in->body->capacity));
+    struct weir_chunk *larger =
+        weir_pool_grow(in->pool, in->body, in->body_have, capacity);
 
-    capacity = in->body_size / 2 < capacity ? in->body_size : capacity * 2;
-    larger = weir_pool_grow(in->pool, in->body, in->body_have, capacity);
     if (!larger)
         return no_memory(capacity);
     in->body = larger;

@@ -1,0 +1,914 @@
+/*
+ * test_queue_link.c - the queue at a connection: octets written and lost at
+ * every place, octets received in any portions, limits, and peers that lie.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "message.h"
+#include "queue.h"
+#include "scarce.h"
+
+#define MB ((size_t)1 << 20)
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STRIDE 2003 /* of places inside large frames */
+#else
+#define STRIDE 307
+#endif
+
+/* ------------------------------------------------------------ messages -- */
+
+struct shape {
+    uint32_t frames;
+    size_t size[4];
+};
+
+/* Small and large, and every neighbourhood of the two. */
+static const struct shape shapes[] = {
+    {1, {0}},          {1, {1}},        {3, {3, 0, 5}},     {1, {255}},
+    {2, {256, 16383}}, {1, {20000}},    {3, {2, 17000, 3}}, {2, {16384, 30000}},
+    {1, {7}},          {2, {0, 70000}}, {4, {1, 2, 3, 4}},  {1, {100000}},
+    {1, {5}},
+};
+#define SHAPES (sizeof(shapes) / sizeof(*shapes))
+
+/* What goes over the wire. */
+struct stream {
+    uint8_t *octets;
+    size_t size;
+    size_t begin[SHAPES + 1];
+};
+
+static void fill(uint8_t *data, size_t message, size_t frame, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        data[i] = (uint8_t)(i * 31 + i / 251 + message * 17 + frame * 5);
+}
+
+/* By the RFC, and not by the code under test. */
+static size_t encode(uint8_t *at, size_t message, size_t frame, size_t size,
+                     unsigned flags)
+{
+    size_t before = 2;
+
+    at[0] = (uint8_t)flags;
+    at[1] = (uint8_t)size;
+    if (size > 255) {
+        at[0] |= 2;
+        before = 9;
+        for (int i = 0; i < 8; i++)
+            at[1 + i] = (uint8_t)((uint64_t)size >> (56 - 8 * i));
+    }
+    fill(at + before, message, frame, size);
+    return before + size;
+}
+
+static void make_stream(struct stream *stream)
+{
+    stream->octets = malloc(MB);
+    stream->size = 0;
+    for (size_t i = 0; i < SHAPES; i++) {
+        stream->begin[i] = stream->size;
+        for (uint32_t n = 0; n < shapes[i].frames; n++)
+            stream->size += encode(stream->octets + stream->size, i, n,
+                                   shapes[i].size[n], n + 1 < shapes[i].frames);
+    }
+    stream->begin[SHAPES] = stream->size;
+}
+
+/* The message that octet `at` lies in, and whether it begins there. */
+static size_t message_at(const struct stream *stream, size_t at, bool *begins)
+{
+    size_t i = 0;
+
+    while (i < SHAPES && stream->begin[i + 1] <= at)
+        i++;
+    *begins = stream->begin[i] == at;
+    return i;
+}
+
+/* Every place that is special, and some that are not. */
+static size_t next_place(const struct stream *stream, size_t at)
+{
+    for (size_t i = 0; i <= SHAPES; i++)
+        if (at + 40 > stream->begin[i] && at < stream->begin[i] + 40)
+            return at + 1;
+    return at + STRIDE;
+}
+
+static void put_shape(struct weir_queue *queue, size_t message)
+{
+    static uint8_t payload[100000];
+    const struct shape *shape = &shapes[message];
+
+    weir_queue_begin(queue);
+    for (uint32_t n = 0; n < shape->frames; n++) {
+        fill(payload, message, n, shape->size[n]);
+        assert_int_equal(
+            weir_queue_frame(queue, payload, shape->size[n],
+                             n + 1 < shape->frames ? WEIR_FRAME_MORE : 0),
+            0);
+    }
+    weir_queue_commit(queue);
+}
+
+static void take_shape(struct weir_queue *queue, size_t index)
+{
+    static uint8_t payload[100000];
+    weir_message message;
+
+    weir_message_init(&message);
+    assert_int_equal(weir_queue_take_message(queue, &message), 0);
+    assert_int_equal(weir_message_count(&message), shapes[index].frames);
+    for (uint32_t n = 0; n < shapes[index].frames; n++) {
+        weir_frame *frame = weir_message_frame(&message, n);
+
+        fill(payload, index, n, shapes[index].size[n]);
+        assert_int_equal(weir_frame_size(frame), shapes[index].size[n]);
+        assert_memory_equal(weir_frame_data(frame), payload,
+                            shapes[index].size[n]);
+    }
+    weir_message_fini(&message);
+}
+
+struct fixture {
+    struct stream stream;
+    struct weir_pool *pool;
+    struct weir_queue *queue;
+};
+
+static void open_queue(struct fixture *fixture)
+{
+    static const struct weir_queue_limits no_mark;
+
+    fixture->queue = weir_queue_new(fixture->pool, no_mark, false);
+    assert_non_null(fixture->queue);
+}
+
+static void close_queue(struct fixture *fixture)
+{
+    weir_queue_leave(fixture->queue);
+    weir_queue_leave(fixture->queue);
+}
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+
+    make_stream(&fixture.stream);
+    fixture.pool = weir_pool_new(MB);
+    *state = &fixture;
+    return fixture.pool == NULL;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+
+    weir_pool_close(fixture->pool);
+    free(fixture->stream.octets);
+    return 0;
+}
+
+static void assert_counts(struct weir_queue *queue, uint64_t put,
+                          uint64_t taken, uint64_t octets)
+{
+    uint64_t is_put, is_taken, are_octets;
+
+    weir_queue_counts(queue, &is_put, &is_taken, &are_octets);
+    assert_int_equal(is_put, put);
+    assert_int_equal(is_taken, taken);
+    assert_int_equal(are_octets, octets);
+}
+
+/* ------------------------------------------------------------- writing -- */
+
+/* Write `size` octets that are expected at `from`, or what there is. */
+static size_t write_out(struct weir_queue *queue, const uint8_t *from,
+                        size_t size, int max)
+{
+    struct weir_queue_mark_point at;
+    struct iovec parts[16];
+    size_t done = 0;
+    int n;
+
+    while (done < size) {
+        ssize_t octets = weir_queue_gather(queue, parts, max, &n, size, &at);
+        size_t some = 0;
+
+        if (octets == 0)
+            break;
+        assert_in_range(n, 1, max);
+        for (int i = 0; i < n; i++) {
+            size_t length = parts[i].iov_len;
+
+            assert_true(length > 0);
+            if (length > size - done - some)
+                length = size - done - some;
+            assert_memory_equal(parts[i].iov_base, from + done + some, length);
+            some += length;
+        }
+        assert_true(some <= (size_t)octets);
+        weir_queue_wrote(queue, some, &at);
+        done += some;
+    }
+    return done;
+}
+
+static void put_all(struct weir_queue *queue)
+{
+    for (size_t i = 0; i < SHAPES; i++)
+        put_shape(queue, i);
+}
+
+static void test_octets_as_the_rfc_says(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct stream *stream = &fixture->stream;
+
+    for (int max = 1; max <= 16; max += 5)
+        for (size_t step = 1; step < stream->size; step = step * 3 + 1) {
+            size_t done = 0, some;
+
+            open_queue(fixture);
+            put_all(fixture->queue);
+            while ((some = write_out(fixture->queue, stream->octets + done,
+                                     step, max))) {
+                bool begins;
+
+                done += some;
+                (void)message_at(stream, done, &begins);
+                assert_int_equal(weir_queue_midway(fixture->queue), !begins);
+            }
+            assert_int_equal(done, stream->size);
+            assert_counts(fixture->queue, SHAPES, SHAPES, 0);
+            close_queue(fixture);
+            if (step < 100 && max > 1)
+                step = 100;
+        }
+}
+
+/* Promise 8: after a cut at any octet the next connection begins with the next
+ * message, and the one that was cut is counted. */
+static void test_cut_everywhere(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct stream *stream = &fixture->stream;
+
+    for (size_t at = 0; at <= stream->size; at = next_place(stream, at)) {
+        bool begins;
+        size_t message = message_at(stream, at, &begins), next;
+
+        open_queue(fixture);
+        put_all(fixture->queue);
+        assert_int_equal(write_out(fixture->queue, stream->octets, at / 2, 3),
+                         at / 2);
+        assert_int_equal(write_out(fixture->queue, stream->octets + at / 2,
+                                   at - at / 2, 16),
+                         at - at / 2);
+        if (at % 3 == 0)
+            assert_int_equal(weir_queue_midway(fixture->queue), !begins);
+        assert_int_equal(weir_queue_cut(fixture->queue), !begins);
+        assert_int_equal(weir_queue_cut(fixture->queue), 0);
+        next = stream->begin[message + !begins];
+        if (at % 2 && next < stream->size) { /* drop-old in the meantime */
+            assert_int_equal(weir_queue_skip(fixture->queue), 1);
+            next = stream->begin[message + !begins + 1];
+        }
+        assert_int_equal(write_out(fixture->queue, stream->octets + next, MB,
+                                   16),
+                         stream->size - next);
+        assert_counts(fixture->queue, SHAPES, SHAPES, 0);
+        assert_true(weir_queue_idle(fixture->queue));
+        close_queue(fixture);
+    }
+}
+
+/* The oldest message cannot be dropped once a part of it is written. */
+static void test_skip_while_writing(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct stream *stream = &fixture->stream;
+
+    for (size_t at = 0; at <= stream->size; at = next_place(stream, at)) {
+        bool begins;
+        size_t message = message_at(stream, at, &begins), next = at;
+
+        open_queue(fixture);
+        put_all(fixture->queue);
+        assert_int_equal(write_out(fixture->queue, stream->octets, at, 16), at);
+        assert_int_equal(weir_queue_skip(fixture->queue),
+                         begins && message < SHAPES);
+        if (begins && message < SHAPES)
+            next = stream->begin[message + 1];
+        assert_int_equal(write_out(fixture->queue, stream->octets + next, MB,
+                                   16),
+                         stream->size - next);
+        assert_counts(fixture->queue, SHAPES, SHAPES, 0);
+        close_queue(fixture);
+    }
+}
+
+/* A writer does not count messages, but a full queue that it has written out
+ * takes the next ones at once. */
+static void test_marks_of_a_writer(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_queue_limits limits = {1, 0};
+
+    open_queue(fixture);
+    for (uint64_t mark = 1; mark < 300; mark = mark * 3 + 1) {
+        limits.messages = mark;
+        weir_queue_set_mark(fixture->queue, limits);
+        for (int turn = 0; turn < 10; turn++) {
+            struct weir_queue_mark_point at;
+            struct iovec parts[16];
+            ssize_t octets;
+            int n;
+
+            while (weir_queue_put(fixture->queue, "x", 1) == 0)
+                ;
+            octets = weir_queue_gather(fixture->queue, parts, 16, &n, MB, &at);
+            assert_int_equal(octets, mark * 3);
+            weir_queue_wrote(fixture->queue, 1, &at);
+            assert_true(weir_queue_full(fixture->queue));
+            octets = weir_queue_gather(fixture->queue, parts, 16, &n, MB, &at);
+            weir_queue_wrote(fixture->queue, (size_t)octets, &at);
+            assert_false(weir_queue_full(fixture->queue));
+        }
+    }
+    close_queue(fixture);
+}
+
+static void test_latest_is_written(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t expected[3000];
+    weir_message message;
+    size_t size;
+
+    open_queue(fixture);
+    weir_message_init(&message);
+    assert_int_equal(weir_message_add(&message, "topic", 5), 0);
+    assert_int_equal(weir_message_add(&message, expected, 2000), 0);
+    fill(weir_frame_data(&message.first), 1, 0, 5);
+    fill(weir_frame_data(weir_message_frame(&message, 1)), 1, 1, 2000);
+    size = encode(expected, 1, 0, 5, 1);
+    size += encode(expected + size, 1, 1, 2000, 0);
+    for (size_t at = 0; at <= size; at += 13) {
+        assert_int_equal(weir_queue_put_latest(fixture->queue, &message), 0);
+        assert_int_equal(write_out(fixture->queue, expected, at, 16), at);
+        assert_int_equal(weir_queue_put_latest(fixture->queue, &message),
+                         at == 0);
+        assert_int_equal(weir_queue_cut(fixture->queue), at > 0 && at < size);
+        assert_int_equal(write_out(fixture->queue, expected, MB, 16), size);
+        assert_int_equal(write_out(fixture->queue, expected, MB, 16), 0);
+        assert_true(weir_queue_idle(fixture->queue));
+    }
+    weir_message_fini(&message);
+    close_queue(fixture);
+}
+
+/* ----------------------------------------------------------- receiving -- */
+
+/* As a kernel would: into the space given, `most` octets at a time. */
+static int feed(struct weir_queue *queue,
+                const struct weir_queue_parser *parser, const uint8_t *from,
+                size_t size, size_t most, bool rewind)
+{
+    struct iovec parts[2];
+    int published = 0;
+
+    while (size) {
+        size_t octets = 0, left = size < most ? size : most;
+        int n = weir_queue_space(queue, parts, rewind), result;
+
+        assert_in_range(n, 1, 2);
+        for (int i = 0; i < n && left; i++) {
+            size_t some = left < parts[i].iov_len ? left : parts[i].iov_len;
+
+            assert_true(parts[i].iov_len > 0);
+            memcpy(parts[i].iov_base, from, some);
+            from += some;
+            left -= some;
+            octets += some;
+        }
+        size -= octets;
+        result = weir_queue_filled(queue, octets, parser);
+        if (result < 0)
+            return result;
+        published += result;
+    }
+    return published;
+}
+
+static const struct weir_queue_parser no_limits;
+
+static void test_any_portions(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct stream *stream = &fixture->stream;
+
+    for (size_t most = 1; most < MB; most = most * 2 + 1) {
+        open_queue(fixture);
+        for (int turn = 0; turn < 3; turn++) {
+            assert_int_equal(feed(fixture->queue, &no_limits, stream->octets,
+                                  stream->size, most, true),
+                             SHAPES);
+            for (size_t i = 0; i < SHAPES; i++)
+                take_shape(fixture->queue, i);
+            assert_false(weir_queue_ready(fixture->queue));
+        }
+        assert_counts(fixture->queue, 3 * SHAPES, 3 * SHAPES, 0);
+        assert_true(weir_queue_idle(fixture->queue));
+        close_queue(fixture);
+    }
+}
+
+/* Promise 8: what is whole shows, what is not does not; and after a lost
+ * connection nothing is left of it. */
+static void test_rollback_everywhere(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct stream *stream = &fixture->stream;
+
+    for (size_t at = 0; at <= stream->size; at = next_place(stream, at)) {
+        bool begins;
+        size_t whole = message_at(stream, at, &begins), from;
+
+        open_queue(fixture);
+        assert_int_equal(feed(fixture->queue, &no_limits, stream->octets, at,
+                              at % 5 ? MB : 1000, false),
+                         whole);
+        for (size_t i = 0; at % 2 && i < whole; i++)
+            take_shape(fixture->queue, i);
+        assert_int_equal(weir_queue_rollback(fixture->queue), !begins);
+        assert_int_equal(weir_queue_rollback(fixture->queue), 0);
+        from = stream->begin[whole];
+        assert_int_equal(feed(fixture->queue, &no_limits, stream->octets + from,
+                              stream->size - from, at % 3 ? MB : 7000, false),
+                         SHAPES - whole);
+        for (size_t i = at % 2 ? whole : 0; i < SHAPES; i++)
+            take_shape(fixture->queue, i);
+        assert_counts(fixture->queue, SHAPES, SHAPES, 0);
+        close_queue(fixture);
+    }
+}
+
+static void take_text(struct weir_queue *queue, const char *text,
+                      unsigned wanted)
+{
+    const uint8_t *data;
+    unsigned flags;
+    size_t size;
+
+    assert_int_equal(weir_queue_peek(queue, &data, &size, &flags), 1);
+    assert_int_equal(size, strlen(text));
+    assert_memory_equal(data, text, size);
+    assert_int_equal(flags, wanted);
+    weir_queue_pass(queue);
+}
+
+static int feed_text(struct weir_queue *queue,
+                     const struct weir_queue_parser *parser, const char *octets,
+                     size_t size)
+{
+    return feed(queue, parser, (const uint8_t *)octets, size, size, false);
+}
+
+#define FEED(queue, parser, octets) \
+    feed_text(queue, parser, octets, sizeof(octets) - 1)
+
+/* Bits that mean nothing are ignored, also the one that we use ourselves; a
+ * long head may hold a short size. */
+static void test_odd_heads(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_queue(fixture);
+    assert_int_equal(FEED(fixture->queue, &no_limits,
+                          "\370\1a"
+                          "\200\1b"
+                          "\271\1c\210\1d"
+                          "\2\0\0\0\0\0\0\0\1e"
+                          "\202\0\0\0\0\0\0\0\0"
+                          "\0\1f"),
+                     6);
+    take_text(fixture->queue, "a", 0);
+    take_text(fixture->queue, "b", 0);
+    take_text(fixture->queue, "c", WEIR_FRAME_MORE);
+    take_text(fixture->queue, "d", 0);
+    take_text(fixture->queue, "e", 0);
+    take_text(fixture->queue, "", 0);
+    take_text(fixture->queue, "f", 0);
+    assert_false(weir_queue_ready(fixture->queue));
+    close_queue(fixture);
+}
+
+/* --------------------------------------------------------------- limits -- */
+
+static void assert_refused(struct fixture *fixture,
+                           const struct weir_queue_parser *parser,
+                           const char *octets, size_t size, int error,
+                           const char *word)
+{
+    open_queue(fixture);
+    assert_int_equal(FEED(fixture->queue, parser, "\0\2ok"), 1);
+    assert_int_equal(feed_text(fixture->queue, parser, octets, size), error);
+    assert_non_null(strstr(weir_error_text(), word));
+    take_text(fixture->queue, "ok", 0);
+    (void)weir_queue_rollback(fixture->queue);
+    assert_false(weir_queue_ready(fixture->queue));
+    close_queue(fixture);
+}
+
+#define REFUSED(parser, octets, error, word) \
+    assert_refused(*state, parser, octets, sizeof(octets) - 1, error, word)
+
+/* Refused as soon as the head is there. */
+static void test_limit_of_a_frame(void **state)
+{
+    struct weir_queue_parser ten = {.max_frame = 10};
+    struct weir_queue_parser thousand = {.max_frame = 1000};
+    struct fixture *fixture = *state;
+
+    REFUSED(&ten, "\0\13", -EMSGSIZE, "11");
+    REFUSED(&ten, "\1\13", -EMSGSIZE, "10");
+    REFUSED(&ten, "\2\0\0\0\0\0\0\0\13", -EMSGSIZE, "11");
+    REFUSED(&ten, "\4\13", -EMSGSIZE, "11");
+    REFUSED(&thousand, "\2\0\0\0\0\0\0\3\351", -EMSGSIZE, "1001");
+    REFUSED(&thousand, "\2\0\0\1\0\0\0\0\0", -EMSGSIZE, "1099511627776");
+    REFUSED(&no_limits, "\2\200\0\0\0\0\0\0\0", -EPROTO, "0x8000000000000000");
+    REFUSED(&no_limits, "\2\377\377\377\377\377\377\377\377", -EPROTO, "0xff");
+    REFUSED(&ten, "\2\200\0\0\0\0\0\0\0", -EPROTO, "0x8000000000000000");
+    REFUSED(&no_limits, "\2\177\377\377\377\377\377\377\377", -EMSGSIZE,
+            "9223372036854775807");
+    open_queue(fixture);
+    assert_int_equal(FEED(fixture->queue, &ten, "\0\0120123456789"), 1);
+    take_text(fixture->queue, "0123456789", 0);
+    close_queue(fixture);
+}
+
+static void test_limit_of_frames(void **state)
+{
+    struct weir_queue_parser three = {.max_frames = 3};
+    struct fixture *fixture = *state;
+
+    REFUSED(&three, "\1\0\1\0\1\0\0\0", -EMSGSIZE, "3");
+    REFUSED(&three, "\1\0\1\0\1\0\1\5", -EMSGSIZE, "3");
+    open_queue(fixture);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(
+            FEED(fixture->queue, &three, "\1\0\1\0\0\0\0\0\1\0\0\0"), 3);
+    close_queue(fixture);
+}
+
+static void test_messages_before_the_fault_are_there(void **state)
+{
+    struct weir_queue_parser ten = {.max_frame = 10};
+    struct fixture *fixture = *state;
+    uint64_t put, taken, octets;
+
+    open_queue(fixture);
+    assert_int_equal(FEED(fixture->queue, &ten, "\0\1a\0\1b\1\1c\0\13"),
+                     -EMSGSIZE);
+    weir_queue_counts(fixture->queue, &put, &taken, &octets);
+    assert_int_equal(put, 2);
+    assert_int_equal(weir_queue_rollback(fixture->queue), 1);
+    take_text(fixture->queue, "a", 0);
+    take_text(fixture->queue, "b", 0);
+    assert_false(weir_queue_ready(fixture->queue));
+    close_queue(fixture);
+}
+
+/* Promise 22: memory follows what has come, not what was said to come. */
+static void test_claims_cost_nothing(void **state)
+{
+    static const char claim[] = "\2\0\0\001\0\0\0\0\0"; /* 2^40 octets */
+    struct fixture *fixture = *state;
+    static uint8_t some[65536];
+    size_t come = 0;
+
+    weir_pool_trim(fixture->pool);
+    scarce_count_anew();
+    open_queue(fixture);
+    assert_int_equal(feed_text(fixture->queue, &no_limits, claim, 9), 0);
+    while (come < 20 * MB) {
+        assert_int_equal(feed(fixture->queue, &no_limits, some, sizeof(some),
+                              sizeof(some), false),
+                         0);
+        come += sizeof(some);
+        assert_true(scarce_largest <= 2 * come + 80000);
+    }
+    assert_true(scarce_octets <= 4 * come + 80000);
+    assert_int_equal(weir_queue_rollback(fixture->queue), 1);
+    close_queue(fixture);
+}
+
+/* Frames of a size that was seen before are read into place: nothing is
+ * allocated for them any more. */
+static void test_large_frames_in_a_row(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t *octets = malloc(MB);
+    size_t size = encode(octets, 1, 0, 300000, 0);
+
+    open_queue(fixture);
+    for (int i = 0; i < 50; i++) {
+        const uint8_t *data;
+        unsigned flags;
+        size_t length;
+
+        if (i == 10)
+            scarce_count_anew();
+        assert_int_equal(
+            feed(fixture->queue, &no_limits, octets, size, 100000, true), 1);
+        assert_int_equal(
+            weir_queue_peek(fixture->queue, &data, &length, &flags), 1);
+        assert_int_equal(length, 300000);
+        assert_memory_equal(data, octets + 9, length);
+        weir_queue_pass(fixture->queue);
+        assert_false(weir_queue_ready(fixture->queue));
+    }
+    assert_int_equal(scarce_count, 0);
+    close_queue(fixture);
+    free(octets);
+}
+
+/* ------------------------------------------------------------- commands -- */
+
+struct seen {
+    int result;
+    int commands;
+    size_t size;
+    uint8_t first;
+};
+
+static int see(void *opaque, const uint8_t *body, size_t size)
+{
+    struct seen *seen = opaque;
+
+    seen->commands++;
+    seen->size = size;
+    seen->first = size ? body[0] : 0;
+    for (size_t i = 1; i < size; i++)
+        assert_int_equal(body[i], 'p');
+    return seen->result;
+}
+
+static void test_hidden_commands(void **state)
+{
+    struct seen seen = {0};
+    struct weir_queue_parser parser = {.command = see, .arg = &seen};
+    struct fixture *fixture = *state;
+
+    open_queue(fixture);
+    assert_int_equal(FEED(fixture->queue, &parser, "\4\3Ppp"), 0);
+    assert_int_equal(seen.commands, 1);
+    assert_int_equal(seen.size, 3);
+    assert_false(weir_queue_ready(fixture->queue));
+    assert_int_equal(FEED(fixture->queue, &parser,
+                          "\4\0\0\1a\4\1X\5\1Y\1\1b\4\1Z\0\1c\4\2Vp\0"),
+                     2);
+    assert_int_equal(seen.commands, 6);
+    assert_int_equal(seen.first, 'V');
+    take_text(fixture->queue, "a", 0);
+    take_text(fixture->queue, "b", WEIR_FRAME_MORE);
+    take_text(fixture->queue, "c", 0);
+    assert_false(weir_queue_ready(fixture->queue));
+    assert_int_equal(FEED(fixture->queue, &parser, "\1d"), 1);
+    take_text(fixture->queue, "d", 0);
+    assert_counts(fixture->queue, 3, 3, 0);
+    assert_true(weir_queue_idle(fixture->queue));
+    close_queue(fixture);
+}
+
+static void test_published_commands(void **state)
+{
+    struct seen seen = {.result = 1};
+    struct weir_queue_parser parser = {.command = see, .arg = &seen};
+    struct fixture *fixture = *state;
+
+    open_queue(fixture);
+    assert_int_equal(
+        FEED(fixture->queue, &parser, "\0\1a\4\2Sp\5\1T\371\1b\0\0"), 4);
+    take_text(fixture->queue, "a", 0);
+    take_text(fixture->queue, "Sp", WEIR_FRAME_COMMAND);
+    take_text(fixture->queue, "T", WEIR_FRAME_COMMAND);
+    take_text(fixture->queue, "b", WEIR_FRAME_MORE);
+    take_text(fixture->queue, "", 0);
+    assert_int_equal(FEED(fixture->queue, &parser, "\1\1a\4\1S\0\1b"), -EPROTO);
+    (void)weir_queue_rollback(fixture->queue);
+    seen.result = -EACCES;
+    assert_int_equal(FEED(fixture->queue, &parser, "\0\1a\4\1S\0\1b"), -EACCES);
+    (void)weir_queue_rollback(fixture->queue);
+    take_text(fixture->queue, "a", 0);
+    assert_false(weir_queue_ready(fixture->queue));
+    close_queue(fixture);
+}
+
+static size_t command(uint8_t *at, size_t size)
+{
+    size_t before = weir_queue_head(at, size, WEIR_FRAME_COMMAND);
+
+    memset(at + before, 'p', size);
+    at[before] = 'L';
+    return before + size;
+}
+
+/* In every portion; between messages, and between the frames of one. */
+static void test_large_commands(void **state)
+{
+    struct seen seen = {0};
+    struct weir_queue_parser parser = {.command = see, .arg = &seen};
+    struct fixture *fixture = *state;
+    uint8_t *octets = malloc(MB);
+
+    for (size_t most = 100; most < MB; most *= 3) {
+        size_t size = 0;
+
+        memcpy(octets, "\0\1a", 3);
+        size = 3 + command(octets + 3, 200000);
+        memcpy(octets + size, "\1\1b", 3);
+        size += 3 + command(octets + size + 3, 100000);
+        memcpy(octets + size, "\0\1c\0\1d", 6);
+        size += 6;
+        for (seen.result = 0; seen.result < 2; seen.result++) {
+            seen.commands = 0;
+            open_queue(fixture);
+            if (seen.result) {
+                assert_int_equal(feed(fixture->queue, &parser, octets, size,
+                                      most, false),
+                                 -EPROTO);
+                assert_int_equal(weir_queue_rollback(fixture->queue), 1);
+            } else {
+                assert_int_equal(feed(fixture->queue, &parser, octets, size,
+                                      most, false),
+                                 3);
+            }
+            assert_int_equal(seen.commands, 2);
+            assert_int_equal(seen.first, 'L');
+            take_text(fixture->queue, "a", 0);
+            if (seen.result) {
+                assert_int_equal(weir_queue_skip(fixture->queue), 1);
+            } else {
+                take_text(fixture->queue, "b", WEIR_FRAME_MORE);
+                take_text(fixture->queue, "c", 0);
+                take_text(fixture->queue, "d", 0);
+            }
+            assert_false(weir_queue_ready(fixture->queue));
+            close_queue(fixture);
+        }
+    }
+    free(octets);
+}
+
+/* A peer that sends nothing but commands, some of them large, while nobody
+ * reads what it sent before. */
+static void test_commands_take_no_memory(void **state)
+{
+    struct seen seen = {0};
+    struct weir_queue_parser parser = {.command = see, .arg = &seen};
+    struct fixture *fixture = *state;
+    uint8_t *octets = malloc(MB);
+    size_t size = 0, after;
+
+    for (size_t i = 0; i < 1000; i++)
+        size += command(octets + size, i % 300 + 1);
+    size += command(octets + size, 30000);
+    size += command(octets + size, 100000);
+    open_queue(fixture);
+    assert_int_equal(FEED(fixture->queue, &parser, "\0\1a\1\1b"), 1);
+    assert_int_equal(feed(fixture->queue, &parser, octets, size, 7777, false),
+                     0);
+    after = (size_t)weir_queue_position(fixture->queue);
+    scarce_count_anew();
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(feed(fixture->queue, &parser, octets, size,
+                              (size_t)(1000 + 997 * i), false),
+                         0);
+    assert_int_equal(weir_queue_position(fixture->queue), after);
+    assert_true(scarce_octets < MB);
+    assert_int_equal(seen.commands, 201 * 1002);
+    assert_int_equal(FEED(fixture->queue, &parser, "\0\1c"), 1);
+    take_text(fixture->queue, "a", 0);
+    take_text(fixture->queue, "b", WEIR_FRAME_MORE);
+    take_text(fixture->queue, "c", 0);
+    close_queue(fixture);
+    free(octets);
+}
+
+/* ------------------------------------------------------------- the mark -- */
+
+static void count(void *counter)
+{
+    ++*(int *)counter;
+}
+
+/* Promise 9: at most the mark and one receive buffer. */
+static void test_reading_stops_at_the_mark(void **state)
+{
+    struct weir_queue_limits limits = {10, 0};
+    struct fixture *fixture = *state;
+    int told = 0;
+
+    open_queue(fixture);
+    weir_queue_set_writer(fixture->queue,
+                          (struct weir_queue_end){count, &told});
+    weir_queue_set_mark(fixture->queue, limits);
+    for (int i = 0; i < 10; i++) {
+        assert_false(weir_queue_full(fixture->queue));
+        assert_int_equal(FEED(fixture->queue, &no_limits, "\0\1a"), 1);
+    }
+    assert_true(weir_queue_full(fixture->queue));
+    assert_true(weir_queue_arm_writer(fixture->queue));
+    for (int i = 0; i < 10; i++)
+        take_text(fixture->queue, "a", 0);
+    assert_int_equal(told, 1);
+    assert_false(weir_queue_full(fixture->queue));
+    close_queue(fixture);
+}
+
+/* A message larger than the mark is received whole. */
+static void test_message_beyond_the_mark(void **state)
+{
+    struct weir_queue_limits limits = {0, 50000};
+    struct fixture *fixture = *state;
+    const struct stream *stream = &fixture->stream;
+    size_t message = 11, from = stream->begin[message];
+    size_t size = stream->begin[message + 1] - from;
+
+    open_queue(fixture);
+    weir_queue_set_mark(fixture->queue, limits);
+    for (size_t done = 0; done < size; done += 1000) {
+        size_t some = size - done < 1000 ? size - done : 1000;
+
+        assert_false(weir_queue_full(fixture->queue));
+        assert_in_range(feed(fixture->queue, &no_limits,
+                             stream->octets + from + done, some, some, false),
+                        0, 1);
+    }
+    assert_true(weir_queue_full(fixture->queue));
+    take_shape(fixture->queue, message);
+    assert_false(weir_queue_full(fixture->queue));
+    close_queue(fixture);
+}
+
+/* Who holds both ends reads into the same octets again and again. */
+static void test_rewinding_while_receiving(void **state)
+{
+    struct fixture *fixture = *state;
+
+    open_queue(fixture);
+    assert_int_equal(FEED(fixture->queue, &no_limits, "\0\1a"), 1);
+    take_text(fixture->queue, "a", 0);
+    scarce_count_anew();
+    for (int i = 0; i < 100000; i++) {
+        assert_int_equal(feed(fixture->queue, &no_limits,
+                              (const uint8_t *)"\0\1a", 3, 3, true),
+                         1);
+        take_text(fixture->queue, "a", 0);
+    }
+    assert_int_equal(scarce_count, 0);
+    assert_int_equal(fixture->queue->in.write - fixture->queue->in.data, 3);
+    close_queue(fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_octets_as_the_rfc_says),
+        cmocka_unit_test(test_cut_everywhere),
+        cmocka_unit_test(test_skip_while_writing),
+        cmocka_unit_test(test_marks_of_a_writer),
+        cmocka_unit_test(test_latest_is_written),
+        cmocka_unit_test(test_any_portions),
+        cmocka_unit_test(test_rollback_everywhere),
+        cmocka_unit_test(test_odd_heads),
+        cmocka_unit_test(test_limit_of_a_frame),
+        cmocka_unit_test(test_limit_of_frames),
+        cmocka_unit_test(test_messages_before_the_fault_are_there),
+        cmocka_unit_test(test_claims_cost_nothing),
+        cmocka_unit_test(test_large_frames_in_a_row),
+        cmocka_unit_test(test_hidden_commands),
+        cmocka_unit_test(test_published_commands),
+        cmocka_unit_test(test_large_commands),
+        cmocka_unit_test(test_commands_take_no_memory),
+        cmocka_unit_test(test_reading_stops_at_the_mark),
+        cmocka_unit_test(test_message_beyond_the_mark),
+        cmocka_unit_test(test_rewinding_while_receiving),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
