@@ -2,7 +2,7 @@
  * pair.c - PAIR: one peer and no other.  RFC 31.
  *
  * A peer that comes while there is one is refused.  When a bind's peer has
- * gone a new one may come, and what the old one left is read first.
+ * gone a new one may come; what the old one left is still received.
  */
 #include "config.h"
 
