@@ -1,0 +1,86 @@
+/* test_conformance.c - every transport in the tree passes the suite. */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include <check/check.h>
+
+struct tally {
+    int cases, skipped;
+};
+
+static void report(void *arg, const char *name, enum weir_check_result result,
+                   const char *detail)
+{
+    struct tally *tally = arg;
+
+    tally->cases++;
+    tally->skipped += result == WEIR_CHECK_SKIPPED;
+    if (result == WEIR_CHECK_FAILED)
+        print_error("%s: %s\n", name, detail);
+}
+
+static void expect_good(const char *scheme, int skipped)
+{
+    struct tally tally = {0, 0};
+    struct weir_check_transport check;
+
+    assert_int_equal(weir_check_transport_defaults(&check, scheme), 0);
+    check.report = report;
+    check.arg = &tally;
+    assert_int_equal(weir_check_transport(&check), 0);
+    assert_true(tally.cases > 15);
+    assert_int_equal(tally.skipped, skipped);
+}
+
+/* It has no wildcard. */
+static void test_inproc(void **state)
+{
+    (void)state;
+    expect_good("inproc", 1);
+}
+
+static void test_ipc(void **state)
+{
+    (void)state;
+    expect_good("ipc", 0);
+}
+
+static void test_tcp(void **state)
+{
+    (void)state;
+    expect_good("tcp", 0);
+}
+
+/* A suite that cannot fail tells nothing. */
+static void test_fails_without_a_transport(void **state)
+{
+    struct tally tally = {0, 0};
+    struct weir_check_transport check;
+
+    (void)state;
+    assert_true(weir_check_transport_defaults(&check, "nosuch") < 0);
+    check.bind_url = "nosuch://name-%p-%n";
+    check.patience = 100;
+    check.report = report;
+    check.arg = &tally;
+    assert_true(weir_check_transport(&check) > 15);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_inproc),
+        cmocka_unit_test(test_ipc),
+        cmocka_unit_test(test_tcp),
+        cmocka_unit_test(test_fails_without_a_transport),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

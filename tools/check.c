@@ -1,0 +1,124 @@
+/* check.c - weir check: does a plugin's file do all it must? */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <check/check.h>
+
+#include "args.h"
+#include "common.h"
+
+struct settings {
+    const char *bind_url, *wildcard_url;
+    double patience;
+};
+
+#define AT(member) offsetof(struct settings, member)
+
+static const struct weir_args_option options[] = {
+    {"bind-url", "URL",
+     "where to bind; %p is this process's number and %n a new\n"
+     "one each time.  Known for inproc, ipc and tcp",
+     WEIR_ARGS_TEXT, AT(bind_url)},
+    {"wildcard-url", "URL", "an address for which the transport picks one",
+     WEIR_ARGS_TEXT, AT(wildcard_url)},
+    {"patience", "S", "how long to wait for what should come (10)",
+     WEIR_ARGS_SECONDS, AT(patience)},
+    {NULL, NULL, NULL, WEIR_ARGS_FLAG, 0},
+};
+
+static const struct weir_args args = {
+    .command = "check",
+    .usage = "[option...] FILE",
+    .about = "Loads a plugin from its file, wherever that is, and runs the "
+             "conformance suite\nfor its kind.  Exit code 1: it does not load, "
+             "or a case failed.\n",
+    .options = options,
+};
+
+struct tally {
+    unsigned passed, failed, skipped;
+};
+
+static void report(void *arg, const char *name, enum weir_check_result result,
+                   const char *detail)
+{
+    static const char *const words[] = {"ok", "FAILED", "skipped"};
+    struct tally *tally = arg;
+
+    tally->passed += result == WEIR_CHECK_PASSED;
+    tally->failed += result == WEIR_CHECK_FAILED;
+    tally->skipped += result == WEIR_CHECK_SKIPPED;
+    printf("  %-8s%s%s%s\n", words[result], name, *detail ? ": " : "", detail);
+    fflush(stdout);
+}
+
+static int check_scheme(const struct settings *set, const char *scheme,
+                        struct tally *tally)
+{
+    struct weir_check_transport check;
+
+    if (weir_check_transport_defaults(&check, scheme) < 0 && !set->bind_url) {
+        weir_common_fail("%s is no scheme of weir's own: say where to bind, "
+                         "such as --bind-url '%s://name-%%p-%%n'",
+                         scheme, scheme);
+        return 2;
+    }
+    if (set->bind_url)
+        check.bind_url = set->bind_url;
+    if (set->wildcard_url)
+        check.wildcard_url = set->wildcard_url;
+    check.patience = (int)(set->patience * 1000);
+    check.report = report;
+    check.arg = tally;
+    printf("%s://\n", scheme);
+    return weir_check_transport(&check) ? 1 : 0;
+}
+
+/* All schemes of a transport, which blanks separate. */
+static int check_transport(const struct settings *set,
+                           const weir_plugin_info *info)
+{
+    struct tally tally = {0, 0, 0};
+    const char *word = info->provides;
+    char scheme[sizeof info->provides];
+    int code = 0, worst = 0;
+
+    while (*(word += strspn(word, " "))) {
+        size_t length = strcspn(word, " ");
+
+        memcpy(scheme, word, length);
+        scheme[length] = '\0';
+        word += length;
+        code = check_scheme(set, scheme, &tally);
+        worst = code > worst ? code : worst;
+    }
+    printf("%u passed, %u failed, %u skipped\n", tally.passed, tally.failed,
+           tally.skipped);
+    return worst;
+}
+
+int weir_check_main(int argc, const char *const *argv)
+{
+    struct weir_args_list rest = {.count = 0};
+    struct settings set = {NULL, NULL, 10};
+    weir_plugin_info info = {.size = sizeof info};
+    int code;
+
+    if (!weir_args_take(&args, &set, &rest, argc, argv, &code))
+        return code;
+    if (rest.count != 1) {
+        weir_common_fail("want one FILE\n(weir check --help says more)");
+        return 2;
+    }
+    code = weir_plugin_load(rest.items[0], &info);
+    if (code < 0)
+        return weir_common_fail_code(code, "%s", rest.items[0]);
+    printf("%s %s, ABI %u, %s\n", info.name, info.version, (unsigned)info.abi,
+           info.file);
+    if (strcmp(info.kind, "transport") != 0)
+        return weir_common_fail("%s is a %s: there is no suite for that kind",
+                                info.name, info.kind);
+    return check_transport(&set, &info);
+}

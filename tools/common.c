@@ -1,0 +1,233 @@
+/* common.c - what several subcommands need. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common.h"
+
+/* ---- complaints ---- */
+
+static const char *command = "";
+
+void weir_common_begin(const char *name)
+{
+    command = name;
+}
+
+static void __attribute__((format(printf, 1, 0)))
+complain(const char *format, va_list list)
+{
+    fflush(stdout);
+    fprintf(stderr, "weir%s%s: ", *command ? " " : "", command);
+    vfprintf(stderr, format, list);
+}
+
+int weir_common_fail(const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    complain(format, list);
+    va_end(list);
+    fputc('\n', stderr);
+    return 1;
+}
+
+int weir_common_fail_code(int code, const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    complain(format, list);
+    va_end(list);
+    fprintf(stderr, ": %s\n", weir_common_reason(code));
+    return 1;
+}
+
+const char *weir_common_reason(int code)
+{
+    const char *sentence = weir_last_error();
+
+    return *sentence ? sentence : weir_strerror(code);
+}
+
+/* ---- time ---- */
+
+uint64_t weir_common_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t weir_common_until(double seconds)
+{
+    if (seconds < 0)
+        return UINT64_MAX;
+    return weir_common_now() + (uint64_t)(seconds * 1e9);
+}
+
+int weir_common_left(uint64_t until, int most)
+{
+    uint64_t now, left;
+
+    if (until == UINT64_MAX)
+        return most < 0 ? WEIR_FOREVER : most;
+    now = weir_common_now();
+    left = until > now ? (until - now + 999999) / 1000000 : 0;
+    if (most < 0)
+        most = INT32_MAX;
+    return left < (uint64_t)most ? (int)left : most;
+}
+
+/* ---- signals ---- */
+
+static int stop_pipe[2] = {-1, -1};
+static volatile sig_atomic_t stopped;
+
+static void remember(int signal_number)
+{
+    int saved = errno;
+    ssize_t written = write(stop_pipe[1], "", 1);
+
+    (void)written; /* the pipe is empty: one octet fits */
+    stopped = signal_number;
+    errno = saved;
+}
+
+int weir_common_catch_signals(void)
+{
+    struct sigaction action;
+
+    if (pipe(stop_pipe) != 0)
+        return -errno;
+    for (int i = 0; i < 2; i++)
+        fcntl(stop_pipe[i], F_SETFD, FD_CLOEXEC);
+    memset(&action, 0, sizeof action);
+    action.sa_handler = remember;
+    action.sa_flags = (int)SA_RESETHAND;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    return stop_pipe[0];
+}
+
+bool weir_common_stopped(void)
+{
+    return stopped != 0;
+}
+
+/* ---- socket types ---- */
+
+static const struct weir_socket_kind kinds[] = {
+    {"PUSH", true, false, WEIR_TURNS_FREE},
+    {"PULL", false, true, WEIR_TURNS_FREE},
+    {"PUB", true, false, WEIR_TURNS_FREE},
+    {"SUB", false, true, WEIR_TURNS_FREE},
+    {"XPUB", true, true, WEIR_TURNS_FREE},
+    {"XSUB", true, true, WEIR_TURNS_FREE},
+    {"REQ", true, true, WEIR_TURNS_ASK},
+    {"REP", true, true, WEIR_TURNS_ANSWER},
+    {"DEALER", true, true, WEIR_TURNS_FREE},
+    {"ROUTER", true, true, WEIR_TURNS_FREE},
+    {"PAIR", true, true, WEIR_TURNS_FREE},
+    {"XREQ", true, true, WEIR_TURNS_FREE},
+    {"XREP", true, true, WEIR_TURNS_FREE},
+};
+
+const char weir_common_kinds[] =
+    "PUSH PULL PUB SUB XPUB XSUB REQ REP DEALER ROUTER PAIR XREQ XREP";
+
+const struct weir_socket_kind *weir_common_kind(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcasecmp(kinds[i].name, name) == 0)
+            return &kinds[i];
+    }
+    return NULL;
+}
+
+/* ---- statistics ---- */
+
+uint64_t weir_common_drops(const uint64_t dropped[WEIR_DROPS])
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < WEIR_DROPS; i++)
+        sum += dropped[i];
+    return sum;
+}
+
+const char *weir_common_drop_name(int reason)
+{
+    static const char *const names[] = {
+        [WEIR_DROP_MARK] = "mark",           [WEIR_DROP_REPLACED] = "replaced",
+        [WEIR_DROP_NO_ROUTE] = "no-route",   [WEIR_DROP_CUT] = "cut",
+        [WEIR_DROP_CLOSED] = "closed",       [WEIR_DROP_UNWANTED] = "unwanted",
+        [WEIR_DROP_MALFORMED] = "malformed", [WEIR_DROP_STALE] = "stale",
+        [WEIR_DROP_MEMORY] = "memory",       [WEIR_DROP_UNREAD] = "unread",
+    };
+
+    if (reason < 0 || (size_t)reason >= sizeof names / sizeof names[0])
+        return "?";
+    return names[reason];
+}
+
+/* ---- plugins ---- */
+
+struct found {
+    weir_plugin_info *items;
+    int count;
+};
+
+/* A scan's callback may not call weir, so it only collects. */
+static int collect(void *arg, const weir_plugin_info *info)
+{
+    struct found *found = arg;
+    weir_plugin_info *items =
+        realloc(found->items, (size_t)(found->count + 1) * sizeof *items);
+
+    if (!items)
+        return -ENOMEM;
+    found->items = items;
+    found->items[found->count++] = *info;
+    return 0;
+}
+
+int weir_common_plugins(weir_plugin_info **out)
+{
+    struct found found = {NULL, 0};
+    int code = weir_plugin_scan(true, collect, &found);
+
+    if (code < 0) {
+        free(found.items);
+        return code;
+    }
+    *out = found.items;
+    return found.count;
+}
+
+/* ---- files ---- */
+
+static const char *self = "weir";
+
+void weir_common_set_self(const char *argv0)
+{
+    static char file[4096];
+    ssize_t size = readlink("/proc/self/exe", file, sizeof file - 1);
+
+    self = size > 0 ? file : argv0;
+}
+
+const char *weir_common_self(void)
+{
+    return self;
+}

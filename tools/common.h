@@ -1,0 +1,104 @@
+/*
+ * common.h - what several subcommands need: complaints, time, socket types,
+ * signals, the command's own file.
+ * Above: every subcommand.  Below: weir.h, text.h.
+ */
+#ifndef WEIR_TOOLS_COMMON_H
+#define WEIR_TOOLS_COMMON_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/weir.h>
+
+/* A subcommand: arguments without its own name; returns the exit code. */
+typedef int weir_command(int argc, const char *const *argv);
+
+weir_command weir_cat_main, weir_plugins_main, weir_check_main,
+    weir_options_main, weir_demo_main, weir_demo_part_main, weir_bench_main,
+    weir_bench_side_main;
+
+/* ---- complaints: "weir cat: ..." on stderr ---- */
+
+/* Which subcommand complains from now on; `name` is constant. */
+void weir_common_begin(const char *name);
+
+/* Print a sentence.  Returns 1, an exit code. */
+int weir_common_fail(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* Print the words, a colon and weir_last_error(), or what the code means if
+ * there is no sentence.  Returns 1, an exit code. */
+int weir_common_fail_code(int code, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The sentence of the last failed call, or what `code` means. */
+const char *weir_common_reason(int code);
+
+/* ---- time ---- */
+
+/* Nanoseconds of the monotonic clock. */
+uint64_t weir_common_now(void);
+
+/* When `seconds` from now have passed; UINT64_MAX if they are negative. */
+uint64_t weir_common_until(double seconds);
+
+/* What is left until then as a deadline for weir.h, at most `most`
+ * milliseconds (negative: no limit); rounded up, so it is 0 at the end only. */
+int weir_common_left(uint64_t until, int most);
+
+/* ---- signals ---- */
+
+/* From now on SIGINT and SIGTERM are remembered, and the descriptor that this
+ * returns is readable after the first; a second one ends the process.
+ * Returns -errno if that cannot be. */
+int weir_common_catch_signals(void);
+
+/* Has there been one? */
+bool weir_common_stopped(void);
+
+/* ---- socket types ---- */
+
+enum weir_turns {
+    WEIR_TURNS_FREE, /* sends and receives as it likes */
+    WEIR_TURNS_ASK,  /* sends, then receives */
+    WEIR_TURNS_ANSWER
+};
+
+struct weir_socket_kind {
+    const char *name; /* upper case */
+    bool sends, receives;
+    enum weir_turns turns;
+};
+
+/* The kind of a name, in any case; NULL when there is none. */
+const struct weir_socket_kind *weir_common_kind(const char *name);
+
+/* "PUSH PULL ..." of all kinds. */
+extern const char weir_common_kinds[];
+
+/* ---- statistics ---- */
+
+/* The sum of the reasons of one direction. */
+uint64_t weir_common_drops(const uint64_t dropped[WEIR_DROPS]);
+
+/* A short name for a reason: "mark", "no-route"; "?" for an unknown one. */
+const char *weir_common_drop_name(int reason);
+
+/* ---- plugins ---- */
+
+/* All plugins that are found, loaded to learn all about them.  The caller
+ * frees *found.  Returns how many, or -errno. */
+int weir_common_plugins(weir_plugin_info **found);
+
+/* ---- files ---- */
+
+/* The file of this program, for running it again.  Constant, never NULL. */
+const char *weir_common_self(void);
+
+/* What argv[0] of main() was; for weir_common_self(). */
+void weir_common_set_self(const char *argv0);
+
+#endif

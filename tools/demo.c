@@ -1,0 +1,601 @@
+/* demo.c - weir demo: a tour of all patterns and transports, with an account
+ * of every message at its end. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "child.h"
+#include "common.h"
+#include "demo_part.h"
+#include "figures.h"
+
+static const struct weir_args_option options[] = {
+    {NULL, NULL, NULL, WEIR_ARGS_FLAG, 0},
+};
+
+static const struct weir_args args = {
+    .command = "demo",
+    .usage = "",
+    .about = "Shows which plugins there are, sends messages with every pattern "
+             "over every\ntransport between processes (inproc: threads), lets "
+             "a subscriber join late, one\nread slowly and a server die, and "
+             "accounts for every message.  Exit code 1:\nsomething failed or "
+             "is not accounted for.\n",
+    .options = options,
+};
+
+/* ---- the account ---- */
+
+struct row {
+    const char *transport, *pattern, *unit;
+    uint64_t sent, received, dropped, queued;
+    uint64_t lost; /* with a process that was killed */
+    double rate;
+};
+
+#define ROWS 40
+
+struct tour {
+    struct row rows[ROWS];
+    size_t n_rows;
+    bool failed;
+};
+
+static struct row *new_row(struct tour *tour, const char *transport,
+                           const char *pattern)
+{
+    struct row *row = &tour->rows[tour->n_rows];
+
+    if (tour->n_rows + 1 < ROWS)
+        tour->n_rows++;
+    memset(row, 0, sizeof *row);
+    row->transport = transport;
+    row->pattern = pattern;
+    row->unit = "";
+    return row;
+}
+
+static void count_in(struct row *row, const struct weir_demo_report *report)
+{
+    const weir_stats *stats = &report->stats;
+
+    row->sent += stats->accepted;
+    row->received += stats->delivered;
+    row->dropped += weir_common_drops(stats->send_dropped) +
+                    weir_common_drops(stats->recv_dropped);
+    row->queued += stats->send_queued + stats->recv_queued;
+}
+
+static bool accounted(const struct row *row)
+{
+    return row->sent == row->received + row->dropped + row->queued + row->lost;
+}
+
+static void print_account(const struct tour *tour)
+{
+    static const char *const heads[] = {"transport", "pattern",  ">sent",
+                                        ">received", ">dropped", ">waiting",
+                                        ">lost",     ">missing", ">per s",
+                                        NULL};
+    struct weir_table table;
+    struct weir_text rate = {0};
+
+    weir_table_init(&table, heads);
+    for (size_t i = 0; i < tour->n_rows; i++) {
+        const struct row *row = &tour->rows[i];
+
+        weir_table_add(&table, "%s", row->transport);
+        weir_table_add(&table, "%s", row->pattern);
+        weir_table_add(&table, "%" PRIu64, row->sent);
+        weir_table_add(&table, "%" PRIu64, row->received);
+        weir_table_add(&table, "%" PRIu64, row->dropped);
+        weir_table_add(&table, "%" PRIu64, row->queued);
+        weir_table_add(&table, "%" PRIu64, row->lost);
+        weir_table_add(&table, "%" PRId64,
+                       (int64_t)(row->sent - row->received - row->dropped -
+                                 row->queued - row->lost));
+        weir_text_clear(&rate);
+        if (row->rate > 0)
+            weir_figures_add(&rate, row->rate);
+        weir_text_format(&rate, "%s%s", row->rate > 0 ? " " : "", row->unit);
+        weir_table_add(&table, "%s", weir_text_string(&rate));
+    }
+    weir_table_print(&table, 2, stdout);
+    weir_text_fini(&rate);
+    weir_table_fini(&table);
+}
+
+/* ---- parts as processes ---- */
+
+static int start_part(struct weir_child *child, enum weir_demo_role role,
+                      const char *type, bool binds, const char *url,
+                      uint64_t count)
+{
+    char role_text[16], count_text[24];
+    const char *argv[] = {
+        weir_common_self(),         "demo-part", role_text,  type,
+        binds ? "bind" : "connect", url,         count_text, NULL};
+    int code;
+
+    snprintf(role_text, sizeof role_text, "%d", (int)role);
+    snprintf(count_text, sizeof count_text, "%" PRIu64, count);
+    code = weir_child_start(child, argv[0], argv, false);
+    return code < 0 ? weir_common_fail("cannot start %s: %s", argv[0],
+                                       weir_strerror(code))
+                    : 0;
+}
+
+/* What follows a word that the part prints; NULL if it does not. */
+static const char *hear(struct weir_child *child, const char *word)
+{
+    const char *line = weir_child_line(child, weir_common_until(15));
+
+    if (!line || strncmp(line, word, strlen(word)) != 0)
+        return NULL;
+    return line + strlen(word);
+}
+
+static bool take_report(struct weir_child *child,
+                        struct weir_demo_report *report)
+{
+    bool good =
+        hear(child, "report") &&
+        weir_child_read(child, report, sizeof *report, weir_common_until(15));
+
+    weir_child_end(child, good ? 0 : SIGKILL, weir_common_until(5));
+    if (!good) {
+        memset(report, 0, sizeof *report);
+        report->failed = 1;
+        strcpy(report->problem, "a process ended, or hung, without a report");
+    }
+    return good && !report->failed;
+}
+
+/* Where a part binds; ipc names are new each time. */
+static void choose_url(const char *transport, char *url, size_t room)
+{
+    static unsigned number;
+
+    if (strcmp(transport, "tcp") == 0)
+        snprintf(url, room, "tcp://127.0.0.1:*");
+    else if (strcmp(transport, "ipc") == 0)
+        snprintf(url, room, "ipc:///tmp/weir-demo-%ld-%u", (long)getpid(),
+                 ++number);
+    else
+        snprintf(url, room, "%s://weir-demo-%u", transport, ++number);
+}
+
+/* ---- every pattern over every transport ---- */
+
+struct scene {
+    const char *pattern;
+    const char *types[2]; /* the first one binds */
+    enum weir_demo_role roles[2];
+    uint64_t count;
+    const char *unit;
+};
+
+static const struct scene scenes[] = {
+    {"PUSH to PULL",
+     {"PULL", "PUSH"},
+     {WEIR_DEMO_TAKE, WEIR_DEMO_SEND},
+     100000,
+     "msg"},
+    {"PUB to SUB",
+     {"PUB", "SUB"},
+     {WEIR_DEMO_SEND, WEIR_DEMO_TAKE},
+     100000,
+     "msg"},
+    {"XPUB to XSUB",
+     {"XPUB", "XSUB"},
+     {WEIR_DEMO_SEND, WEIR_DEMO_TAKE},
+     100000,
+     "msg"},
+    {"PAIR to PAIR",
+     {"PAIR", "PAIR"},
+     {WEIR_DEMO_TAKE, WEIR_DEMO_SEND},
+     100000,
+     "msg"},
+    {"REQ and REP",
+     {"REP", "REQ"},
+     {WEIR_DEMO_ANSWER, WEIR_DEMO_ASK},
+     2000,
+     "rt"},
+    {"DEALER and ROUTER",
+     {"ROUTER", "DEALER"},
+     {WEIR_DEMO_ANSWER, WEIR_DEMO_ASK},
+     2000,
+     "rt"},
+    {"XREQ and XREP",
+     {"XREP", "XREQ"},
+     {WEIR_DEMO_ANSWER, WEIR_DEMO_ASK},
+     2000,
+     "rt"},
+};
+#define SCENES (sizeof scenes / sizeof scenes[0])
+
+static bool play_processes(const struct scene *scene, const char *transport,
+                           struct weir_demo_report reports[2])
+{
+    struct weir_child children[2] = {{.pid = 0}, {.pid = 0}};
+    char url[256];
+    const char *real;
+    bool good;
+
+    choose_url(transport, url, sizeof url);
+    if (start_part(&children[0], scene->roles[0], scene->types[0], true, url,
+                   scene->count))
+        return false;
+    real = hear(&children[0], "url ");
+    good = real && start_part(&children[1], scene->roles[1], scene->types[1],
+                              false, real, scene->count) == 0;
+    if (good)
+        good = take_report(&children[1], &reports[1]);
+    good = take_report(&children[0], &reports[0]) && good;
+    weir_child_end(&children[1], SIGKILL, weir_common_until(5));
+    return good;
+}
+
+struct thread {
+    struct weir_demo_part part;
+    struct weir_demo_report *report;
+    pthread_t id;
+    bool runs;
+};
+
+static void *run_thread(void *arg)
+{
+    struct thread *thread = arg;
+
+    weir_demo_play(&thread->part, thread->report);
+    return NULL;
+}
+
+static bool play_threads(const struct scene *scene, const char *transport,
+                         struct weir_demo_report reports[2])
+{
+    struct thread threads[2];
+    weir_context context;
+    char url[256];
+    bool good = true;
+
+    choose_url(transport, url, sizeof url);
+    if (weir_context_open(&context, 1) < 0)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        threads[i].part = (struct weir_demo_part){context, scene->roles[i],
+                                                  i == 0,  scene->types[i],
+                                                  url,     scene->count};
+        threads[i].report = &reports[i];
+        threads[i].runs =
+            pthread_create(&threads[i].id, NULL, run_thread, &threads[i]) == 0;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (threads[i].runs)
+            pthread_join(threads[i].id, NULL);
+        good = good && threads[i].runs && !reports[i].failed;
+    }
+    return weir_context_close(context, 5000) >= 0 && good;
+}
+
+/* Say what went wrong, in the words of who noticed. */
+static void complain(struct tour *tour, const char *what,
+                     const struct weir_demo_report *reports, int n)
+{
+    tour->failed = true;
+    printf("\n  FAILED: %s\n", what);
+    for (int i = 0; i < n; i++) {
+        if (reports[i].failed)
+            printf("    %s\n", reports[i].problem);
+    }
+}
+
+static double rate_of(const struct weir_demo_report reports[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (reports[i].seconds > 0)
+            return (double)reports[i].taken / reports[i].seconds;
+    }
+    return 0;
+}
+
+static void play_scene(struct tour *tour, const struct scene *scene,
+                       const char *transport)
+{
+    struct weir_demo_report reports[2];
+    struct row *row;
+    bool good;
+
+    memset(reports, 0, sizeof reports);
+    if (strcmp(transport, "inproc") == 0)
+        good = play_threads(scene, transport, reports);
+    else
+        good = play_processes(scene, transport, reports);
+    if (!good)
+        complain(tour, scene->pattern, reports, 2);
+    row = new_row(tour, transport, scene->pattern);
+    row->unit = scene->unit;
+    row->rate = rate_of(reports);
+    count_in(row, &reports[0]);
+    count_in(row, &reports[1]);
+    if (good)
+        printf("  %s", scene->pattern);
+    fflush(stdout);
+}
+
+static void play_transport(struct tour *tour, const char *transport)
+{
+    printf("  %-8s", transport);
+    for (size_t i = 0; i < SCENES; i++) {
+        if (i == 4)
+            printf("\n  %-8s", "");
+        play_scene(tour, &scenes[i], transport);
+    }
+    printf("\n");
+}
+
+/* ---- a late joiner ---- */
+
+static void show_joiner(const char *who, const struct weir_demo_report *report)
+{
+    printf("  %s heard %" PRIu64 " messages, %" PRIu64 " to %" PRIu64 "\n", who,
+           report->taken - 1, report->first, report->last);
+}
+
+static bool play_late(struct weir_child children[3], uint64_t count,
+                      const char *transport)
+{
+    char url[256];
+    const char *real;
+
+    choose_url(transport, url, sizeof url);
+    if (start_part(&children[0], WEIR_DEMO_TWICE, "PUB", true, url, count))
+        return false;
+    real = hear(&children[0], "url ");
+    if (!real)
+        return false;
+    snprintf(url, sizeof url, "%s", real);
+    return start_part(&children[1], WEIR_DEMO_TAKE, "SUB", false, url, count) ==
+               0 &&
+           hear(&children[0], "half") &&
+           start_part(&children[2], WEIR_DEMO_TAKE, "SUB", false, url, count) ==
+               0;
+}
+
+static void show_late(struct tour *tour, const char *transport)
+{
+    struct weir_child children[3] = {{.pid = 0}, {.pid = 0}, {.pid = 0}};
+    struct weir_demo_report reports[3];
+    const uint64_t count = 1000;
+    struct row *row;
+    bool good;
+
+    printf("\nA subscriber that joins late, over %s\n", transport);
+    memset(reports, 0, sizeof reports);
+    good = play_late(children, count, transport);
+    for (int i = 2; i >= 0; i--)
+        good = take_report(&children[i], &reports[i]) && good;
+    if (good && (reports[1].first != 1 || reports[1].last != count ||
+                 reports[2].first != count / 2 + 1 || reports[2].last != count))
+        good = false;
+    if (!good)
+        complain(tour, "a late joiner", reports, 3);
+    show_joiner("the first subscriber", &reports[1]);
+    show_joiner("the late subscriber ", &reports[2]);
+    row = new_row(tour, transport, "PUB to 2 SUB, one late");
+    for (int i = 0; i < 3; i++)
+        count_in(row, &reports[i]);
+}
+
+/* ---- a slow reader ---- */
+
+static bool play_slow(struct weir_child children[2], uint64_t count,
+                      const char *transport)
+{
+    char url[256];
+    const char *real;
+
+    choose_url(transport, url, sizeof url);
+    if (start_part(&children[0], WEIR_DEMO_BURST, "PUB", true, url, count))
+        return false;
+    real = hear(&children[0], "url ");
+    return real &&
+           start_part(&children[1], WEIR_DEMO_SLOW, "SUB", false, real,
+                      count) == 0 &&
+           hear(&children[0], "sent") && weir_child_tell(&children[1], "") >= 0;
+}
+
+static void show_slow(struct tour *tour, const char *transport)
+{
+    struct weir_child children[2] = {{.pid = 0}, {.pid = 0}};
+    struct weir_demo_report reports[2];
+    struct row *row;
+    bool good;
+
+    printf("\nA subscriber that sleeps through a burst of 200000, over %s\n",
+           transport);
+    memset(reports, 0, sizeof reports);
+    good = play_slow(children, 200000, transport);
+    for (int i = 1; i >= 0; i--)
+        good = take_report(&children[i], &reports[i]) && good;
+    if (!good)
+        complain(tour, "a slow reader", reports, 2);
+    row = new_row(tour, transport, "PUB to SUB, asleep");
+    count_in(row, &reports[0]);
+    count_in(row, &reports[1]);
+    printf("  the publisher never waited; %" PRIu64 " were read later, %" PRIu64
+           " were dropped at the mark and "
+           "counted\n",
+           row->received, row->dropped);
+}
+
+/* ---- a server that dies ---- */
+
+/* Kill the server once half is done, and start another in its place. */
+static bool play_restart(struct weir_child *server, struct weir_child *client,
+                         uint64_t count, const char *transport)
+{
+    char url[256];
+    const char *real;
+
+    choose_url(transport, url, sizeof url);
+    if (start_part(server, WEIR_DEMO_SERVE, "REP", true, url, 0))
+        return false;
+    real = hear(server, "url ");
+    if (!real)
+        return false;
+    snprintf(url, sizeof url, "%s", real);
+    if (start_part(client, WEIR_DEMO_INSIST, "REQ", false, url, count) ||
+        !hear(client, "half"))
+        return false;
+    printf("  server %ld answered %" PRIu64 " requests and is killed now\n",
+           (long)server->pid, count / 2);
+    fflush(stdout);
+    weir_child_end(server, SIGKILL, weir_common_until(5));
+    if (weir_child_tell(client, "") < 0 ||
+        start_part(server, WEIR_DEMO_SERVE, "REP", true, url, 0) ||
+        !hear(server, "url "))
+        return false;
+    printf("  server %ld takes its place\n", (long)server->pid);
+    return true;
+}
+
+/* A request that was written to a server that then died is lost: the client
+ * knows how many that can be at most, and asked again. */
+static void show_restart(struct tour *tour, const char *transport)
+{
+    struct weir_child server = {.pid = 0}, client = {.pid = 0};
+    struct weir_demo_report report;
+    const uint64_t count = 500;
+    struct row *row;
+    bool good;
+
+    printf("\nA server that is killed and restarted, over %s\n", transport);
+    good = play_restart(&server, &client, count, transport);
+    good = take_report(&client, &report) && good && report.taken == count;
+    weir_child_end(&server, SIGKILL, weir_common_until(5));
+    if (!good)
+        complain(tour, "a killed server", &report, 1);
+    printf("  the client found it unaided: %" PRIu64 " of %" PRIu64
+           " requests answered, %" PRIu64 " of them asked again, %.2f s "
+           "without a server\n",
+           report.taken, count, report.again, report.seconds);
+    row = new_row(tour, transport, "REQ and REP, killed");
+    count_in(row, &report);
+    if (row->sent > row->received + row->dropped)
+        row->lost = row->sent - row->received - row->dropped - row->queued;
+    if (row->lost > report.stats.unconfirmed + report.again) {
+        tour->failed = true;
+        weir_common_fail("%" PRIu64 " requests are lost, but %" PRIu64
+                         " at most can be",
+                         row->lost, report.stats.unconfirmed);
+    }
+}
+
+/* ---- the tour ---- */
+
+static bool has_scheme(const weir_plugin_info *found, int count,
+                       const char *scheme)
+{
+    size_t length = strlen(scheme);
+
+    for (int i = 0; i < count; i++) {
+        const char *word = found[i].provides;
+
+        if (found[i].state != WEIR_PLUGIN_LOADED)
+            continue;
+        while (*(word += strspn(word, " "))) {
+            size_t size = strcspn(word, " ");
+
+            if (size == length && memcmp(word, scheme, size) == 0)
+                return true;
+            word += size;
+        }
+    }
+    return false;
+}
+
+static void show_plugins(const weir_plugin_info *found, int count)
+{
+    struct utsname system;
+
+    printf("weir %s", weir_version());
+    if (uname(&system) == 0)
+        printf(" on %s %s %s", system.sysname, system.release, system.machine);
+    printf(", %ld CPUs\n\nPlugins\n", sysconf(_SC_NPROCESSORS_ONLN));
+    for (int i = 0; i < count; i++)
+        printf("  %-18s %-8s %s\n", found[i].name,
+               found[i].state == WEIR_PLUGIN_LOADED ? found[i].version
+                                                    : "not used",
+               found[i].state == WEIR_PLUGIN_LOADED ? found[i].file
+                                                    : found[i].reason);
+}
+
+static void show_transports(struct tour *tour, const weir_plugin_info *found,
+                            int count)
+{
+    static const char *const transports[] = {"inproc", "ipc", "tcp"};
+
+    printf("\nEvery pattern over every transport, in two processes (inproc: "
+           "two threads)\n");
+    for (size_t i = 0; i < sizeof transports / sizeof transports[0]; i++) {
+        if (has_scheme(found, count, transports[i])) {
+            play_transport(tour, transports[i]);
+        } else {
+            printf("  %-8s no plugin for it\n", transports[i]);
+            tour->failed = true;
+        }
+    }
+}
+
+static int conclude(struct tour *tour, uint64_t start)
+{
+    uint64_t sent = 0;
+    bool all = true;
+
+    printf("\nWhat became of every message (rt: a request and its answer)\n");
+    print_account(tour);
+    for (size_t i = 0; i < tour->n_rows; i++) {
+        sent += tour->rows[i].sent;
+        all = all && accounted(&tour->rows[i]);
+    }
+    printf("\n%" PRIu64 " messages in %.1f s, %s\n", sent,
+           (double)(weir_common_now() - start) / 1e9,
+           all ? "every one of them accounted for"
+               : "NOT all of them accounted for");
+    return all && !tour->failed ? 0 : 1;
+}
+
+int weir_demo_main(int argc, const char *const *argv)
+{
+    static struct tour tour;
+    struct weir_args_list rest = {.count = 0};
+    uint64_t start = weir_common_now();
+    weir_plugin_info *found = NULL;
+    int code, count;
+
+    if (!weir_args_take(&args, NULL, &rest, argc, argv, &code))
+        return code;
+    if (rest.count) {
+        weir_common_fail("%s: it takes no arguments", rest.items[0]);
+        return 2;
+    }
+    count = weir_common_plugins(&found);
+    if (count < 0)
+        return weir_common_fail_code(count, "cannot look for plugins");
+    show_plugins(found, count);
+    show_transports(&tour, found, count);
+    show_late(&tour, "tcp");
+    show_slow(&tour, "tcp");
+    show_restart(&tour, "tcp");
+    free(found);
+    return conclude(&tour, start);
+}

@@ -1,0 +1,81 @@
+/* main.c - the command weir: finds the subcommand and runs it. */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common.h"
+
+static const struct subcommand {
+    const char *name;
+    weir_command *run;
+    const char *about; /* NULL: for the command's own use */
+} subcommands[] = {
+    {"cat", weir_cat_main, "send and receive messages from the shell"},
+    {"plugins", weir_plugins_main, "which plugins there are, and where"},
+    {"check", weir_check_main, "does a plugin's file do all it must?"},
+    {"options", weir_options_main, "the options of sockets and plugins"},
+    {"bench", weir_bench_main, "how fast it is, beside other libraries"},
+    {"demo", weir_demo_main, "a tour of all patterns and transports"},
+    {"demo-part", weir_demo_part_main, NULL},
+    {"bench-side", weir_bench_side_main, NULL},
+};
+
+static void usage(FILE *file)
+{
+    fputs("usage: weir COMMAND [argument...]\n\n", file);
+    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
+        if (subcommands[i].about)
+            fprintf(file, "  weir %-9s %s\n", subcommands[i].name,
+                    subcommands[i].about);
+    }
+    fputs("\n`weir COMMAND --help` says more; `weir --version` says which "
+          "library this is.\n",
+          file);
+}
+
+static const struct subcommand *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++) {
+        if (strcmp(subcommands[i].name, name) == 0)
+            return &subcommands[i];
+    }
+    return NULL;
+}
+
+/* What was printed must have arrived, or the exit code lies. */
+static int finish(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    perror("weir: standard output");
+    return code ? code : 1;
+}
+
+int main(int argc, char **argv)
+{
+    const struct subcommand *subcommand;
+
+    weir_common_set_self(argv[0]);
+    if (argc < 2) {
+        usage(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return finish(0);
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("weir %s\n", weir_version());
+        return finish(0);
+    }
+    subcommand = find(argv[1]);
+    if (!subcommand) {
+        fprintf(stderr, "weir: %s: no such command\n", argv[1]);
+        usage(stderr);
+        return 2;
+    }
+    weir_common_begin(subcommand->name);
+    return finish(subcommand->run(argc - 2, (const char *const *)(argv + 2)));
+}

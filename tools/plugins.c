@@ -1,0 +1,159 @@
+/* plugins.c - weir plugins: which there are, and all about one of them. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "args.h"
+#include "common.h"
+#include "listing.h"
+
+static const struct weir_args_option options[] = {
+    {NULL, NULL, NULL, WEIR_ARGS_FLAG, 0},
+};
+
+static const struct weir_args args = {
+    .command = "plugins",
+    .usage = "[show NAME]",
+    .about = "Lists the plugins that can be loaded, or shows all that is known "
+             "of one, its\noptions included.\n",
+    .options = options,
+};
+
+static const char *state_name(uint32_t state)
+{
+    static const char *const names[] = {
+        [WEIR_PLUGIN_AVAILABLE] = "available",
+        [WEIR_PLUGIN_LOADED] = "loaded",
+        [WEIR_PLUGIN_DISABLED] = "disabled",
+        [WEIR_PLUGIN_SHADOWED] = "shadowed",
+        [WEIR_PLUGIN_ALIAS] = "alias",
+        [WEIR_PLUGIN_BROKEN] = "broken",
+    };
+
+    if (state >= sizeof names / sizeof names[0] || !names[state])
+        return "?";
+    return names[state];
+}
+
+/* ---- the table ---- */
+
+static void add_row(struct weir_table *table, const weir_plugin_info *info)
+{
+    weir_table_add(table, "%s", info->name);
+    weir_table_add(table, "%s", info->kind);
+    weir_table_add(table, "%s", *info->version ? info->version : "-");
+    if (info->abi)
+        weir_table_add(table, "%u", (unsigned)info->abi);
+    else
+        weir_table_add(table, "-");
+    weir_table_add(table, "%s", state_name(info->state));
+    weir_table_add(table, "%s", info->file);
+}
+
+/* Why it cannot be used, or what it stands for. */
+static void print_reason(const weir_plugin_info *info)
+{
+    const char *why =
+        info->state == WEIR_PLUGIN_ALIAS ? info->summary : info->reason;
+
+    if (*why && info->state != WEIR_PLUGIN_LOADED &&
+        info->state != WEIR_PLUGIN_AVAILABLE)
+        printf("%s: %s\n", info->name, why);
+}
+
+static int list(const weir_plugin_info *found, int count)
+{
+    static const char *const heads[] = {"name",  "kind", "version", ">ABI",
+                                        "state", "file", NULL};
+    struct weir_table table;
+
+    weir_table_init(&table, heads);
+    for (int i = 0; i < count; i++)
+        add_row(&table, &found[i]);
+    weir_table_print(&table, 0, stdout);
+    weir_table_fini(&table);
+    if (!count)
+        puts("(none)");
+    for (int i = 0; i < count; i++)
+        print_reason(&found[i]);
+    return 0;
+}
+
+/* ---- one of them ---- */
+
+static void show_fact(const char *name, const char *value)
+{
+    if (*value)
+        printf("  %-10s%s\n", name, value);
+}
+
+static void show(const weir_plugin_info *info)
+{
+    printf("%s\n", info->name);
+    show_fact("what", info->summary);
+    show_fact("kind", info->kind);
+    show_fact("provides", info->provides);
+    show_fact("version", info->version);
+    show_fact("license", info->license);
+    if (info->abi)
+        printf("  %-10s%u\n", "ABI", (unsigned)info->abi);
+    show_fact("state", state_name(info->state));
+    show_fact("file", info->file);
+    show_fact("reason", info->reason);
+    if (info->state != WEIR_PLUGIN_LOADED)
+        return;
+    printf("\n");
+    if (!weir_listing_print(info->name, stdout))
+        printf("  It has no options of its own.\n");
+}
+
+/* Is it meant: "transport_tcp", or "tcp" for short? */
+static bool is_meant(const weir_plugin_info *info, const char *name)
+{
+    const char *underscore = strchr(info->name, '_');
+
+    return strcmp(info->name, name) == 0 ||
+           (underscore && strcmp(underscore + 1, name) == 0);
+}
+
+static int show_named(const weir_plugin_info *found, int count,
+                      const char *name)
+{
+    int shown = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (!is_meant(&found[i], name))
+            continue;
+        if (shown++)
+            printf("\n");
+        show(&found[i]);
+    }
+    if (!shown)
+        return weir_common_fail("%s: no such plugin; `weir plugins` lists "
+                                "them",
+                                name);
+    return 0;
+}
+
+int weir_plugins_main(int argc, const char *const *argv)
+{
+    struct weir_args_list rest = {.count = 0};
+    weir_plugin_info *found = NULL;
+    int code, count;
+
+    if (!weir_args_take(&args, NULL, &rest, argc, argv, &code))
+        return code;
+    if (rest.count && (rest.count != 2 || strcmp(rest.items[0], "show") != 0)) {
+        weir_common_fail("want nothing, or `show NAME`");
+        return 2;
+    }
+    count = weir_common_plugins(&found);
+    if (count < 0)
+        return weir_common_fail_code(count, "cannot look for plugins");
+    code = rest.count ? show_named(found, count, rest.items[1])
+                      : list(found, count);
+    free(found);
+    return code;
+}
