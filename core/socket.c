@@ -387,6 +387,8 @@ static int prepare(struct weir_sock *sock, struct weir_ctx *ctx,
     sock->pattern = pattern;
     sock->tick.sock = sock;
     sock->teardown.run = on_teardown;
+    for (int i = 0; i < 2; i++)
+        sock->ready[i].in = sock->ready[i].out = -1;
     atomic_store(&sock->fork_generation, weir_fork_generation());
     weir_options_init(&sock->options, pattern->type);
     weir_message_init(&sock->held);
