@@ -54,7 +54,8 @@ int weir_common_fail_code(int code, const char *format, ...)
 
 const char *weir_common_reason(int code)
 {
-    const char *sentence = weir_last_error();
+    /* A deadline that passed leaves the sentence of an earlier failure. */
+    const char *sentence = code == -EAGAIN ? "" : weir_last_error();
 
     return *sentence ? sentence : weir_strerror(code);
 }

@@ -25,7 +25,8 @@ bool weir_check_fail(struct weir_check_run *run, const char *format, ...)
 
 bool weir_check_good(struct weir_check_run *run, int code, const char *what)
 {
-    const char *sentence = weir_last_error();
+    /* A deadline that passed leaves the sentence of an earlier failure. */
+    const char *sentence = code == -EAGAIN ? "" : weir_last_error();
 
     if (code >= 0)
         return true;
@@ -190,9 +191,10 @@ bool weir_check_hear(struct weir_check_run *run, weir_socket socket,
     size_t size = sizeof data;
     int code = weir_recv(socket, data, &size, run->check->patience);
 
+    if (code == -EAGAIN)
+        return weir_check_fail(run, "\"%s\" did not come", text);
     if (code < 0)
-        return weir_check_good(run, code, "receive") ||
-               weir_check_fail(run, "\"%s\" did not come", text);
+        return weir_check_good(run, code, "receive");
     if (size != strlen(text) || memcmp(data, text, size) != 0)
         return weir_check_fail(run, "\"%.*s\" came instead of \"%s\"",
                                (int)size, data, text);
