@@ -217,13 +217,16 @@ static void succeed(struct weir_handshake *handshake, struct weir_pipe *pipe,
                     const char *peer)
 {
     struct weir_ep *ep = handshake->ep;
+    struct weir_sock *sock = ep->sock;
     uint64_t peer_id = pipe->peer_id;
 
     ep->retry_ms = 0;
-    weir_sock_unlock(ep->sock);
-    destroy(handshake);
     weir_ep_event(ep, WEIR_EVENT_CONNECTED, peer, peer_id, 0, 0, "");
-    weir_link_round(&pipe->link);
+    weir_sock_due(sock, pipe, WEIR_POLLER_IN | WEIR_POLLER_OUT);
+    weir_sock_let_go(sock, pipe);
+    weir_turn_drive(sock);
+    weir_sock_unlock(sock);
+    destroy(handshake);
 }
 
 static void fail(struct weir_handshake *handshake, struct weir_pipe *pipe,

@@ -92,15 +92,6 @@ bool weir_link_asked(struct weir_link *link)
                                           WEIR_DRIVER_HELD);
 }
 
-void weir_link_round(struct weir_link *link)
-{
-    do {
-        weir_link_flush(link);
-        while (atomic_load(&link->readable) && weir_link_read(link) > 0)
-            ;
-    } while (!weir_link_let_go(link));
-}
-
 /* ---- endings ---- */
 
 static void condemn(struct weir_link *link)
@@ -433,8 +424,7 @@ static void on_watch(struct weir_watch *watch, unsigned events)
 
     weir_sock_lock(sock);
     weir_sock_note(sock, &event, 1);
-    (void)weir_drive_input(sock);
-    (void)weir_drive_output(sock);
+    weir_turn_drive(sock);
     weir_sock_unlock(sock);
 }
 

@@ -95,10 +95,6 @@ int weir_link_flush(struct weir_link *link);
  * negative: it died. */
 int weir_link_read(struct weir_link *link);
 
-/* Flush, read if it is due, answer requests for another round, and let go.
- * Driver only, and no longer after this. */
-void weir_link_round(struct weir_link *link);
-
 /* Take over the descriptor of a finished handshake, with the octets that came
  * behind it.  Reactor thread, driver word held, before anybody else sees the
  * connection.  Errors: -ENOMEM, or what the octets deserve. */

@@ -161,15 +161,29 @@ static void arm(struct weir_link *link)
                        weir_now() + ns);
 }
 
+static void let_go(struct weir_link *link)
+{
+    struct weir_pipe *pipe = weir_link_pipe(link);
+    struct weir_sock *sock = pipe->sock;
+
+    weir_sock_lock(sock);
+    weir_sock_due(sock, pipe, WEIR_POLLER_OUT);
+    weir_sock_let_go(sock, pipe);
+    weir_turn_drive(sock);
+    weir_sock_unlock(sock);
+}
+
 static void on_beat(struct weir_timer *timer)
 {
     struct weir_link *link = WEIR_CONTAINER(timer, struct weir_link, beat);
 
-    if (weir_link_hold(link)) {
-        look(link);
-        weir_link_round(link);
-    } /* else somebody drives it: it lives */
+    if (!weir_link_hold(link)) {
+        arm(link); /* somebody drives it: it lives */
+        return;
+    }
+    look(link);
     arm(link);
+    let_go(link);
 }
 
 void weir_heartbeat_start(struct weir_link *link)

@@ -44,8 +44,7 @@ static int drop_oldest(struct weir_pipe *pipe, size_t octets)
         pipe->tally.send_dropped[WEIR_DROP_REPLACED]++;
         room = weir_queue_room(pipe->out, octets);
     }
-    if (!weir_link_let_go(&pipe->link))
-        weir_link_round(&pipe->link);
+    weir_sock_let_go(pipe->sock, pipe);
     return room ? 0 : drop_new(pipe);
 }
 

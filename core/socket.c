@@ -157,8 +157,8 @@ static struct weir_pipe *pipe_of_key(struct weir_sock *sock, uint64_t key)
     return sock->slots[slot].pipe;
 }
 
-static void note_pipe(struct weir_sock *sock, struct weir_pipe *pipe,
-                      unsigned events)
+void weir_sock_due(struct weir_sock *sock, struct weir_pipe *pipe,
+                   unsigned events)
 {
     if (events & (WEIR_POLLER_IN | WEIR_POLLER_ERROR)) {
         atomic_store(&pipe->link.readable, true);
@@ -171,6 +171,12 @@ static void note_pipe(struct weir_sock *sock, struct weir_pipe *pipe,
     }
 }
 
+void weir_sock_let_go(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    while (!weir_link_let_go(&pipe->link))
+        weir_sock_due(sock, pipe, WEIR_POLLER_IN | WEIR_POLLER_OUT);
+}
+
 void weir_sock_note(struct weir_sock *sock,
                     const struct weir_poller_event *events, int n)
 {
@@ -180,7 +186,7 @@ void weir_sock_note(struct weir_sock *sock,
         if (events[i].key == WEIR_SOCK_WAKE_KEY && !sock->leader)
             weir_signal_clear(&sock->wake);
         else if (pipe)
-            note_pipe(sock, pipe, events[i].events);
+            weir_sock_due(sock, pipe, events[i].events);
     }
 }
 

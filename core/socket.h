@@ -169,6 +169,15 @@ void weir_sock_down(struct weir_sock *sock, struct weir_pipe *pipe);
 /* Key of a pipe's descriptor in the set. */
 uint64_t weir_sock_key(const struct weir_pipe *pipe);
 
+/* The pipe's link is to be read (WEIR_POLLER_IN), flushed (OUT), or both.
+ * Lock held. */
+void weir_sock_due(struct weir_sock *sock, struct weir_pipe *pipe,
+                   unsigned events);
+
+/* Stop driving without another round: what was asked for meanwhile is due.
+ * Lock held. */
+void weir_sock_let_go(struct weir_sock *sock, struct weir_pipe *pipe);
+
 /* What the set reported: mark pipes for driving.  Lock held. */
 void weir_sock_note(struct weir_sock *sock,
                     const struct weir_poller_event *events, int n);
@@ -271,6 +280,10 @@ void weir_readiness_close(struct weir_sock *sock);
 /* stats.c: add a pipe's counters to a sum. */
 void weir_stats_add_pipe(weir_stats *sum, const struct weir_pipe *pipe);
 void weir_stats_add(weir_stats *sum, const weir_stats *part);
+
+/* turn.c: drive what is due, and see to it that the rest is, soon.  The
+ * reactor; lock held on entry and on return, not in between. */
+void weir_turn_drive(struct weir_sock *sock);
 
 /* turn.c: give the set to the reactor to watch, or take it away. */
 int weir_turn_open(struct weir_sock *sock);

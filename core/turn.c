@@ -16,6 +16,7 @@
 enum {
     EVENTS = 64,
     LOOK_AGAIN = 1000000, /* ns */
+    LOOK_SOON = 50000,    /* ns */
     ROUNDS = 64           /* links read before others have their turn */
 };
 
@@ -36,22 +37,25 @@ static bool present(struct weir_sock *sock)
     return moved || atomic_load(&sock->asleep);
 }
 
-/* Take what the set reports and drive it.  Returns whether links are left
- * that want reading. */
-static bool drive_set(struct weir_sock *sock)
+void weir_turn_drive(struct weir_sock *sock)
 {
-    struct weir_poller_event events[EVENTS];
-    int n = weir_poller_wait(&sock->set, events, EVENTS, 0);
-    bool left;
-
-    weir_sock_lock(sock);
-    weir_sock_note(sock, events, n);
     for (int i = 0; i < ROUNDS && !weir_list_empty(&sock->readable); i++)
         (void)weir_drive_input(sock);
     (void)weir_drive_output(sock);
-    left = !weir_list_empty(&sock->readable);
+    if (!weir_list_empty(&sock->readable))
+        weir_reactor_tick(sock->reactor, &sock->tick, LOOK_SOON);
+}
+
+/* Take what the set reports and drive it. */
+static void drive_set(struct weir_sock *sock)
+{
+    struct weir_poller_event events[EVENTS];
+    int n = weir_poller_wait(&sock->set, events, EVENTS, 0);
+
+    weir_sock_lock(sock);
+    weir_sock_note(sock, events, n);
+    weir_turn_drive(sock);
     weir_sock_unlock(sock);
-    return left || n == EVENTS;
 }
 
 static void on_set(struct weir_watch *watch, unsigned events)
@@ -66,20 +70,20 @@ static void on_set(struct weir_watch *watch, unsigned events)
         weir_reactor_tick(sock->reactor, &sock->tick, LOOK_AGAIN);
         return;
     }
-    (void)drive_set(sock);
+    drive_set(sock);
     arm(sock);
 }
 
-/* Leftovers: input that was paused, tails of streams. */
+/* Leftovers: input that was paused, tails of streams.  A thread that sleeps
+ * in the set does not see them. */
 static bool tidy(struct weir_sock *sock, bool away)
 {
     bool busy = false;
 
     if (!weir_lock_try(&sock->lock))
         return true;
-    for (int i = 0; away && i < ROUNDS && !weir_list_empty(&sock->readable);
-         i++)
-        (void)weir_drive_input(sock);
+    if (away || sock->leader_asleep)
+        weir_turn_drive(sock);
     busy = weir_pace_tick(sock);
     busy = busy || !weir_list_empty(&sock->readable);
     weir_sock_unlock(sock);
@@ -103,10 +107,10 @@ int64_t weir_sock_turn(struct weir_sock *sock)
     bool busy = tidy(sock, !here);
 
     if (!sock->has_set)
-        return busy ? LOOK_AGAIN / 20 : 0;
+        return busy ? LOOK_SOON : 0;
     (void)hand_over(sock, here);
     if (busy)
-        return LOOK_AGAIN / 20;
+        return LOOK_SOON;
     if (atomic_load(&sock->io_drives) || atomic_load(&sock->asleep))
         return 0;
     return LOOK_AGAIN;
