@@ -59,7 +59,7 @@ struct weir_pacing {
 
 enum {
     WEIR_SOCK_WAKE_KEY = 1,   /* of the wake signal in the set */
-    WEIR_SOCK_POOL = 1 << 20, /* octets of chunks kept at hand */
+    WEIR_SOCK_POOL = 64 << 20, /* octets of chunks kept at hand */
     WEIR_PACE_BATCH = 65536   /* octets brought to the kernel at once */
 };
 

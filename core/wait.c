@@ -370,6 +370,8 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
         return 0;
     if (what == WEIR_WAIT_IN && weir_fairqueue_arm(sock))
         return 0;
+    if (what == WEIR_WAIT_OUT && sock->pattern->can_send(sock))
+        return 0;
     if (!weir_list_empty(&sock->readable) || !weir_list_empty(&sock->unflushed))
         return 0; /* became due while we spun */
     sleep_until(sock, what, deadline);
