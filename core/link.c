@@ -365,7 +365,7 @@ int weir_link_read(struct weir_link *link)
         return 0;
     /* Before the read: news that comes after it must not be forgotten. */
     atomic_store(&link->readable, false);
-    n = weir_queue_space(weir_link_pipe(link)->in, parts, true);
+    n = weir_queue_space(weir_link_pipe(link)->in, parts, false);
     if (n < 0) {
         weir_link_fail(link, -n);
         return n;

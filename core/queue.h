@@ -185,7 +185,7 @@ void weir_queue_set_mark(struct weir_queue *queue,
 /* Messages ever put and ever taken (a replaced one counts as taken), and the
  * octets that wait.  Each is right by itself; put is read last, so it is
  * never below taken.  Of a queue that a link writes out, taken may lag by
- * what lies in one chunk.
+ * what lies in one chunk, until weir_queue_midway() or all is written.
  * Thread: any. */
 void weir_queue_counts(struct weir_queue *queue, uint64_t *put, uint64_t *taken,
                        uint64_t *bytes);
@@ -589,7 +589,8 @@ bool weir_queue_walk(struct weir_queue *queue, struct weir_queue_walk *walk);
 bool weir_queue_walk_on(struct weir_queue_walk *walk,
                         struct weir_queue_found *found);
 
-/* Is a message partly written, so that nothing may come in between?
+/* Is a message partly written, so that nothing may come in between?  Counts
+ * the messages written, too, where weir_queue_wrote() could not.
  * Thread: the consumer. */
 bool weir_queue_midway(struct weir_queue *queue);
 

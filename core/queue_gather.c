@@ -149,21 +149,33 @@ static bool midway_in_frames(struct weir_queue_out *out)
     return out->known_inside;
 }
 
+/* So many messages are written, which a writer does not count. */
+static void count_written(struct weir_queue *queue, uint64_t messages)
+{
+    if (queue->out.taken >= messages)
+        return;
+    queue->out.taken = messages;
+    weir_queue_credit(queue);
+}
+
 /* Chunks begin at a frame or are a body, so the walk starts there at worst;
  * where it has come to is kept for the next. */
 bool weir_queue_midway(struct weir_queue *queue)
 {
     struct weir_queue_out *out = &queue->out;
     struct weir_queue_mark_point seen;
+    bool body;
 
     if (!out->partial)
         return false;
     seen = weir_queue_seen(queue);
-    if (out->current->flags & WEIR_CHUNK_BODY)
+    body = out->current->flags & WEIR_CHUNK_BODY;
+    if (body)
         out->partial = midway_in_body(out, weir_queue_visible(out->current,
                                                               seen.position));
     else
         out->partial = midway_in_frames(out);
+    count_written(queue, out->known_messages + (body && !out->partial));
     return out->partial;
 }
 

@@ -98,6 +98,7 @@ static int drive_link(struct weir_sock *sock, struct weir_pipe *pipe,
     do {
         int n = 0;
 
+        weir_queue_rewind(pipe->in);
         weir_sock_unlock(sock);
         weir_link_flush(link);
         if (reading || atomic_load(&link->readable))

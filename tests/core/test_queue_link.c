@@ -245,11 +245,14 @@ static void test_octets_as_the_rfc_says(void **state)
             put_all(fixture->queue);
             while ((some = write_out(fixture->queue, stream->octets + done,
                                      step, max))) {
+                size_t message;
                 bool begins;
 
                 done += some;
-                (void)message_at(stream, done, &begins);
+                message = message_at(stream, done, &begins);
                 assert_int_equal(weir_queue_midway(fixture->queue), !begins);
+                assert_counts(fixture->queue, SHAPES, message,
+                              stream->size - done);
             }
             assert_int_equal(done, stream->size);
             assert_counts(fixture->queue, SHAPES, SHAPES, 0);
