@@ -620,6 +620,8 @@ static void open_wire(struct run *run)
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, run->wire))
         fail("socketpair: %d", errno);
     (void)setsockopt(run->wire[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+    if (write(run->courier[1], &run->wire[1], sizeof(int)) != sizeof(int))
+        fail("the courier is gone");
 }
 
 /* The octets on the way arrive; what was not written never does. */
@@ -629,8 +631,6 @@ static void cut_wire(struct run *run)
 
     run->cuts += (uint64_t)weir_queue_cut(run->queue);
     open_wire(run);
-    if (write(run->courier[1], &run->wire[1], sizeof(int)) != sizeof(int))
-        fail("the courier is gone");
     shutdown(old, SHUT_WR);
     close(old);
 }
@@ -716,13 +716,11 @@ static int on_command(void *opaque, const uint8_t *body, size_t size)
     return 0;
 }
 
-/* The connection has ended.  Returns the next one, -1 if there is none. */
-static int next_wire(struct run *run, int old)
+/* The next connection; -1: there is none. */
+static int next_wire(struct run *run)
 {
     int wire;
 
-    close(old);
-    run->rolled_back += (uint64_t)weir_queue_rollback(run->received);
     return read(run->courier[0], &wire, sizeof(wire)) == sizeof(wire) ? wire
                                                                       : -1;
 }
@@ -756,13 +754,15 @@ static void *drive_receiver(void *opaque)
     struct weir_queue_parser parser = {TRAFFIC_LONGEST, TRAFFIC_FRAMES,
                                        on_command, run};
     uint64_t state = seed + 6, next = 1;
-    int wire = run->wire[1];
+    int wire = next_wire(run);
 
     while (wire >= 0) {
         ssize_t octets = receive(run, wire, traffic_random(&state));
 
         if (octets <= 0) {
-            wire = next_wire(run, wire);
+            close(wire);
+            run->rolled_back += (uint64_t)weir_queue_rollback(run->received);
+            wire = next_wire(run);
             continue;
         }
         if (weir_queue_filled(run->received, (size_t)octets, &parser) < 0)
@@ -812,10 +812,10 @@ static void run_wire(const struct plan *plan, double seconds)
 
     open_run(&run, plan);
     open_received(&run);
-    open_wire(&run);
     memset(&together_kept, 0, sizeof(together_kept));
     if (pipe(run.courier))
         fail("pipe: %d", errno);
+    open_wire(&run);
     start(&producer, produce, &run);
     start(&writer, drive_writer, &run);
     start(&receiver, drive_receiver, &run);
@@ -834,12 +834,12 @@ static void run_wire(const struct plan *plan, double seconds)
 
 /* ------------------------------------------------------------- fan-out -- */
 
-#define READERS 4
+#define READERS  4
+#define FAN_LAST (UINT64_MAX - 1) /* the number that ends it */
 
 struct fan_reader {
     struct run run;
     uint64_t wanted;
-    _Atomic bool done;
     pthread_t thread;
 };
 
@@ -864,12 +864,8 @@ static void *fan_read(void *opaque)
     weir_message message;
 
     weir_message_init(&message);
-    for (;;) {
-        bool done = atomic_load(&reader->done);
-
+    while (next != FAN_LAST + 1) {
         if (weir_queue_take_message(run->queue, &message) == -EAGAIN) {
-            if (done)
-                return NULL;
             wait_for_message(run, run->queue, &run->consumer);
             continue;
         }
@@ -877,6 +873,7 @@ static void *fan_read(void *opaque)
         weir_message_fini(&message);
         nap(&state);
     }
+    return NULL;
 }
 
 /* Pack some messages of one frame.  Returns how many. */
@@ -935,13 +932,11 @@ static void fan_produce(struct fan_reader *readers, struct weir_pool *pool,
     weir_chunk_unref(chunk, WEIR_CHUNK_HOLD);
 }
 
-/* One message of nothing but a number ends it. */
 static void fan_end(struct fan_reader *reader)
 {
     uint8_t last[9];
 
-    traffic_fill(&reader->run.traffic, UINT64_MAX - 1, 0, last, sizeof(last));
-    atomic_store(&reader->done, true);
+    traffic_fill(&reader->run.traffic, FAN_LAST, 0, last, sizeof(last));
     while (weir_queue_put(reader->run.queue, last, sizeof(last)) == -EAGAIN)
         wait_for_room(&reader->run, reader->run.queue, &reader->run.producer);
     pthread_join(reader->thread, NULL);
