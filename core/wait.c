@@ -55,7 +55,7 @@ void weir_wait_wake_all(struct weir_sock *sock)
 {
     if (sock->leader_asleep)
         wake_leader(sock);
-    for (int what = 0; what < WEIR_WAITS; what++)
+    for (enum weir_wait what = 0; what < WEIR_WAITS; what++)
         wake_followers(sock, what, INT_MAX);
     if (!sock->reactor->threaded)
         weir_reactor_recall(sock->reactor);
@@ -66,7 +66,7 @@ static void pass_on(struct weir_sock *sock)
 {
     if (sock->n_links == 0)
         return;
-    for (int what = 0; what < WEIR_WAITS; what++)
+    for (enum weir_wait what = 0; what < WEIR_WAITS; what++)
         if (sock->sleeping[what] > 0) {
             wake_followers(sock, what, 1);
             return;

@@ -33,7 +33,7 @@ static int start(const struct weir_side_plan *plan)
     return code < 0 ? -1 : 0;
 }
 
-static enum weir_type type_of(const struct weir_side_plan *plan, bool binds)
+static int type_of(const struct weir_side_plan *plan, bool binds)
 {
     if (!plan->latency)
         return binds ? WEIR_PULL : WEIR_PUSH;
