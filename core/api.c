@@ -263,7 +263,6 @@ int weir_get_bytes(weir_socket socket, const char *option, void *value,
 
 /* ---- sending ---- */
 
-/* The clock is asked only when something waits. */
 static int64_t absolute(int deadline)
 {
     return deadline == WEIR_NOWAIT ? 0 : weir_deadline_in(deadline);
@@ -282,7 +281,7 @@ int weir_send(weir_socket socket, const void *data, size_t size, int deadline)
     if (r < 0)
         return r;
     weir_message_borrow(&message, data, size);
-    r = weir_sock_send(sock, &message, absolute(deadline));
+    r = weir_sock_send(sock, &message, deadline);
     weir_sock_put(sock);
     return r;
 }
@@ -307,7 +306,7 @@ int weir_send_message(weir_socket socket, weir_message *message, int deadline)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
         return r;
-    r = weir_sock_send(sock, message, absolute(deadline));
+    r = weir_sock_send(sock, message, deadline);
     weir_sock_put(sock);
     if (r >= 0)
         weir_message_fini(message);
@@ -315,7 +314,7 @@ int weir_send_message(weir_socket socket, weir_message *message, int deadline)
 }
 
 static int send_many(struct weir_sock *sock, weir_message *messages, int n,
-                     int64_t deadline)
+                     int deadline)
 {
     int done = 0, r = 0;
 
@@ -343,7 +342,7 @@ int weir_send_many(weir_socket socket, weir_message *messages, int n,
         r = weir_sock_get(socket, &sock);
     if (r < 0)
         return r;
-    r = send_many(sock, messages, n, absolute(deadline));
+    r = send_many(sock, messages, n, deadline);
     weir_sock_put(sock);
     return r;
 }
@@ -410,7 +409,7 @@ int weir_recv(weir_socket socket, void *data, size_t *size, int deadline)
     if (r < 0)
         return r;
     weir_message_init(&message);
-    r = weir_sock_recv(sock, &message, absolute(deadline));
+    r = weir_sock_recv(sock, &message, deadline);
     if (r >= 0)
         r = take(sock, &message, data, size);
     weir_sock_put(sock);
@@ -429,14 +428,14 @@ int weir_recv_message(weir_socket socket, weir_message *message, int deadline)
     if (r < 0)
         return r;
     weir_message_fini(message);
-    r = weir_sock_recv(sock, message, absolute(deadline));
+    r = weir_sock_recv(sock, message, deadline);
     weir_sock_put(sock);
     return r < 0 ? r : 0;
 }
 
 /* After the first one only what is there already. */
 static int recv_many(struct weir_sock *sock, weir_message *messages, int n,
-                     int64_t deadline)
+                     int deadline)
 {
     int done = 0, r = 0;
 
@@ -463,7 +462,7 @@ int weir_recv_many(weir_socket socket, weir_message *messages, int n,
         r = weir_sock_get(socket, &sock);
     if (r < 0)
         return r;
-    r = recv_many(sock, messages, n, absolute(deadline));
+    r = recv_many(sock, messages, n, deadline);
     weir_sock_put(sock);
     return r;
 }

@@ -209,40 +209,51 @@ static void collect_ticks(struct weir_reactor *reactor)
     }
 }
 
-/* Look after one socket.  `wanted` falls before the look: whoever asks
- * meanwhile is heard. */
+/* Look after one socket.  As long as it is not quiet nobody has to ask.  When
+ * it is, it may be asked for again, so one more look follows. */
 static int64_t tick_one(struct weir_tick *tick)
 {
-    int64_t again;
+    int64_t again = weir_sock_turn(tick->sock);
 
+    if (again != 0)
+        return again;
     weir_list_remove(&tick->list);
     atomic_store(&tick->wanted, false);
     weir_fence_full();
     again = weir_sock_turn(tick->sock);
+    if (again == 0 || atomic_exchange(&tick->wanted, true))
+        return 0;
+    weir_list_append(&tick->sock->reactor->ticking, &tick->list);
     return again;
+}
+
+/* Each of those that tick now has one look. */
+static int64_t tick_all(struct weir_reactor *reactor)
+{
+    struct weir_list due, *node;
+    int64_t soonest = 0;
+
+    weir_list_init(&due);
+    while ((node = weir_list_pop(&reactor->ticking)) != NULL)
+        weir_list_append(&due, node);
+    while ((node = weir_list_pop(&due)) != NULL) {
+        int64_t again;
+
+        weir_list_append(&reactor->ticking, node);
+        again = tick_one(WEIR_CONTAINER(node, struct weir_tick, list));
+        if (again != 0 && (soonest == 0 || again < soonest))
+            soonest = again;
+    }
+    return soonest;
 }
 
 static void run_ticks(struct weir_reactor *reactor)
 {
-    struct weir_list *node, *after, due;
-    int64_t soonest = 0;
+    int64_t soonest;
 
     atomic_store(&reactor->tick_at, 0);
     collect_ticks(reactor);
-    weir_list_init(&due);
-    WEIR_LIST_EACH(node, after, &reactor->ticking)
-    {
-        struct weir_tick *tick = WEIR_CONTAINER(node, struct weir_tick, list);
-        int64_t again = tick_one(tick);
-
-        if (again == 0)
-            continue;
-        if (!atomic_exchange(&tick->wanted, true))
-            weir_list_append(&due, &tick->list);
-        soonest = soonest == 0 || again < soonest ? again : soonest;
-    }
-    while ((node = weir_list_pop(&due)) != NULL)
-        weir_list_append(&reactor->ticking, node);
+    soonest = tick_all(reactor);
     if (soonest == 0)
         return;
     reactor->tick_ns *= 2;

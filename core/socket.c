@@ -66,11 +66,13 @@ static void deliver_mail(struct weir_sock *sock)
 
 static bool has_mail(struct weir_sock *sock)
 {
-    return atomic_load_explicit(&sock->mail, memory_order_relaxed) != NULL;
+    return atomic_load(&sock->mail) != NULL;
 }
 
 /* Mail that comes while we hold the lock is ours to deliver; what comes right
- * after is delivered by whoever gets the lock next, us included. */
+ * after is delivered by whoever gets the lock next, us included.  Posting
+ * mail, trying the lock, releasing it and looking for mail are all
+ * sequentially consistent: of two threads that cross, one sees the other. */
 void weir_sock_unlock(struct weir_sock *sock)
 {
     do {
@@ -79,13 +81,11 @@ void weir_sock_unlock(struct weir_sock *sock)
         if (sock->watched)
             weir_readiness_update(sock);
         weir_lock_release(&sock->lock);
-        weir_fence_full();
     } while (has_mail(sock) && weir_lock_try(&sock->lock));
 }
 
 void weir_sock_nudge(struct weir_sock *sock)
 {
-    weir_fence_full();
     if (weir_lock_try(&sock->lock))
         weir_sock_unlock(sock);
 }
@@ -469,15 +469,23 @@ int weir_sock_open(struct weir_ctx *ctx, const struct weir_pattern_ops *pattern,
 
 /* ---- sending and receiving ---- */
 
-int weir_sock_send(struct weir_sock *sock, weir_message *message,
-                   int64_t deadline)
+/* The clock is asked only when something waits. */
+static int64_t absolute(int64_t *until, int deadline)
 {
+    if (*until == 0 && deadline != WEIR_NOWAIT)
+        *until = weir_deadline_in(deadline);
+    return *until;
+}
+
+int weir_sock_send(struct weir_sock *sock, weir_message *message, int deadline)
+{
+    int64_t until = 0;
     int r;
 
     if (!sock->pattern->send)
         return weir_fail(EOPNOTSUPP, "a %s does not send", sock->pattern->name);
     while ((r = sock->pattern->send(sock, message)) == -EAGAIN) {
-        r = weir_wait(sock, WEIR_WAIT_OUT, deadline);
+        r = weir_wait(sock, WEIR_WAIT_OUT, absolute(&until, deadline));
         if (r < 0)
             return r;
     }
@@ -494,9 +502,9 @@ static int take_held(struct weir_sock *sock, weir_message *message)
     return 0;
 }
 
-int weir_sock_recv(struct weir_sock *sock, weir_message *message,
-                   int64_t deadline)
+int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline)
 {
+    int64_t until = 0;
     int r;
 
     if (!sock->pattern->recv)
@@ -507,7 +515,7 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message,
     while ((r = sock->pattern->recv(sock, message)) == -EAGAIN) {
         if (weir_drive_input(sock))
             continue;
-        r = weir_wait(sock, WEIR_WAIT_IN, deadline);
+        r = weir_wait(sock, WEIR_WAIT_IN, absolute(&until, deadline));
         if (r < 0)
             return r;
     }

@@ -58,9 +58,9 @@ struct weir_pacing {
 };
 
 enum {
-    WEIR_SOCK_WAKE_KEY = 1,   /* of the wake signal in the set */
+    WEIR_SOCK_WAKE_KEY = 1,    /* of the wake signal in the set */
     WEIR_SOCK_POOL = 64 << 20, /* octets of chunks kept at hand */
-    WEIR_PACE_BATCH = 65536   /* octets brought to the kernel at once */
+    WEIR_PACE_BATCH = 65536    /* octets brought to the kernel at once */
 };
 
 /* A pipe by its number; numbers are used again, generations are not. */
@@ -221,10 +221,9 @@ int weir_sock_get(weir_socket handle, struct weir_sock **out);
 /* The call is over: unlocks. */
 void weir_sock_put(struct weir_sock *sock);
 int weir_sock_close(weir_socket handle, int deadline, uint64_t *unsent);
-int weir_sock_send(struct weir_sock *sock, weir_message *message,
-                   int64_t deadline);
-int weir_sock_recv(struct weir_sock *sock, weir_message *message,
-                   int64_t deadline);
+/* Deadlines as weir_send: milliseconds from now. */
+int weir_sock_send(struct weir_sock *sock, weir_message *message, int deadline);
+int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline);
 /* In a forked child: close the descriptors, touch nothing else. */
 void weir_sock_abandon(struct weir_sock *sock);
 int weir_sock_flush(struct weir_sock *sock, int64_t deadline);

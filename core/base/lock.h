@@ -44,7 +44,7 @@ static inline bool weir_lock_try(struct weir_lock *lock)
 
     return atomic_compare_exchange_strong_explicit(&lock->word, &state,
                                                    WEIR_LOCK_HELD,
-                                                   memory_order_acquire,
+                                                   memory_order_seq_cst,
                                                    memory_order_relaxed);
 }
 
@@ -62,7 +62,7 @@ static inline void weir_lock_take(struct weir_lock *lock)
 static inline void weir_lock_release(struct weir_lock *lock)
 {
     uint32_t state = atomic_exchange_explicit(&lock->word, WEIR_LOCK_FREE,
-                                              memory_order_release);
+                                              memory_order_seq_cst);
 
     weir_debug_assert(state != WEIR_LOCK_FREE);
     if (WEIR_UNLIKELY(state == WEIR_LOCK_CONTENDED))
