@@ -23,10 +23,8 @@ struct content {
 };
 
 struct player {
-    const struct weir_demo_part *part;
+    struct weir_demo_part *part;
     struct weir_demo_report *report;
-    weir_context context;
-    weir_socket socket;
 };
 
 /* ---- what goes wrong ---- */
@@ -72,18 +70,18 @@ static bool send_number(struct player *player, uint64_t number)
 
     memset(&content, 0, sizeof content);
     content.number = number;
-    code = weir_send(player->socket, &content, sizeof content, PATIENCE);
+    code = weir_send(player->part->socket, &content, sizeof content, PATIENCE);
     return code >= 0 || good(player, code, "sends");
 }
 
 static bool flush(struct player *player)
 {
-    return good(player, weir_flush(player->socket, PATIENCE), "flushes");
+    return good(player, weir_flush(player->part->socket, PATIENCE), "flushes");
 }
 
 static bool wait_for_peers(struct player *player, int n)
 {
-    return good(player, weir_wait_peers(player->socket, n, PATIENCE),
+    return good(player, weir_wait_peers(player->part->socket, n, PATIENCE),
                 "waits for a peer");
 }
 
@@ -104,7 +102,8 @@ static bool number_of(struct player *player, weir_message *message,
 static bool receive(struct player *player, weir_message *message,
                     uint64_t *number)
 {
-    return good(player, weir_recv_message(player->socket, message, PATIENCE),
+    return good(player,
+                weir_recv_message(player->part->socket, message, PATIENCE),
                 "receives") &&
            number_of(player, message, number);
 }
@@ -118,7 +117,8 @@ static bool meet_listener(struct player *player)
     size_t size = sizeof wish;
 
     if (strcmp(player->part->type, "XPUB") == 0)
-        return good(player, weir_recv(player->socket, wish, &size, PATIENCE),
+        return good(player,
+                    weir_recv(player->part->socket, wish, &size, PATIENCE),
                     "hears of a subscription");
     return wait_for_peers(player, 1);
 }
@@ -159,7 +159,7 @@ static bool play_burst(struct player *player)
     return flush(player) && send_number(player, LAST) && flush(player);
 }
 
-/* Numbers come in order, though some may have been dropped. */
+/* Numbers come in order, though a BURST may have lost some. */
 static bool play_take(struct player *player)
 {
     struct weir_demo_report *report = player->report;
@@ -237,7 +237,8 @@ static bool answer(struct player *player)
 
     weir_message_init(&message);
     right = receive(player, &message, &number) &&
-            good(player, weir_send_message(player->socket, &message, PATIENCE),
+            good(player,
+                 weir_send_message(player->part->socket, &message, PATIENCE),
                  "answers");
     weir_message_fini(&message);
     player->report->taken += right;
@@ -274,7 +275,7 @@ static bool insist(struct player *player, uint64_t number)
         player->report->asked = number;
         if (!send_number(player, number))
             break;
-        code = weir_recv_message(player->socket, &message, RETRY);
+        code = weir_recv_message(player->part->socket, &message, RETRY);
     }
     if (code >= 0 && number_of(player, &message, &heard) && heard != number)
         fail(player, "asked %" PRIu64 " and heard %" PRIu64, number, heard);
@@ -317,7 +318,7 @@ static bool (*const roles[])(struct player *player) = {
 
 static bool set(struct player *player, const char *option, const char *value)
 {
-    return good(player, weir_set(player->socket, option, value), option);
+    return good(player, weir_set(player->part->socket, option, value), option);
 }
 
 static bool set_options(struct player *player)
@@ -330,16 +331,18 @@ static bool set_options(struct player *player)
         return set(player, "send-mark", "1000");
     if (role == WEIR_DEMO_SLOW)
         return set(player, "recv-mark", "1000");
+    if (role == WEIR_DEMO_SEND && strstr(player->part->type, "PUB"))
+        return set(player, "nodrop", "yes");
     return true;
 }
 
 static bool subscribe(struct player *player)
 {
     if (strcmp(player->part->type, "SUB") == 0)
-        return good(player, weir_subscribe(player->socket, "", 0),
+        return good(player, weir_subscribe(player->part->socket, "", 0),
                     "subscribes");
     if (strcmp(player->part->type, "XSUB") == 0)
-        return good(player, weir_send(player->socket, "\1", 1, PATIENCE),
+        return good(player, weir_send(player->part->socket, "\1", 1, PATIENCE),
                     "subscribes");
     return true;
 }
@@ -351,14 +354,14 @@ static bool join(struct player *player)
     char url[256];
 
     if (!part->binds)
-        return good(player, weir_connect(player->socket, part->url, NULL),
+        return good(player, weir_connect(player->part->socket, part->url, NULL),
                     "connects");
-    if (!good(player, weir_bind(player->socket, part->url, &endpoint),
+    if (!good(player, weir_bind(player->part->socket, part->url, &endpoint),
               "binds") ||
         !good(player, weir_endpoint_url(endpoint, url, sizeof url),
               "has a URL"))
         return false;
-    if (!part->context.generation) {
+    if (part->is_process) {
         printf("url %s\n", url);
         fflush(stdout);
     }
@@ -367,40 +370,46 @@ static bool join(struct player *player)
 
 static bool set_up(struct player *player)
 {
-    player->context = player->part->context;
-    if (!player->context.generation &&
-        !good(player, weir_context_open(&player->context, 1), "starts"))
+    struct weir_demo_part *part = player->part;
+
+    if (part->is_process &&
+        !good(player, weir_context_open(&part->context, 1), "starts"))
         return false;
     return good(player,
-                weir_open_named(&player->socket, player->context,
-                                player->part->type),
+                weir_open_named(&part->socket, part->context, part->type),
                 "opens") &&
            set_options(player) && subscribe(player) && join(player);
 }
 
-void weir_demo_play(const struct weir_demo_part *part,
+void weir_demo_play(struct weir_demo_part *part,
                     struct weir_demo_report *report)
 {
-    struct player player = {.part = part, .report = report};
-    uint64_t unsent = 0;
+    struct player player = {part, report};
 
     memset(report, 0, sizeof *report);
     if (set_up(&player))
         roles[part->role](&player);
+}
+
+void weir_demo_end(struct weir_demo_part *part, struct weir_demo_report *report)
+{
+    struct player player = {part, report};
+    uint64_t unsent = 0;
+
     report->stats.size = sizeof report->stats;
-    good(&player, weir_socket_stats(player.socket, &report->stats), "counts");
-    if (weir_close(player.socket, report->failed ? 0 : PATIENCE, &unsent) ==
+    good(&player, weir_socket_stats(part->socket, &report->stats), "counts");
+    if (weir_close(part->socket, report->failed ? 0 : PATIENCE, &unsent) ==
         -EAGAIN)
         fail(&player, "%s closed with %" PRIu64 " unsent", part->type, unsent);
-    if (!part->context.generation)
-        weir_context_close(player.context, PATIENCE);
+    if (part->is_process)
+        weir_context_close(part->context, PATIENCE);
 }
 
 /* ---- a part as a process: ROLE TYPE bind|connect URL COUNT ---- */
 
 int weir_demo_part_main(int argc, const char *const *argv)
 {
-    struct weir_demo_part part = {{0, 0}, WEIR_DEMO_SEND, false, "", "", 0};
+    struct weir_demo_part part = {.is_process = true};
     struct weir_demo_report report;
     int role = argc == 5 ? atoi(argv[0]) : -1;
 
@@ -413,6 +422,7 @@ int weir_demo_part_main(int argc, const char *const *argv)
     part.count = strtoull(argv[4], NULL, 10);
     alarm(60);
     weir_demo_play(&part, &report);
+    weir_demo_end(&part, &report);
     fputs("report\n", stdout);
     return fwrite(&report, sizeof report, 1, stdout) == 1 ? 0 : 1;
 }

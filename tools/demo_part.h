@@ -28,8 +28,9 @@ enum weir_demo_role {
 
 struct weir_demo_part {
     weir_context context; /* of a thread; a process opens its own */
+    weir_socket socket;   /* opened by weir_demo_play */
     enum weir_demo_role role;
-    bool binds;
+    bool binds, is_process;
     const char *type, *url;
     uint64_t count;
 };
@@ -44,8 +45,13 @@ struct weir_demo_report {
     char problem[300];
 };
 
-/* Play a part to its end.  report->failed says how it went. */
-void weir_demo_play(const struct weir_demo_part *part,
+/* Open a socket and play the part.  report->failed says how it went. */
+void weir_demo_play(struct weir_demo_part *part,
                     struct weir_demo_report *report);
+
+/* Count and close.  With inproc the two share what is under way: both have
+ * played before either is counted. */
+void weir_demo_end(struct weir_demo_part *part,
+                   struct weir_demo_report *report);
 
 #endif

@@ -404,6 +404,28 @@ static bool peers_gone(struct weir_check_run *run)
     return good;
 }
 
+/* What was accepted before an orderly close arrives, also after it. */
+static bool parting_words(struct weir_check_run *run)
+{
+    struct weir_check_couple c;
+    uint32_t sent = 0;
+    bool good = weir_check_join(run, &c, "PULL", "PUSH", WEIR_CHECK_BIND_FIRST);
+
+    while (good && sent < 1000) {
+        unsigned char data[100] = {0};
+
+        memcpy(data, &sent, sizeof sent);
+        good = weir_check_good(
+            run, weir_send(c.dialer, data, sizeof data, run->check->patience),
+            "send");
+        sent += good;
+    }
+    good = good && weir_check_close(run, &c.dialer, "the sender") &&
+           take_all(run, c.binder, sent) &&
+           weir_check_close(run, &c.binder, "the receiver");
+    return good || weir_check_part(run, &c, false);
+}
+
 /* Nobody was ever there. */
 static bool nobody(struct weir_check_run *run)
 {
@@ -667,6 +689,7 @@ static const struct weir_check_case {
     {"wildcard addresses", wildcard},
     {"close with the peer gone", peers_gone},
     {"close with nobody there", nobody},
+    {"messages of one who left", parting_words},
     {"a binder that returns", reconnect},
     {"endpoints made again", rebind},
     {"many connections", many_connects},
