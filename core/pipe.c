@@ -241,6 +241,13 @@ void weir_pipe_drop_unsent(struct weir_pipe *pipe, enum weir_drop reason)
     pipe->tally.refused_put++;
 }
 
+bool weir_pipe_unsent(struct weir_pipe *pipe)
+{
+    if (!pipe->out || (pipe->splice && weir_splice_joined(pipe)))
+        return false;
+    return weir_queue_pending(pipe->out) != 0;
+}
+
 /* ---- taking ---- */
 
 /* The pipe has many references, and hands them out without touching the
