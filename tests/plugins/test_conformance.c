@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 struct tally {
     int cases, skipped;
+    bool silent;
 };
 
 static void report(void *arg, const char *name, enum weir_check_result result,
@@ -22,13 +24,13 @@ static void report(void *arg, const char *name, enum weir_check_result result,
 
     tally->cases++;
     tally->skipped += result == WEIR_CHECK_SKIPPED;
-    if (result == WEIR_CHECK_FAILED)
+    if (result == WEIR_CHECK_FAILED && !tally->silent)
         print_error("%s: %s\n", name, detail);
 }
 
 static void expect_good(const char *scheme, int skipped)
 {
-    struct tally tally = {0, 0};
+    struct tally tally = {0, 0, false};
     struct weir_check_transport check;
 
     assert_int_equal(weir_check_transport_defaults(&check, scheme), 0);
@@ -61,7 +63,7 @@ static void test_tcp(void **state)
 /* A suite that cannot fail tells nothing. */
 static void test_fails_without_a_transport(void **state)
 {
-    struct tally tally = {0, 0};
+    struct tally tally = {0, 0, true};
     struct weir_check_transport check;
 
     (void)state;
