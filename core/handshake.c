@@ -248,7 +248,7 @@ static void promote(struct weir_handshake *handshake)
     struct weir_peer_info *info = make_info(handshake);
     struct weir_pipe *pipe = NULL;
     char peer[128];
-    int r = weir_fail(ENOMEM, "no memory for a peer");
+    int r = -ENOMEM;
 
     unwatch(handshake);
     snprintf(peer, sizeof(peer), "%s", peer_of(handshake));
@@ -261,6 +261,8 @@ static void promote(struct weir_handshake *handshake)
     } else if (info) {
         weir_peer_info_unref(info, WEIR_PEER_INFO_HOLD);
     }
+    if (!pipe)
+        weir_fail(ENOMEM, "no memory for a peer");
     if (r >= 0)
         succeed(handshake, pipe, peer);
     else
