@@ -111,9 +111,10 @@ bool weir_link_let_go(struct weir_link *link)
     return true;
 }
 
-void weir_link_round(struct weir_link *link)
+void weir_sock_let_go(struct weir_sock *of, struct weir_pipe *pipe)
 {
-    (void)weir_link_let_go(link);
+    assert_ptr_equal(of, &sock);
+    (void)weir_link_let_go(&pipe->link);
 }
 
 void weir_link_condemn(struct weir_link *link, int code)
