@@ -140,7 +140,7 @@ static unsigned wanted(const struct weir_link *link)
 {
     unsigned events = WEIR_POLLER_IN | WEIR_POLLER_EDGE;
 
-    if (link->blocked)
+    if (link->watches_out)
         events |= WEIR_POLLER_OUT;
     if (link->stream && WEIR_HAS(weir_stream_ops, link->stream, interest))
         events = WEIR_POLLER_EDGE |
@@ -149,13 +149,13 @@ static unsigned wanted(const struct weir_link *link)
     return events;
 }
 
-static void watch_out(struct weir_link *link, bool blocked)
+static void watch_out(struct weir_link *link, bool on)
 {
     struct weir_sock *sock = weir_link_pipe(link)->sock;
 
-    if (link->blocked == blocked)
+    if (link->watches_out == on)
         return;
-    link->blocked = blocked;
+    link->watches_out = on;
     (void)weir_poller_change(poller_of(sock), link->watch.fd, wanted(link),
                              key_of(link));
 }
@@ -194,11 +194,20 @@ static ssize_t write_parts(struct weir_link *link, struct iovec *parts, int n)
     return r < 0 ? -errno : r;
 }
 
+/* `blocked` first: the report may come at once.  The edge is armed anew, since
+ * an earlier one may have been for room that was used up. */
+static void wait_for_room(struct weir_link *link)
+{
+    atomic_store(&link->blocked, true);
+    link->watches_out = false;
+    watch_out(link, true);
+}
+
 /* The write gave an error: wait for room, or give up. */
 static int no_write(struct weir_link *link, int r)
 {
     if (r == -EAGAIN || r == -EWOULDBLOCK || r == -ENOBUFS) {
-        watch_out(link, true);
+        wait_for_room(link);
         return 0;
     }
     weir_fail(-r, "writing to %s: %s", weir_link_peer(link), weir_strerror(-r));
@@ -253,6 +262,8 @@ int weir_link_flush(struct weir_link *link)
     if (!atomic_load_explicit(&link->live, memory_order_relaxed) ||
         link->failed)
         return 1;
+    if (atomic_load(&link->blocked))
+        return 0;
     if (link->messages)
         return weir_messages_flush(link);
     while (r > 0 && !gone) {
@@ -480,7 +491,9 @@ static void reset(struct weir_link *link)
 
     weir_queue_counts(weir_link_pipe(link)->out, &put, &link->written_at_up,
                       &octets);
-    link->mid_write = link->blocked = link->failed = link->stalled = false;
+    link->mid_write = link->watches_out = link->failed = false;
+    link->stalled = false;
+    atomic_store(&link->blocked, false);
     link->control_size = link->control_sent = 0;
     link->code = 0;
     link->reason[0] = '\0';

@@ -36,7 +36,8 @@ struct weir_link {
     _Atomic bool live;      /* has a connection; set by the reactor */
     _Atomic bool condemned; /* to be taken apart by the reactor */
 
-    _Atomic bool paused; /* we do not read: our queue is at its mark */
+    _Atomic bool blocked; /* the kernel takes no more, until it reports room */
+    _Atomic bool paused;  /* we do not read: our queue is at its mark */
 
     /* the driver's */
     struct weir_watch watch;       /* its fd; -1: none */
@@ -48,7 +49,7 @@ struct weir_link {
     void *messages_self;
     struct weir_queue_parser parser;
     bool mid_write;   /* a frame is partly written: nothing may come between */
-    bool blocked;     /* the kernel takes no more: wait for room */
+    bool watches_out; /* the set reports room */
     bool failed;      /* an error was met: condemned, or about to be */
     uint8_t *control; /* PING, PONG: goes between messages */
     size_t control_size, control_sent, control_room;

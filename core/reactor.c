@@ -188,11 +188,10 @@ void weir_reactor_tick(struct weir_reactor *reactor, struct weir_tick *tick,
 {
     if (!reactor->threaded)
         return; /* who waits looks after everything */
-    if (!atomic_load_explicit(&tick->wanted, memory_order_relaxed) &&
-        !atomic_exchange(&tick->wanted, true))
-        weir_stack_push(&reactor->tick_inbox, &tick->inbox);
-    else if (ns >= TICK_MAX)
-        return;
+    if (atomic_load_explicit(&tick->wanted, memory_order_relaxed) ||
+        atomic_exchange(&tick->wanted, true))
+        return; /* it comes within a millisecond */
+    weir_stack_push(&reactor->tick_inbox, &tick->inbox);
     tick_within(reactor, ns);
 }
 

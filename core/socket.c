@@ -166,6 +166,7 @@ void weir_sock_due(struct weir_sock *sock, struct weir_pipe *pipe,
         weir_list_append(&sock->readable, &pipe->drive);
     }
     if (events & (WEIR_POLLER_OUT | WEIR_POLLER_ERROR)) {
+        atomic_store(&pipe->link.blocked, false);
         weir_list_remove(&pipe->flush);
         weir_list_append(&sock->unflushed, &pipe->flush);
     }
