@@ -80,9 +80,15 @@ bool weir_pipe_room(struct weir_pipe *pipe, size_t octets)
                          !weir_queue_arm_writer(pipe->out));
 }
 
+/* Once a message was refused, even a long one among short ones, the answer
+ * is no until the queue has told of room: or who asks and sends in turn would
+ * go round and round. */
 bool weir_pipe_can_put(struct weir_pipe *pipe)
 {
-    return pipe->policy != WEIR_POLICY_BLOCK || weir_pipe_room(pipe, 1);
+    if (pipe->policy != WEIR_POLICY_BLOCK)
+        return true;
+    return pipe->out && !weir_queue_writer_waits(pipe->out) &&
+           weir_pipe_room(pipe, 1);
 }
 
 /* ---- putting ---- */

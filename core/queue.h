@@ -268,6 +268,14 @@ bool weir_queue_arm_writer(struct weir_queue *queue);
  * Thread: the producer. */
 void weir_queue_disarm_writer(struct weir_queue *queue);
 
+/* Has the producer asked, and was not told yet?
+ * Thread: the producer. */
+static inline bool weir_queue_writer_waits(const struct weir_queue *queue)
+{
+    return atomic_load_explicit(&queue->writer_armed, memory_order_relaxed) !=
+           0;
+}
+
 /* Octets published and not consumed.
  * Thread: the producer. */
 uint64_t weir_queue_pending(struct weir_queue *queue);

@@ -28,6 +28,8 @@ struct fx {
     struct weir_pipe *refused; /* the last one; its peer is cut off */
     int code;
     int gone; /* pipes that went away */
+    /* Called before (true) and after what the pattern does; may be NULL. */
+    void (*within)(bool begin);
 };
 extern struct fx fx;
 
@@ -77,6 +79,9 @@ int fx_subscribe(const char *topic, bool on);
 
 /* An option was changed in fx.sock->options. */
 void fx_option(void);
+
+/* Messages that went into queues to peers or were dropped before. */
+uint64_t fx_accepted(void);
 
 /* Messages ever taken from a pipe and not dropped. */
 uint64_t fx_delivered(struct weir_pipe *pipe);
