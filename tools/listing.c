@@ -84,11 +84,13 @@ static void add_default(struct weir_text *text, const weir_option_info *info)
     }
 }
 
-/* Whether it stands for a socket, an endpoint, or only for reading. */
-static const char *where(const weir_option_info *info)
+/* Where it can be set; what a plugin adds is an endpoint's alone. */
+static const char *where(const char *owner, const weir_option_info *info)
 {
     if (info->flags & WEIR_OPTION_READ_ONLY)
         return "read only";
+    if (owner)
+        return "URL";
     return info->flags & WEIR_OPTION_ENDPOINT ? "socket, URL" : "socket";
 }
 
@@ -160,7 +162,8 @@ static void add_facts(struct weir_text *text, const weir_option_info *info)
     weir_text_fini(&part);
 }
 
-static void print_item(const weir_option_info *info, FILE *file)
+static void print_item(const char *owner, const weir_option_info *info,
+                       FILE *file)
 {
     struct weir_text text = {0};
 
@@ -170,7 +173,7 @@ static void print_item(const weir_option_info *info, FILE *file)
     weir_text_clear(&text);
     weir_text_format(&text, "Types: ");
     add_types(&text, info->sockets);
-    weir_text_format(&text, ". Set on: %s.", where(info));
+    weir_text_format(&text, ". Set on: %s.", where(owner, info));
     print_wrapped(text.data, 6, file);
     weir_text_fini(&text);
 }
@@ -181,13 +184,14 @@ bool weir_listing_print(const char *owner, FILE *file)
     int i;
 
     for (i = 0; weir_option_at(owner, i, &info) >= 0; i++)
-        print_item(&info, file);
+        print_item(owner, &info, file);
     return i > 0;
 }
 
 /* ---- for the manual ---- */
 
-/* Text of ours as mdoc: nothing in it is a request or an escape. */
+/* Text of ours as mdoc: nothing in it is a request or an escape, and each
+ * sentence has a line. */
 static void print_escaped(const char *text, FILE *file)
 {
     for (; *text; text++) {
@@ -195,12 +199,15 @@ static void print_escaped(const char *text, FILE *file)
             fputs("\\e", file);
         else if (*text == '-')
             fputs("\\-", file);
+        else if (text[0] == '.' && text[1] == ' ')
+            fputs(".\n", file), text++;
         else
             fputc(*text, file);
     }
 }
 
-static void print_item_mdoc(const weir_option_info *info, FILE *file)
+static void print_item_mdoc(const char *owner, const weir_option_info *info,
+                            FILE *file)
 {
     struct weir_text text = {0};
 
@@ -212,7 +219,7 @@ static void print_item_mdoc(const weir_option_info *info, FILE *file)
     weir_text_clear(&text);
     weir_text_format(&text, "\nTypes: ");
     add_types(&text, info->sockets);
-    weir_text_format(&text, ".\nSet on: %s.\n", where(info));
+    weir_text_format(&text, ".\nSet on: %s.\n", where(owner, info));
     fputs(text.data, file);
     weir_text_fini(&text);
 }
@@ -225,7 +232,7 @@ bool weir_listing_print_mdoc(const char *owner, FILE *file)
     for (i = 0; weir_option_at(owner, i, &info) >= 0; i++) {
         if (i == 0)
             fputs(".Bl -tag -width indent\n", file);
-        print_item_mdoc(&info, file);
+        print_item_mdoc(owner, &info, file);
     }
     if (i)
         fputs(".El\n", file);

@@ -62,7 +62,7 @@ cd "$work"
 
 # An address that two processes find: a port that was free a moment ago.
 port() {
-    echo $((20000 + ($$ + $1 * 7919) % 20000))
+    echo $((10000 + ($$ + $1 * 7919) % 20000))
 }
 
 # expect WHAT: the file `out` has these lines, in this order.
@@ -102,5 +102,6 @@ fi
 grep -q '"port"' out || { cat out; fail "the error does not name the port"; }
 
 # The conformance suite has no mercy.
-"$weir" check --bind-url loop://0 "$plugin" >out 2>&1 ||
+"$weir" check --bind-url "loop://$((200 + $$ % 100))%n" \
+    --wildcard-url loop://0 "$plugin" >out 2>&1 ||
     { cat out; fail "weir check"; }

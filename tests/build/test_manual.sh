@@ -1,0 +1,93 @@
+#!/bin/sh
+# test_manual.sh - every public function has a manual page, the pages are
+# sound and refer to what there is, their examples compile, and their tables
+# of options are those of the library.
+set -u
+cd "$top_srcdir" || exit 1
+pages=$(echo doc/man/*.[137])
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+wrong() {
+    echo "$*"
+    failed=1
+}
+
+# The names that a page is about.
+names() {
+    sed -n '/^\.Sh NAME/,/^\.Nd/s/^\.Nm //p' "$@" | tr -d ' ,'
+}
+
+# ---- functions ----
+
+sed -n '/^WEIR_API/,/;/p' sdk/weir/weir.h |
+    grep -o '\bweir_[a-z_]*(' | tr -d '(' | sort -u >"$work/functions"
+names doc/man/*.3 | sort -u >"$work/documented"
+[ "$(wc -l <"$work/functions")" -gt 40 ] || wrong "weir.h was not understood"
+for name in $(comm -23 "$work/functions" "$work/documented"); do
+    wrong "$name has no manual page"
+done
+for name in $(comm -13 "$work/functions" "$work/documented"); do
+    wrong "$name has a manual page and is not in weir.h"
+done
+for page in doc/man/*.3; do
+    for name in $(names "$page"); do
+        grep -q "^\.F[no] $name\b" "$page" ||
+            wrong "$page: no synopsis of $name"
+    done
+done
+
+# ---- pages ----
+
+for page in $pages; do
+    grep -q "/${page##*/}\b" doc/man/module.am ||
+        wrong "$page is not in doc/man/module.am"
+    section=${page##*.}
+    for name in $(names "$page"); do
+        echo "$name $section"
+    done
+    echo "$(basename "$page" ".$section") $section"
+done | sort -u >"$work/known"
+sed -n 's/^\.Xr \(weir[a-z_]*\) \([0-9]\).*/\1 \2/p' $pages | sort -u |
+    comm -23 - "$work/known" >"$work/unknown"
+while read -r name section; do
+    wrong "there is no $name($section), but a page refers to it:" \
+        "$(grep -l "^\.Xr $name $section" $pages | tr '\n' ' ')"
+done <"$work/unknown"
+
+if command -v mandoc >/dev/null; then
+    mandoc -T lint -W warning $pages >"$work/lint" 2>/dev/null ||
+        { cat "$work/lint"; wrong "mandoc -T lint"; }
+else
+    echo "there is no mandoc, so the pages were not linted"
+fi
+
+# ---- examples: those that begin with an #include are whole files ----
+
+compiled=0
+for page in $pages; do
+    awk -v prefix="$work/example-${page##*/}-" '
+        /^\.Bd/ { inside = 1; n++; next }
+        /^\.Ed/ { inside = 0; next }
+        inside { gsub(/\\e/, "\\"); print >(prefix n ".c") }' "$page"
+done
+for file in "$work"/example-*.c; do
+    head -n 1 "$file" | grep -q '^#include' || continue
+    $CC -std=c11 -Wall -Wextra -Wpedantic -Werror -I sdk -fsyntax-only \
+        "$file" || wrong "$(basename "$file"): the example does not compile"
+    compiled=$((compiled + 1))
+done
+[ $compiled -gt 3 ] || wrong "only $compiled examples were compiled"
+
+# ---- tables of options ----
+
+for page in $(grep -l '^\.\\" table: ' $pages); do
+    owner=$(sed -n 's/^\.\\" table: //p' "$page")
+    # A transport that was not built has no table to compare with.
+    "$top_builddir/tools/weir" options "$owner" >/dev/null 2>&1 || continue
+    sh doc/man/tables.sh "$top_builddir/tools/weir" "$page" >"$work/page"
+    diff "$page" "$work/page" ||
+        wrong "$page: the options have changed; run: make update-manual"
+done
+exit $failed
