@@ -16,7 +16,7 @@
 #include "splice.h"
 
 enum {
-    POOL = 1 << 20,     /* octets of free chunks that a link's input keeps */
+    POOL = 16 << 20,    /* octets of free chunks that a link's input keeps */
     GIVEN_MAX = 1 << 30 /* references to hand out before taking more */
 };
 

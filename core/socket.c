@@ -394,6 +394,7 @@ static int prepare(struct weir_sock *sock, struct weir_ctx *ctx,
     sock->pattern = pattern;
     sock->tick.sock = sock;
     sock->teardown.run = on_teardown;
+    weir_rest_open(sock);
     for (int i = 0; i < 2; i++)
         sock->ready[i].in = sock->ready[i].out = -1;
     atomic_store(&sock->fork_generation, weir_fork_generation());
@@ -490,6 +491,7 @@ int weir_sock_send(struct weir_sock *sock, weir_message *message, int deadline)
         if (r < 0)
             return r;
     }
+    weir_rest_use(sock);
     if (r >= 0)
         weir_pace_sent(sock);
     return r < 0 ? r : 0;
@@ -520,6 +522,7 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline)
         if (r < 0)
             return r;
     }
+    weir_rest_use(sock);
     if (sock->waiting[WEIR_WAIT_IN] && sock->pattern->can_recv(sock))
         weir_sock_wake(sock, WEIR_WAIT_IN);
     return r;
@@ -621,12 +624,14 @@ static void on_teardown(struct weir_task *task)
 {
     struct weir_sock *sock = WEIR_CONTAINER(task, struct weir_sock, teardown);
 
-    if (tasks_under_way(sock) || !finish_endpoints(sock)) {
+    if (atomic_load(&sock->wake_up.posted) || tasks_under_way(sock) ||
+        !finish_endpoints(sock)) {
         weir_reactor_post(sock->reactor, task);
         return;
     }
     bury_rest(sock);
     weir_turn_close(sock);
+    weir_rest_close(sock);
     if (sock->pattern->close)
         sock->pattern->close(sock);
     weir_message_fini(&sock->held);

@@ -136,6 +136,12 @@ struct weir_sock {
     _Atomic bool io_drives;  /* the reactor waits on the set */
     bool io_armed;           /* reactor's */
 
+    /* giving memory back (rest.c) */
+    uint64_t uses, uses_seen; /* calls that moved messages */
+    bool in_use;              /* `rest` is armed, or about to be */
+    struct weir_timer rest;
+    struct weir_task wake_up;
+
     /* readiness descriptors (readiness.c) */
     _Atomic bool watched;
     struct weir_signal ready[2]; /* WEIR_WAIT_IN, WEIR_WAIT_OUT */
@@ -275,6 +281,18 @@ bool weir_pace_tick(struct weir_sock *sock);
 void weir_readiness_update(struct weir_sock *sock);
 int weir_readiness_fd(struct weir_sock *sock, enum weir_wait what);
 void weir_readiness_close(struct weir_sock *sock);
+
+/* rest.c: the socket is used / begins / goes away. */
+static inline void weir_rest_use(struct weir_sock *sock)
+{
+    sock->uses++;
+    if (sock->in_use)
+        return;
+    sock->in_use = true;
+    weir_reactor_post(sock->reactor, &sock->wake_up);
+}
+void weir_rest_open(struct weir_sock *sock);
+void weir_rest_close(struct weir_sock *sock);
 
 /* stats.c: add a pipe's counters to a sum. */
 void weir_stats_add_pipe(weir_stats *sum, const struct weir_pipe *pipe);
