@@ -116,19 +116,44 @@ void weir_ep_again(struct weir_ep *ep, bool permanent, int code,
     weir_timer_arm(reactor_of(ep), &ep->retry, weir_now() + ms * MS);
 }
 
+static void fail(struct weir_ep *ep, bool permanent, int code,
+                 const char *reason)
+{
+    if (atomic_load(&ep->closing))
+        return;
+    if (!permanent && !ep->binder) {
+        weir_ep_again(ep, false, code, reason);
+        return;
+    }
+    remember_error(ep, code, reason);
+    give_up(ep, code, reason);
+}
+
+static void on_failed(struct weir_task *task)
+{
+    struct weir_ep *ep = WEIR_CONTAINER(task, struct weir_ep, failed);
+    char reason[sizeof(ep->gone.last_reason)];
+    int code;
+
+    weir_sock_lock(ep->sock);
+    code = ep->gone.last_error;
+    snprintf(reason, sizeof(reason), "%s", ep->gone.last_reason);
+    weir_sock_unlock(ep->sock);
+    fail(ep, code == WEIR_EINCOMPATIBLE, code, reason);
+}
+
+/* On inproc this comes from a call of the application, not from a turn. */
 void weir_ep_failed(weir_ep *ep, int permanent, const weir_error *error)
 {
     const char *reason = error && error->text ? error->text : "no reason given";
     int code = error ? error->code : EIO;
 
-    if (atomic_load(&ep->closing))
-        return;
-    if (permanent || ep->binder) {
-        remember_error(ep, code, reason);
-        give_up(ep, code, reason);
+    if (!ep->splices) {
+        fail(ep, permanent != 0, code, reason);
         return;
     }
-    weir_ep_again(ep, false, code, reason);
+    remember_error(ep, code, reason);
+    weir_reactor_post(reactor_of(ep), &ep->failed);
 }
 
 /* ---- connections made ---- */
@@ -379,6 +404,7 @@ static struct weir_ep *make(struct weir_sock *sock, bool binder,
     weir_list_init(&ep->handshakes);
     ep->attach.run = on_attach;
     ep->close.run = on_close;
+    ep->failed.run = on_failed;
     ep->retry.fire = on_retry;
     ep->resume.fire = on_resume;
     return ep;
@@ -403,6 +429,8 @@ static int attach(struct weir_ep *ep)
     if (r >= 0)
         return 0;
     error.code = -r;
+    if (ep->splices)
+        return weir_fail(-r, "%s", text[0] ? text : weir_strerror(-r));
     weir_ep_failed(ep, ep->binder, &error);
     return r;
 }
@@ -508,6 +536,13 @@ static int begin(struct weir_ep *ep)
     return 0;
 }
 
+/* The other side at the same name does not go with it: the call fails. */
+static void undo(struct weir_ep *ep)
+{
+    weir_shells_remove_ep(ep);
+    weir_reactor_post(reactor_of(ep), &ep->close);
+}
+
 int weir_ep_open(weir_socket handle, const char *url, bool binder,
                  weir_endpoint *out)
 {
@@ -527,7 +562,9 @@ int weir_ep_open(weir_socket handle, const char *url, bool binder,
         weir_endpoint made = {ep->index, ep->generation};
 
         r = begin(ep);
-        if (r >= 0 && out)
+        if (r < 0)
+            undo(ep);
+        else if (out)
             *out = made;
     } else if (ep) {
         ep->ops->close(ep->self);
@@ -628,7 +665,8 @@ bool weir_ep_finish(struct weir_ep *ep, bool all)
 
     weir_ep_shut(ep);
     weir_sock_lock(sock);
-    done = !atomic_load(&ep->attach.posted) && bury_pipes(ep, all);
+    done = !atomic_load(&ep->attach.posted) &&
+           !atomic_load(&ep->failed.posted) && bury_pipes(ep, all);
     weir_sock_unlock(sock);
     if (!done)
         return false;

@@ -54,7 +54,7 @@ struct weir_ep {
     struct weir_list handshakes;
     uint32_t n_handshakes;
     struct weir_timer resume; /* of accepting */
-    struct weir_task attach, close;
+    struct weir_task attach, close, failed;
 
     /* a connect's one pipe; the socket's lock */
     struct weir_pipe *pipe;

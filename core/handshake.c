@@ -19,6 +19,8 @@
 #include "pipe.h"
 #include "socket.h"
 
+enum { GOODBYE_READS = 8 };
+
 #if !defined(MSG_NOSIGNAL)
 #define MSG_NOSIGNAL 0
 #endif
@@ -360,6 +362,20 @@ static bool over(struct weir_handshake *handshake)
 }
 
 /* Our last words are written without a guarantee: the connection ends. */
+/* Our last words: what the peer sent and we have not read would make the
+ * kernel answer with a reset, and take them back. */
+static void say_goodbye(struct weir_handshake *handshake)
+{
+    uint8_t waste[WEIR_HANDSHAKE_READ];
+
+    if (write_out(handshake) < 0 || handshake->stream)
+        return;
+    (void)shutdown(handshake->watch.fd, SHUT_WR);
+    for (int i = 0; i < GOODBYE_READS; i++)
+        if (get(handshake, waste, sizeof(waste)) <= 0)
+            return;
+}
+
 static void end_badly(struct weir_handshake *handshake, int r)
 {
     bool permanent = weir_zmtp_phase(&handshake->zmtp) == WEIR_ZMTP_FAILED &&
@@ -368,7 +384,7 @@ static void end_badly(struct weir_handshake *handshake, int r)
 
     snprintf(reason, sizeof(reason), "%s", weir_error_text());
     if (weir_zmtp_phase(&handshake->zmtp) == WEIR_ZMTP_FAILED)
-        (void)write_out(handshake);
+        say_goodbye(handshake);
     weir_fail(-r, "%s", reason);
     refuse(handshake, -r, permanent);
 }
@@ -474,7 +490,10 @@ int weir_handshake_begin(struct weir_ep *ep, int fd,
             stream->close(self);
         else
             close(fd);
-        return weir_fail(ENOMEM, "no memory for a connection");
+        weir_fail(ENOMEM, "no memory for a connection");
+        if (!ep->binder)
+            weir_ep_again(ep, false, ENOMEM, weir_error_text());
+        return -ENOMEM;
     }
     handshake->ep = ep;
     handshake->watch.fd = fd;

@@ -577,7 +577,8 @@ static bool tasks_under_way(struct weir_sock *sock)
     {
         struct weir_ep *ep = WEIR_CONTAINER(node, struct weir_ep, in_sock);
 
-        if (atomic_load(&ep->attach.posted) || atomic_load(&ep->close.posted))
+        if (atomic_load(&ep->attach.posted) ||
+            atomic_load(&ep->failed.posted) || atomic_load(&ep->close.posted))
             return true;
     }
     WEIR_LIST_EACH(node, after, &sock->pipes)
