@@ -410,7 +410,7 @@ void weir_demo_end(struct weir_demo_part *part, struct weir_demo_report *report)
 int weir_demo_part_main(int argc, const char *const *argv)
 {
     struct weir_demo_part part = {.is_process = true};
-    struct weir_demo_report report;
+    struct weir_demo_report report = {.failed = 0};
     int role = argc == 5 ? atoi(argv[0]) : -1;
 
     if (role < 0 || role >= ROLES)
