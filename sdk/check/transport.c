@@ -404,6 +404,36 @@ static bool peers_gone(struct weir_check_run *run)
     return good;
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A flush ends when messages are out of this socket's hands, not when they
+ * are read, and not at its deadline. */
+static bool flush_ends(struct weir_check_run *run)
+{
+    int patience = run->check->patience;
+    struct weir_check_couple c;
+    int64_t start = 0;
+    bool good = weir_check_join(run, &c, "PULL", "PUSH", WEIR_CHECK_BIND_FIRST);
+
+    for (int i = 0; i < 10 && good; i++)
+        good = weir_check_say(run, c.dialer, "flushed");
+    start = now_ms();
+    good =
+        good && weir_check_good(run, weir_flush(c.dialer, patience), "flush");
+    if (good && now_ms() - start > patience / 2)
+        good = weir_check_fail(run, "a flush took %ld ms",
+                               (long)(now_ms() - start));
+    for (int i = 0; i < 10 && good; i++)
+        good = weir_check_hear(run, c.binder, "flushed");
+    return weir_check_part(run, &c, good);
+}
+
 /* What was accepted before an orderly close arrives, also after it. */
 static bool parting_words(struct weir_check_run *run)
 {
@@ -683,6 +713,7 @@ static const struct weir_check_case {
     {"frames of 0 octets to 1 MB", all_sizes},
     {"messages of many frames", multipart},
     {"a reader that is away", backpressure},
+    {"a flush that ends", flush_ends},
     {"an address that is taken", duplicate_bind},
     {"addresses that are wrong", bad_addresses},
     {"options that are wrong", bad_options},
