@@ -47,10 +47,10 @@ chmod -R u+w .
 unset CPATH C_INCLUDE_PATH
 plugin=$work/plugins/transport_loop.so
 [ -f "$plugin" ] || fail "no $plugin"
-exported=$("${NM:-nm}" -D --defined-only "$plugin" | awk '{ print $3 }')
+exported=$(${NM:-nm} -D --defined-only "$plugin" | awk '{ print $3 }')
 [ "$exported" = transport_loop_LTX_weir_plugin_v1 ] ||
     fail "it exports: $exported"
-if "${NM:-nm}" -D -u "$plugin" | grep -q ' weir_'; then
+if ${NM:-nm} -D -u "$plugin" | grep -q ' weir_'; then
     fail "it wants symbols of libweir"
 fi
 
