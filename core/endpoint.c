@@ -153,7 +153,10 @@ void weir_ep_failed(weir_ep *ep, int permanent, const weir_error *error)
         return;
     }
     remember_error(ep, code, reason);
-    weir_reactor_post(reactor_of(ep), &ep->failed);
+    weir_sock_lock(ep->sock); /* not when it is finished already */
+    if (!atomic_load(&ep->closing))
+        weir_reactor_post(reactor_of(ep), &ep->failed);
+    weir_sock_unlock(ep->sock);
 }
 
 /* ---- connections made ---- */
@@ -429,10 +432,10 @@ static int attach(struct weir_ep *ep)
     if (r >= 0)
         return 0;
     error.code = -r;
-    if (ep->splices)
+    if (ep->splices && r == -WEIR_EINCOMPATIBLE)
         return weir_fail(-r, "%s", text[0] ? text : weir_strerror(-r));
     weir_ep_failed(ep, ep->binder, &error);
-    return r;
+    return ep->splices ? 0 : r; /* refused: tried again, as elsewhere */
 }
 
 static void on_attach(struct weir_task *task)

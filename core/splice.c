@@ -30,6 +30,7 @@ struct weir_splice {
     struct weir_lock lock; /* guards the two pointers; a leaf */
     uint32_t users;        /* sides that still have it */
     bool joined;
+    _Atomic bool refused; /* by either; the transport tries again */
     struct side side[2];
 };
 
@@ -334,18 +335,22 @@ void weir_splice_part(struct weir_pipe *pipe)
 
 void weir_splice_refuse(struct weir_pipe *pipe, int code)
 {
+    atomic_store(&pipe->splice->refused, true);
+    pipe->sock->gone.refused++;
+    pipe->ep->gone.refused++;
     weir_ep_event(pipe->ep, WEIR_EVENT_REFUSED, pipe->ep->url, pipe->peer_id, 0,
                   code, weir_error_text());
     weir_pipe_post(pipe, WEIR_MAIL_PARTED);
 }
 
-/* A dialer goes back to waiting, with a new queue. */
-static void wait_again(struct weir_ep *ep)
+/* A dialer goes back to waiting, with a new queue.  A refused one is tried
+ * again after a pause, which is under way. */
+static void wait_again(struct weir_ep *ep, bool refused)
 {
     ep->pipe = NULL;
     if (atomic_load(&ep->closing) || ep->sock->state != WEIR_SOCK_OPEN)
         return;
-    if (weir_ep_give_pipe(ep) >= 0)
+    if (weir_ep_give_pipe(ep) >= 0 && !refused)
         weir_reactor_post(ep->sock->reactor, &ep->attach);
 }
 
@@ -354,9 +359,11 @@ void weir_splice_parted(struct weir_pipe *pipe)
     struct weir_sock *sock = pipe->sock;
     struct weir_ep *ep = pipe->ep;
     bool dialer = ep->pipe == pipe;
+    bool refused;
 
     if (pipe->dying)
         return;
+    refused = atomic_load(&pipe->splice->refused);
     weir_splice_part(pipe);
     pipe->dying = true;
     weir_ep_event(ep, WEIR_EVENT_DISCONNECTED, ep->url, pipe->peer_id, 0, 0,
@@ -365,5 +372,5 @@ void weir_splice_parted(struct weir_pipe *pipe)
     if (!weir_pipe_ready(pipe))
         weir_sock_bury(sock, pipe);
     if (dialer)
-        wait_again(ep);
+        wait_again(ep, refused);
 }
