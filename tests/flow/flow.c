@@ -307,3 +307,14 @@ weir_event flow_event(weir_socket socket, uint32_t kind)
     while (event.kind != kind);
     return event;
 }
+
+void flow_await_peers(weir_socket socket, uint32_t n)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    int64_t end = flow_now() + FLOW_SOON;
+
+    while (flow_stats(socket).peers != n) {
+        assert_true(flow_now() < end);
+        nanosleep(&pause, NULL);
+    }
+}

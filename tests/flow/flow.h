@@ -94,6 +94,9 @@ void flow_check_sums(const weir_stats *stats);
 /* Wait for an event of that kind, passing over others. */
 weir_event flow_event(weir_socket socket, uint32_t kind);
 
+/* Wait until the socket has that many peers, fewer than now included. */
+void flow_await_peers(weir_socket socket, uint32_t n);
+
 /* Milliseconds on the monotonic clock. */
 int64_t flow_now(void);
 
