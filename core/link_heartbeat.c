@@ -12,11 +12,9 @@
 #include "link.h"
 
 #include <errno.h>
-#include <sys/ioctl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
-#if defined(HAVE_LINUX_SOCKIOS_H)
-#include <linux/sockios.h>
-#endif
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -25,7 +23,11 @@
 #include "socket.h"
 #include "zmtp.h"
 
-enum { MS = 1000000, LOOK_MIN = 10 /* ms */ };
+enum {
+    MS = 1000000,
+    LOOK_MIN = 10, /* ms */
+    PROBES_MAX = 3 /* of a closed window, without an answer */
+};
 
 static const struct weir_options *options_of(struct weir_link *link)
 {
@@ -48,25 +50,41 @@ static int64_t timeout(const struct weir_options *options)
     return ms * MS;
 }
 
-/* Does the peer's kernel take what we write?  Without a way to ask it is
- * taken to. */
-static bool acknowledged(const struct weir_link *link)
+/* Does the peer's system answer ours?  It does when nothing is on its way for
+ * long: octets that it has no room for are not on their way, and are asked
+ * for by probes, which it answers.  Without TCP it is our own system. */
+#if defined(HAVE_STRUCT_TCP_INFO_TCPI_LAST_ACK_RECV)
+static bool acknowledged(const struct weir_link *link, int64_t since)
 {
-#if defined(SIOCOUTQ)
-    int queued = 0;
+    struct tcp_info info;
+    socklen_t size = sizeof(info);
 
-    if (ioctl(link->watch.fd, SIOCOUTQ, &queued) == 0)
-        return queued == 0;
+    if (getsockopt(link->watch.fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+        return true;
+    if (info.tcpi_probes >= PROBES_MAX)
+        return false;
+    return info.tcpi_unacked == 0 ||
+           (int64_t)info.tcpi_last_ack_recv * MS < since;
+}
 #elif defined(SO_NWRITE)
+static bool acknowledged(const struct weir_link *link, int64_t since)
+{
     int queued = 0;
     socklen_t size = sizeof(queued);
 
-    if (getsockopt(link->watch.fd, SOL_SOCKET, SO_NWRITE, &queued, &size) == 0)
-        return queued == 0;
-#endif
+    (void)since;
+    return getsockopt(link->watch.fd, SOL_SOCKET, SO_NWRITE, &queued, &size) <
+               0 ||
+           queued == 0;
+}
+#else
+static bool acknowledged(const struct weir_link *link, int64_t since)
+{
     (void)link;
+    (void)since;
     return true;
 }
+#endif
 
 static void stall(struct weir_link *link, bool stalled)
 {
@@ -95,7 +113,7 @@ static void ping(struct weir_link *link, int64_t now)
     size_t size = weir_zmtp_put_ping(
         frame, (uint32_t)options_of(link)->heartbeat_ttl, NULL, 0);
 
-    if (weir_link_control(link, frame, size) < 0)
+    if (link->control_size == 0 && weir_link_control(link, frame, size) < 0)
         return; /* no memory: next time */
     link->ping_at = now;
     weir_link_flush(link);
@@ -104,10 +122,14 @@ static void ping(struct weir_link *link, int64_t now)
 /* A PING is unanswered for too long. */
 static void unanswered(struct weir_link *link, int64_t now)
 {
-    if (!options_of(link)->heartbeat_strict && acknowledged(link))
-        stall(link, true);
-    else
-        lost(link, now - link->ping_at);
+    int64_t silence = now - link->ping_at;
+
+    if (options_of(link)->heartbeat_strict || !acknowledged(link, silence)) {
+        lost(link, silence);
+        return;
+    }
+    stall(link, true);
+    link->ping_at = 0; /* the next one asks its system again */
 }
 
 static void heard_nothing(struct weir_link *link, int64_t now)
