@@ -661,19 +661,32 @@ void weir_ep_forget_pipe(struct weir_ep *ep)
         unmake(ep);
 }
 
+static void close_plugin(struct weir_ep *ep)
+{
+    if (ep->self)
+        ep->ops->close(ep->self);
+    ep->self = NULL;
+}
+
 bool weir_ep_finish(struct weir_ep *ep, bool all)
 {
     struct weir_sock *sock = ep->sock;
     bool done;
 
     weir_ep_shut(ep);
-    weir_sock_lock(sock);
-    done = !atomic_load(&ep->attach.posted) &&
-           !atomic_load(&ep->failed.posted) && bury_pipes(ep, all);
+    weir_sock_lock(sock); /* who holds it may have missed that we close */
+    done = !atomic_load(&ep->attach.posted);
     weir_sock_unlock(sock);
     if (!done)
         return false;
-    ep->ops->close(ep->self);
+    if (ep->splices)
+        close_plugin(ep); /* no join is under way from now on */
+    weir_sock_lock(sock);
+    done = !atomic_load(&ep->failed.posted) && bury_pipes(ep, all);
+    weir_sock_unlock(sock);
+    if (!done)
+        return false;
+    close_plugin(ep);
     weir_ep_event(ep, WEIR_EVENT_CLOSED, NULL, 0, 0, 0, "");
     weir_sock_lock(sock);
     weir_list_remove(&ep->in_sock);

@@ -259,13 +259,12 @@ static void count_remains(struct weir_pipe *pipe)
 {
     weir_stats sum = {.size = sizeof(sum)};
 
+    if (pipe->splice)
+        weir_splice_end_input(pipe);
     weir_stats_add_pipe(&sum, pipe);
-    pipe->tally.send_dropped[WEIR_DROP_CLOSED] += sum.send_queued;
-    pipe->tally.recv_dropped[WEIR_DROP_UNREAD] += sum.recv_queued;
-    memset(&sum, 0, sizeof(sum));
-    weir_stats_add_pipe(&sum, pipe);
-    sum.peers = 0;
-    sum.send_queued_bytes = sum.recv_queued_bytes = 0;
+    sum.send_dropped[WEIR_DROP_CLOSED] += sum.send_queued;
+    sum.recv_dropped[WEIR_DROP_UNREAD] += sum.recv_queued;
+    sum.send_queued = sum.recv_queued = 0;
     weir_stats_add(&pipe->sock->gone, &sum);
     weir_stats_add(&pipe->ep->gone, &sum);
 }

@@ -23,7 +23,9 @@
 struct side {
     struct weir_splice *splice;
     struct weir_pipe *pipe; /* NULL: gone, or not there yet */
-    bool read; /* the other side is the reader of its output queue */
+    bool read;          /* the other side is the reader of its output queue */
+    _Atomic bool ended; /* that reader has gone for good, */
+    uint64_t decoded;   /* and so many messages had been put until then */
 };
 
 struct weir_splice {
@@ -122,19 +124,64 @@ struct weir_pipe *weir_splice_new_pipe(struct weir_ep *dialer)
     return pipe;
 }
 
+static void keep(struct weir_splice *splice)
+{
+    weir_lock_take(&splice->lock);
+    splice->users++;
+    weir_lock_release(&splice->lock);
+}
+
+static void drop(struct weir_splice *splice)
+{
+    bool last;
+
+    weir_lock_take(&splice->lock);
+    last = --splice->users == 0;
+    weir_lock_release(&splice->lock);
+    if (last)
+        free(splice);
+}
+
 void weir_splice_leave(struct weir_pipe *pipe)
 {
     struct weir_splice *splice = pipe->splice;
-    bool last;
 
     weir_lock_take(&splice->lock);
     if (!splice->side[pipe->side].read)
         weir_queue_leave(pipe->out); /* the reader's end was nobody's */
     splice->side[pipe->side].pipe = NULL;
-    last = --splice->users == 0;
     weir_lock_release(&splice->lock);
-    if (last)
-        free(splice);
+    drop(splice);
+}
+
+/* ---- who counts what ---- */
+
+void weir_splice_end_input(struct weir_pipe *pipe)
+{
+    struct side *other = &pipe->splice->side[!pipe->side];
+    uint64_t put, taken, octets;
+
+    if (!pipe->in || atomic_load(&other->ended))
+        return;
+    weir_queue_counts(pipe->in, &put, &taken, &octets);
+    other->decoded = put;
+    atomic_store(&other->ended, true);
+}
+
+static uint64_t decoded(const struct side *side, uint64_t put)
+{
+    return atomic_load(&side->ended) ? side->decoded : put;
+}
+
+uint64_t weir_splice_received(const struct weir_pipe *pipe, uint64_t put)
+{
+    return decoded(&pipe->splice->side[!pipe->side], put);
+}
+
+uint64_t weir_splice_sent(const struct weir_pipe *pipe, uint64_t put)
+{
+    return pipe->splice->joined ? decoded(&pipe->splice->side[pipe->side], put)
+                                : 0;
 }
 
 bool weir_splice_joined(const struct weir_pipe *pipe)
@@ -191,8 +238,9 @@ static int check_open(const struct weir_ep *ep)
     return 0;
 }
 
-/* The dialer's pipe, made before or now. */
-static int dialer_side(struct weir_ep *ep, struct weir_pipe **out)
+/* The dialer's pipe, made before or now, and its splice, which is kept. */
+static int dialer_side(struct weir_ep *ep, struct weir_pipe **out,
+                       struct weir_splice **splice)
 {
     struct weir_pipe *pipe;
     int r;
@@ -208,7 +256,11 @@ static int dialer_side(struct weir_ep *ep, struct weir_pipe **out)
         else if (r >= 0)
             ep->pipe = pipe;
     }
-    *out = ep->pipe;
+    if (r >= 0) {
+        *out = ep->pipe;
+        *splice = ep->pipe->splice;
+        keep(*splice);
+    }
     weir_sock_unlock(ep->sock);
     return r;
 }
@@ -226,7 +278,7 @@ static void take_input(struct weir_pipe *pipe, struct weir_queue *queue)
 
 /* The binder's pipe reads what the dialer writes.  The dialer's socket is not
  * locked: its queue is safe to read from, and it stays, since the dialer
- * cannot be closed while the plugin is in this call. */
+ * closes its plugin first, which waits for the end of this call. */
 static int binder_side(struct weir_ep *ep, struct weir_ep *dialer,
                        struct weir_pipe *peer, struct weir_pipe **out)
 {
@@ -244,16 +296,30 @@ static int binder_side(struct weir_ep *ep, struct weir_ep *dialer,
     weir_queue_set_mark(pipe->out, marks(&ep->options, &dialer->options));
     weir_queue_set_writer(pipe->out,
                           (struct weir_queue_end){on_room, &splice->side[1]});
-    take_input(pipe, peer->out);
     r = know_peer(pipe, dialer);
     if (r >= 0)
         r = weir_sock_add_pipe(ep->sock, pipe);
-    if (r < 0)
+    if (r < 0) {
         weir_pipe_free(pipe);
-    else
+    } else {
+        take_input(pipe, peer->out);
         *out = pipe;
+    }
     weir_sock_unlock(ep->sock);
     return r;
+}
+
+/* Has the pipe not been parted since?  Its socket's lock is held: where not,
+ * it may be gone. */
+static bool is_there(const struct weir_splice *splice, int side,
+                     const struct weir_pipe *pipe)
+{
+    return splice->side[side].pipe == pipe;
+}
+
+static int parted_already(const struct weir_ep *ep)
+{
+    return weir_fail(ECANCELED, "%s was refused meanwhile", ep->url);
 }
 
 static int bring_up(struct weir_pipe *pipe)
@@ -268,40 +334,54 @@ static int bring_up(struct weir_pipe *pipe)
     return r;
 }
 
-static int finish_dialer(struct weir_pipe *pipe, struct weir_ep *binder,
-                         struct weir_queue *input)
+static int bring_up_or_refuse(struct weir_pipe *pipe)
 {
-    struct weir_ep *ep = pipe->ep;
+    int r = bring_up(pipe);
+
+    if (r < 0)
+        weir_splice_refuse(pipe, -r);
+    return r;
+}
+
+static int finish_dialer(struct weir_ep *ep, struct weir_pipe *pipe,
+                         struct weir_ep *binder, struct weir_queue *input)
+{
     int r;
 
-    weir_sock_lock(ep->sock);
     weir_queue_set_mark(pipe->out, marks(&ep->options, &binder->options));
     take_input(pipe, input);
     pipe->splice->joined = true;
     r = know_peer(pipe, binder);
-    if (r >= 0)
-        r = bring_up(pipe);
     if (r < 0)
         weir_splice_refuse(pipe, -r);
-    weir_sock_unlock(ep->sock);
-    return r;
+    return r < 0 ? r : bring_up_or_refuse(pipe);
 }
 
-static int finish_binder(struct weir_pipe *pipe)
+/* Both pipes are there.  Either side may be refused as soon as it is up, and
+ * both pipes are gone then. */
+static int finish(struct weir_ep *dialer, struct weir_ep *binder,
+                  struct weir_splice *splice, struct weir_pipe *near,
+                  struct weir_pipe *far)
 {
-    struct weir_sock *sock = pipe->sock;
+    struct weir_queue *input = far->out;
     int r;
 
-    weir_sock_lock(sock);
-    r = bring_up(pipe);
+    weir_sock_lock(dialer->sock);
+    r = is_there(splice, 0, near) ? finish_dialer(dialer, near, binder, input)
+                                  : parted_already(dialer);
+    weir_sock_unlock(dialer->sock);
     if (r < 0)
-        weir_splice_refuse(pipe, -r);
-    weir_sock_unlock(sock);
+        return r;
+    weir_sock_lock(binder->sock);
+    r = is_there(splice, 1, far) ? bring_up_or_refuse(far)
+                                 : parted_already(binder);
+    weir_sock_unlock(binder->sock);
     return r;
 }
 
 int weir_splice_join(weir_ep *dialer, weir_ep *binder)
 {
+    struct weir_splice *splice = NULL;
     struct weir_pipe *near, *far = NULL;
     int r;
 
@@ -310,13 +390,15 @@ int weir_splice_join(weir_ep *dialer, weir_ep *binder)
         return weir_fail(WEIR_EINCOMPATIBLE, "a %s does not go with a %s at %s",
                          dialer->sock->pattern->name,
                          binder->sock->pattern->name, binder->url);
-    r = dialer_side(dialer, &near);
+    r = dialer_side(dialer, &near, &splice);
+    if (r < 0)
+        return r;
+    r = binder_side(binder, dialer, near, &far);
     if (r >= 0)
-        r = binder_side(binder, dialer, near, &far);
-    if (r >= 0)
-        r = finish_dialer(near, binder, far->out);
-    if (r >= 0)
-        r = finish_binder(far);
+        r = finish(dialer, binder, splice, near, far);
+    if (r < 0)
+        tell(&splice->side[1], WEIR_MAIL_PARTED);
+    drop(splice);
     return r;
 }
 
@@ -366,8 +448,9 @@ void weir_splice_parted(struct weir_pipe *pipe)
     refused = atomic_load(&pipe->splice->refused);
     weir_splice_part(pipe);
     pipe->dying = true;
-    weir_ep_event(ep, WEIR_EVENT_DISCONNECTED, ep->url, pipe->peer_id, 0, 0,
-                  "the other socket is gone");
+    if (pipe->up)
+        weir_ep_event(ep, WEIR_EVENT_DISCONNECTED, ep->url, pipe->peer_id, 0, 0,
+                      "the other socket is gone");
     weir_sock_down(sock, pipe);
     if (!weir_pipe_ready(pipe))
         weir_sock_bury(sock, pipe);

@@ -23,6 +23,15 @@ void weir_splice_leave(struct weir_pipe *pipe);
 /* Is there a peer, or was there one? */
 bool weir_splice_joined(const struct weir_pipe *pipe);
 
+/* The pipe is going, and takes nothing more: what is put into its input from
+ * now on counts as the sender's.  Its socket's lock is held. */
+void weir_splice_end_input(struct weir_pipe *pipe);
+
+/* Of `put` messages in its input, how many have come to be this pipe's; of
+ * `put` in its output, how many have come to be the other's. */
+uint64_t weir_splice_received(const struct weir_pipe *pipe, uint64_t put);
+uint64_t weir_splice_sent(const struct weir_pipe *pipe, uint64_t put);
+
 /* Join a dialing and a binding endpoint; in weir_the_transport_host. */
 int weir_splice_join(weir_ep *dialer, weir_ep *binder);
 

@@ -27,19 +27,21 @@ static uint64_t total(const uint64_t *drops)
 static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
 {
     const struct weir_tally *tally = &pipe->tally;
-    uint64_t put = 0, taken = 0, octets = 0, dropped;
+    uint64_t put = 0, taken = 0, octets = 0, dropped, lost = 0;
 
     if (pipe->out)
         weir_queue_counts(pipe->out, &put, &taken, &octets);
     dropped = total(tally->send_dropped);
     if (pipe->splice && weir_splice_joined(pipe)) {
-        taken = put; /* it is the peer's input */
+        taken = put; /* it is the peer's input, */
         octets = 0;
-        dropped = tally->refused_put;
+        lost = put - weir_splice_sent(pipe, put); /* as long as there is one */
+        dropped = tally->refused_put + lost;
     }
     sum->accepted += put + tally->refused_put;
     sum->written += taken - (dropped - tally->refused_put);
     sum->send_queued += put - taken;
+    sum->send_dropped[WEIR_DROP_CLOSED] += lost;
     sum->send_queued_bytes += octets;
     for (int i = 0; i < WEIR_DROPS; i++)
         sum->send_dropped[i] += tally->send_dropped[i];
@@ -52,6 +54,8 @@ static void add_input(weir_stats *sum, const struct weir_pipe *pipe)
 
     if (pipe->in)
         weir_queue_counts(pipe->in, &put, &taken, &octets);
+    if (pipe->splice)
+        put = weir_splice_received(pipe, put);
     sum->decoded += put;
     sum->delivered += taken - total(tally->recv_dropped);
     sum->recv_queued += put - taken;
