@@ -336,19 +336,17 @@ static int no_read(struct weir_link *link, ssize_t r)
     return (int)r;
 }
 
-/* Our queue is at its mark: stop, until its reader tells us. */
+/* Our queue is at its mark: stop, until its reader tells us.  Or the peer
+ * does not take our PONGs: stop, until they are written. */
 static bool hold_back(struct weir_link *link)
 {
     struct weir_queue *queue = weir_link_pipe(link)->in;
+    bool full = weir_queue_full(queue) && weir_queue_arm_writer(queue);
 
-    if (weir_queue_full(queue) && weir_queue_arm_writer(queue)) {
-        atomic_store(&link->paused, true);
-        return true;
-    }
     if (link->control_size - link->control_sent > CONTROL_MAX)
-        return true; /* it does not take our PONGs */
-    atomic_store(&link->paused, false);
-    return false;
+        full = true;
+    atomic_store(&link->paused, full);
+    return full;
 }
 
 static int take_octets(struct weir_link *link, size_t size)
@@ -372,7 +370,11 @@ int weir_link_read(struct weir_link *link)
     int n;
 
     if (!atomic_load_explicit(&link->live, memory_order_relaxed) ||
-        link->failed || link->messages || hold_back(link))
+        link->failed || link->messages) {
+        atomic_store(&link->readable, false); /* nobody is to come again */
+        return 0;
+    }
+    if (hold_back(link))
         return 0;
     /* Before the read: news that comes after it must not be forgotten. */
     atomic_store(&link->readable, false);
@@ -590,14 +592,28 @@ static void report(struct weir_pipe *pipe, const char *peer, uint64_t lost)
                   link->code, link->reason);
 }
 
-/* The socket's side of a loss.  Returns whether a dialer should try again. */
+/* What a peer sent after the handshake made no sense. */
+static bool makes_no_sense(int code)
+{
+    return code == EPROTO || code == EMSGSIZE;
+}
+
+static void count_refused(struct weir_pipe *pipe)
+{
+    pipe->sock->gone.refused++;
+    pipe->ep->gone.refused++;
+}
+
+/* The socket's side of a loss.  Lock held on entry, not on return.  Returns
+ * whether a dialer should try again. */
 static bool lose(struct weir_pipe *pipe, int cut, uint64_t lost)
 {
     struct weir_sock *sock = pipe->sock;
     bool dialer = pipe->ep->pipe == pipe;
 
-    weir_sock_lock(sock);
     sock->n_links--;
+    if (makes_no_sense(pipe->link.code))
+        count_refused(pipe);
     pipe->tally.send_dropped[WEIR_DROP_CUT] += (uint64_t)cut;
     pipe->tally.unconfirmed += lost;
     weir_sock_down(sock, pipe);
@@ -616,6 +632,13 @@ static bool lose(struct weir_pipe *pipe, int cut, uint64_t lost)
     return dialer;
 }
 
+/* The reactor has a task of the link still to run, so the pipe has to stay.
+ * There are no new ones while both the driver word and the lock are held. */
+static bool posted(const struct weir_link *link)
+{
+    return atomic_load(&link->down.posted) || atomic_load(&link->rearm.posted);
+}
+
 static void on_down(struct weir_task *task)
 {
     struct weir_link *link = WEIR_CONTAINER(task, struct weir_link, down);
@@ -627,6 +650,13 @@ static void on_down(struct weir_task *task)
 
     if (!atomic_load(&link->live) || !weir_link_hold(link))
         return; /* its driver posts us again */
+    weir_sock_lock(pipe->sock);
+    if (posted(link)) {
+        weir_sock_unlock(pipe->sock);
+        weir_reactor_post(pipe->sock->reactor, task);
+        (void)weir_link_let_go(link);
+        return;
+    }
     code = link->code;
     lost = unconfirmed(pipe);
     snprintf(peer, sizeof(peer), "%s", weir_link_peer(link));
@@ -636,6 +666,6 @@ static void on_down(struct weir_task *task)
     if (lose(pipe, cut, lost)) {
         if (ep->pipe == pipe)
             (void)weir_link_let_go(link);
-        weir_ep_again(ep, code == EPROTO || code == EMSGSIZE, code, reason);
+        weir_ep_again(ep, makes_no_sense(code), code, reason);
     }
 }

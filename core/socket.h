@@ -198,7 +198,9 @@ void weir_sock_nudge(struct weir_sock *sock);
 
 /* ---- for the patterns ---- */
 
-/* Wake those who wait for `what`, one (all for STATE). Lock held. */
+/* Wake those who wait for `what`: one for IN, who wakes the next if there is
+ * more; all for OUT, since they may wait for different peers, and for STATE.
+ * Lock held. */
 void weir_sock_wake(struct weir_sock *sock, enum weir_wait what);
 
 /* The pipe has something unsent: it is flushed when the pace says so.

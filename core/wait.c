@@ -22,6 +22,7 @@ enum {
     SPIN_LINKS = 4, /* more links than these are not read one by one */
     SPIN_SKIP_MAX = 8,
     EVENTS = 32,
+    READS = 64,       /* in vain, before the clock is looked at */
     ABSENCE = 1000000 /* ns after which the application counts as away */
 };
 
@@ -48,7 +49,7 @@ void weir_sock_wake(struct weir_sock *sock, enum weir_wait what)
     if (sock->leader_asleep && sock->leader_waits == what)
         wake_leader(sock);
     if (sock->sleeping[what] > 0)
-        wake_followers(sock, what, what == WEIR_WAIT_STATE ? INT_MAX : 1);
+        wake_followers(sock, what, what == WEIR_WAIT_IN ? 1 : INT_MAX);
 }
 
 void weir_wait_wake_all(struct weir_sock *sock)
@@ -118,8 +119,12 @@ int weir_drive_input(struct weir_sock *sock)
     struct weir_list *node;
     int published = 0;
 
-    while (published == 0 && (node = weir_list_pop(&sock->readable)) != NULL) {
-        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, drive);
+    for (int i = 0; i < READS && published == 0; i++) {
+        struct weir_pipe *pipe;
+
+        if (!(node = weir_list_pop(&sock->readable)))
+            break;
+        pipe = WEIR_CONTAINER(node, struct weir_pipe, drive);
 
         if (!weir_link_hold(&pipe->link))
             continue; /* who holds it goes round again */
