@@ -81,6 +81,7 @@ int weir_readiness_fd(struct weir_sock *sock, enum weir_wait what)
 
 void weir_readiness_close(struct weir_sock *sock)
 {
+    sock->watched = false; /* late calls still come by and take the lock */
     weir_signal_close(&sock->ready[WEIR_WAIT_IN]);
     weir_signal_close(&sock->ready[WEIR_WAIT_OUT]);
 }

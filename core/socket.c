@@ -636,7 +636,9 @@ static void on_teardown(struct weir_task *task)
         sock->pattern->close(sock);
     weir_message_fini(&sock->held);
     weir_wait_close(sock);
+    weir_sock_lock(sock);
     weir_readiness_close(sock);
+    weir_sock_unlock(sock);
     atomic_fetch_add(&sock->done_word, 1);
     weir_unpark(&sock->done_word, INT_MAX);
 }
