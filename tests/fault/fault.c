@@ -119,10 +119,10 @@ uint64_t sum_of(const uint64_t drops[WEIR_DROPS])
 
 bool adds_up(const weir_stats *stats)
 {
-    uint64_t sent = stats->written + stats->send_queued +
-                    sum_of(stats->send_dropped);
-    uint64_t received = stats->delivered + stats->recv_queued +
-                        sum_of(stats->recv_dropped);
+    uint64_t sent =
+        stats->written + stats->send_queued + sum_of(stats->send_dropped);
+    uint64_t received =
+        stats->delivered + stats->recv_queued + sum_of(stats->recv_dropped);
     bool good = sent == stats->accepted && received == stats->decoded &&
                 stats->written <= stats->accepted &&
                 stats->delivered <= stats->decoded;
