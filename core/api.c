@@ -173,6 +173,8 @@ static int enter(weir_socket socket, const char *option, struct weir_sock **out)
 
 static int changed(struct weir_sock *sock, int r)
 {
+    if (r >= 0)
+        r = weir_monitor_resize(&sock->monitor, (uint32_t)sock->options.events);
     if (r >= 0 && sock->pattern->option)
         sock->pattern->option(sock);
     weir_sock_put(sock);

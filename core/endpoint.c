@@ -525,6 +525,8 @@ static int enlist(struct weir_ep *ep)
     if (r < 0) {
         weir_list_remove(&ep->in_sock);
         weir_shells_remove_ep(ep);
+    } else if (!ep->binder) {
+        ep->sock->options.connect_routing_id.size = 0; /* for one connect */
     }
     return r;
 }

@@ -69,11 +69,24 @@ static weir_event *swap_rings(struct weir_monitor *monitor, weir_event *ring,
     return old;
 }
 
+static bool has_room(struct weir_monitor *monitor, uint32_t room)
+{
+    bool has;
+
+    weir_lock_take(&monitor->lock);
+    has = monitor->room == room;
+    weir_lock_release(&monitor->lock);
+    return has;
+}
+
 /* Memory is asked for without the lock. */
 int weir_monitor_resize(struct weir_monitor *monitor, uint32_t room)
 {
-    weir_event *ring = calloc(room, sizeof(*ring));
+    weir_event *ring;
 
+    if (has_room(monitor, room))
+        return 0;
+    ring = calloc(room, sizeof(*ring));
     if (!ring)
         return weir_fail(ENOMEM, "no memory for %u events", room);
     weir_lock_take(&monitor->lock);

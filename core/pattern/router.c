@@ -90,7 +90,7 @@ static void choose_id(struct weir_pipe *pipe)
     const struct weir_routing_id *given =
         &weir_ep_options(pipe->ep)->connect_routing_id;
 
-    if (given->size > 0)
+    if (given->size > 0 && !pipe->ep->binder)
         set_id(pipe, given->data, given->size);
     else if (pipe->id_size == 0)
         invent_id(pipe);
