@@ -144,6 +144,28 @@ static void test_abort(void **state)
     free(payload);
 }
 
+/* What was written of a message that was given up is written over, and not
+ * handed out as free memory once more. */
+static void test_abort_behind_a_large_frame(void **state)
+{
+    uint8_t *payload = calloc(1, 20000);
+    struct fixture fixture;
+
+    (void)state;
+    open_queue(&fixture, no_mark);
+    put_number(fixture.queue, 0);
+    weir_queue_begin(fixture.queue);
+    assert_int_equal(
+        weir_queue_frame(fixture.queue, payload, 20000, WEIR_FRAME_MORE), 0);
+    weir_queue_abort(fixture.queue);
+    for (uint32_t i = 1; i < 3000; i++)
+        put_number(fixture.queue, i);
+    for (uint32_t i = 0; i < 3000; i++)
+        take_number(fixture.queue, i);
+    close_queue(&fixture);
+    free(payload);
+}
+
 /* Frames of every form, alone and between others. */
 static void test_every_size(void **state)
 {
@@ -491,6 +513,8 @@ static void test_writer_of_a_large_message(void **state)
     (void)state;
     open_queue(&fixture, limits);
     weir_queue_set_writer(fixture.queue, (struct weir_queue_end){count, &told});
+    put_number(fixture.queue, 9); /* the consumer looks at the first one */
+    take_number(fixture.queue, 9);
     for (uint32_t i = 0; i < 3; i++)
         put_number(fixture.queue, i);
     assert_false(weir_queue_room(fixture.queue, 99999));
@@ -667,11 +691,21 @@ static void test_long_runs_are_shared(void **state)
 
 static void test_idle(void **state)
 {
+    static const uint8_t payload[100];
     struct fixture fixture;
+    weir_message message;
 
     (void)state;
     open_queue(&fixture, no_mark);
     assert_true(weir_queue_idle(fixture.queue));
+    weir_message_init(&message);
+    for (int i = 0; i < 3; i++) { /* with a frame handed out, and without */
+        assert_int_equal(weir_queue_put(fixture.queue, payload, 100), 0);
+        assert_int_equal(weir_queue_take_message(fixture.queue, &message), 0);
+        assert_true(weir_queue_idle(fixture.queue));
+        assert_memory_equal(weir_frame_data(&message.first), payload, 100);
+        weir_message_fini(&message);
+    }
     for (uint32_t i = 0; i < 20000; i++)
         put_number(fixture.queue, i);
     assert_false(weir_queue_idle(fixture.queue));
@@ -691,7 +725,7 @@ static void test_idle(void **state)
         if (i % 3 == 0)
             assert_true(weir_queue_idle(fixture.queue));
     }
-    assert_counts(fixture.queue, 40000, 40000, 0);
+    assert_counts(fixture.queue, 40003, 40003, 0);
     close_queue(&fixture);
 }
 
@@ -794,6 +828,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_shows_before_commit),
         cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_abort_behind_a_large_frame),
         cmocka_unit_test(test_every_size),
         cmocka_unit_test(test_peek_leaves_it_there),
         cmocka_unit_test(test_skip),

@@ -48,6 +48,7 @@ struct stream {
     uint8_t *octets;
     size_t size;
     size_t begin[SHAPES + 1];
+    size_t frame[4 * SHAPES], frames; /* where frames end */
 };
 
 static void fill(uint8_t *data, size_t message, size_t frame, size_t size)
@@ -77,12 +78,14 @@ static size_t encode(uint8_t *at, size_t message, size_t frame, size_t size,
 static void make_stream(struct stream *stream)
 {
     stream->octets = malloc(MB);
-    stream->size = 0;
+    stream->size = stream->frames = 0;
     for (size_t i = 0; i < SHAPES; i++) {
         stream->begin[i] = stream->size;
-        for (uint32_t n = 0; n < shapes[i].frames; n++)
+        for (uint32_t n = 0; n < shapes[i].frames; n++) {
             stream->size += encode(stream->octets + stream->size, i, n,
                                    shapes[i].size[n], n + 1 < shapes[i].frames);
+            stream->frame[stream->frames++] = stream->size;
+        }
     }
     stream->begin[SHAPES] = stream->size;
 }
@@ -101,10 +104,17 @@ static size_t message_at(const struct stream *stream, size_t at, bool *begins)
 /* Every place that is special, and some that are not. */
 static size_t next_place(const struct stream *stream, size_t at)
 {
-    for (size_t i = 0; i <= SHAPES; i++)
-        if (at + 40 > stream->begin[i] && at < stream->begin[i] + 40)
+    size_t next = at + STRIDE;
+
+    if (at < 15)
+        return at + 1;
+    for (size_t i = 0; i < stream->frames; i++) {
+        if (at + 15 >= stream->frame[i] && at < stream->frame[i] + 15)
             return at + 1;
-    return at + STRIDE;
+        if (at + 15 < stream->frame[i] && next > stream->frame[i] - 15)
+            next = stream->frame[i] - 15;
+    }
+    return next;
 }
 
 static void put_shape(struct weir_queue *queue, size_t message)
@@ -190,6 +200,14 @@ static void assert_counts(struct weir_queue *queue, uint64_t put,
     assert_int_equal(is_put, put);
     assert_int_equal(is_taken, taken);
     assert_int_equal(are_octets, octets);
+}
+
+static void assert_taken(struct weir_queue *queue, uint64_t taken)
+{
+    uint64_t is_put, is_taken, are_octets;
+
+    weir_queue_counts(queue, &is_put, &is_taken, &are_octets);
+    assert_int_equal(is_taken, taken);
 }
 
 /* ------------------------------------------------------------- writing -- */
@@ -284,6 +302,7 @@ static void test_cut_everywhere(void **state)
             assert_int_equal(weir_queue_midway(fixture->queue), !begins);
         assert_int_equal(weir_queue_cut(fixture->queue), !begins);
         assert_int_equal(weir_queue_cut(fixture->queue), 0);
+        assert_taken(fixture->queue, message + !begins);
         next = stream->begin[message + !begins];
         if (at % 2 && next < stream->size) { /* drop-old in the meantime */
             assert_int_equal(weir_queue_skip(fixture->queue), 1);
@@ -351,6 +370,51 @@ static void test_marks_of_a_writer(void **state)
             assert_false(weir_queue_full(fixture->queue));
         }
     }
+    close_queue(fixture);
+}
+
+/* What lies in chunks that are written is counted, whatever is not. */
+static void test_a_writer_counts_by_chunks(void **state)
+{
+    static uint8_t payload[1000];
+    struct fixture *fixture = *state;
+    struct weir_queue_mark_point at;
+    uint64_t put, taken, octets;
+    struct iovec parts[16];
+    ssize_t gathered;
+    int n;
+
+    open_queue(fixture);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(weir_queue_put(fixture->queue, payload, 1000), 0);
+    gathered = weir_queue_gather(fixture->queue, parts, 16, &n, MB, &at);
+    assert_int_equal(gathered, 100900);
+    assert_true(n > 2);
+    weir_queue_wrote(fixture->queue, (size_t)gathered - 1, &at);
+    weir_queue_counts(fixture->queue, &put, &taken, &octets);
+    assert_in_range(taken, 20, 99);
+    assert_true(weir_queue_midway(fixture->queue));
+    assert_taken(fixture->queue, 99);
+    close_queue(fixture);
+}
+
+/* The octets of a message can be written before its number is stored; the
+ * number is made up for when the writer looks again. */
+static void test_a_number_that_comes_late(void **state)
+{
+    struct weir_queue_limits limits = {1, 0};
+    struct fixture *fixture = *state;
+
+    open_queue(fixture);
+    weir_queue_set_mark(fixture->queue, limits);
+    assert_int_equal(weir_queue_put(fixture->queue, "x", 1), 0);
+    atomic_store(&fixture->queue->messages, 0);
+    assert_int_equal(write_out(fixture->queue, (const uint8_t *)"\0\1x", 3, 16),
+                     3);
+    assert_true(weir_queue_full(fixture->queue));
+    atomic_store(&fixture->queue->messages, 1);
+    assert_false(weir_queue_ready(fixture->queue));
+    assert_false(weir_queue_full(fixture->queue));
     close_queue(fixture);
 }
 
@@ -626,6 +690,7 @@ static void test_large_frames_in_a_row(void **state)
     struct fixture *fixture = *state;
     uint8_t *octets = malloc(MB);
     size_t size = encode(octets, 1, 0, 300000, 0);
+    struct iovec parts[2];
 
     open_queue(fixture);
     for (int i = 0; i < 50; i++) {
@@ -645,6 +710,9 @@ static void test_large_frames_in_a_row(void **state)
         assert_false(weir_queue_ready(fixture->queue));
     }
     assert_int_equal(scarce_count, 0);
+    assert_int_equal(FEED(fixture->queue, &no_limits, "\0\1a"), 1);
+    assert_int_equal(weir_queue_space(fixture->queue, parts, false), 1);
+    assert_true(parts[0].iov_len > 16000); /* they have come to an end */
     close_queue(fixture);
     free(octets);
 }
@@ -895,6 +963,8 @@ int main(void)
         cmocka_unit_test(test_cut_everywhere),
         cmocka_unit_test(test_skip_while_writing),
         cmocka_unit_test(test_marks_of_a_writer),
+        cmocka_unit_test(test_a_writer_counts_by_chunks),
+        cmocka_unit_test(test_a_number_that_comes_late),
         cmocka_unit_test(test_latest_is_written),
         cmocka_unit_test(test_any_portions),
         cmocka_unit_test(test_rollback_everywhere),
