@@ -152,9 +152,8 @@ static bool midway_in_frames(struct weir_queue_out *out)
 /* So many messages are written, which a writer does not count. */
 static void count_written(struct weir_queue *queue, uint64_t messages)
 {
-    if (queue->out.taken >= messages)
-        return;
-    queue->out.taken = messages;
+    if (queue->out.taken < messages)
+        queue->out.taken = messages;
     weir_queue_credit(queue);
 }
 
