@@ -447,6 +447,8 @@ static int recv_many(struct weir_sock *sock, weir_message *messages, int n,
                       : sock->pattern->recv(sock, &messages[done]);
         done += r >= 0;
     }
+    if (done > 1)
+        sock->received += (uint64_t)done - 1;
     return done > 0 ? done : r;
 }
 

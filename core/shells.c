@@ -18,9 +18,13 @@
 
 enum { BLOCK = 256, BLOCKS = 4096 };
 
+struct block {
+    _Atomic(void *) shells[BLOCK];
+};
+
 /* A growing table of pointers that readers need no lock for. */
 struct table {
-    _Atomic(void **) blocks[BLOCKS];
+    _Atomic(struct block *) blocks[BLOCKS];
     uint32_t used;
     uint32_t *free; /* stack of indices to use again */
     uint32_t n_free, room_free;
@@ -44,24 +48,27 @@ void weir_shells_after_fork(void)
 
 static void *look_up(struct table *table, uint32_t index)
 {
-    void **block;
+    struct block *block;
 
     if (index >= (uint32_t)BLOCK * BLOCKS)
         return NULL;
     block = atomic_load_explicit(&table->blocks[index / BLOCK],
                                  memory_order_acquire);
-    return block ? ((_Atomic(void *) *)block)[index % BLOCK] : NULL;
+    if (!block)
+        return NULL;
+    return atomic_load_explicit(&block->shells[index % BLOCK],
+                                memory_order_acquire);
 }
 
 static bool add_block(struct table *table, uint32_t index)
 {
-    void **block;
+    struct block *block;
 
     if (index >= (uint32_t)BLOCK * BLOCKS)
         return false;
     if (atomic_load(&table->blocks[index / BLOCK]))
         return true;
-    block = calloc(BLOCK, sizeof(*block));
+    block = calloc(1, sizeof(*block));
     atomic_store_explicit(&table->blocks[index / BLOCK], block,
                           memory_order_release);
     return block != NULL;
@@ -99,21 +106,29 @@ static bool get_index(struct table *table, uint32_t *index, void **shell)
     return true;
 }
 
+/* A shell for an index that never had one.  The lock is held. */
+static void *make_shell(struct table *table, size_t size, uint32_t index)
+{
+    struct block *block = atomic_load(&table->blocks[index / BLOCK]);
+    void *shell = aligned_alloc(64, (size + 63) & ~(size_t)63);
+
+    if (!shell) {
+        table->free[table->n_free++] = index;
+        return NULL;
+    }
+    memset(shell, 0, size);
+    atomic_store_explicit(&block->shells[index % BLOCK], shell,
+                          memory_order_release);
+    return shell;
+}
+
 static void *new_shell(struct table *table, size_t size, uint32_t *index)
 {
     void *shell = NULL;
 
     weir_lock_take(&lock);
-    if (get_index(table, index, &shell) && !shell) {
-        shell = aligned_alloc(64, (size + 63) & ~(size_t)63);
-        if (shell) {
-            memset(shell, 0, size);
-            ((_Atomic(void *) *)atomic_load(
-                &table->blocks[*index / BLOCK]))[*index % BLOCK] = shell;
-        } else {
-            table->free[table->n_free++] = *index;
-        }
-    }
+    if (get_index(table, index, &shell) && !shell)
+        shell = make_shell(table, size, *index);
     weir_lock_release(&lock);
     return shell;
 }

@@ -522,6 +522,7 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline)
             return r;
     }
     weir_rest_use(sock);
+    sock->received++;
     if (sock->waiting[WEIR_WAIT_IN] && sock->pattern->can_recv(sock))
         weir_sock_wake(sock, WEIR_WAIT_IN);
     return r;

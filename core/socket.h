@@ -122,11 +122,12 @@ struct weir_sock {
     uint32_t sleeping[WEIR_WAITS];
     _Atomic uint32_t turn_word[WEIR_WAITS];
     struct weir_spin spin_in, spin_out;
-    bool spinning;            /* one thread at a time does */
-    bool polled;              /* no I/O threads: looked around already */
-    _Atomic uint32_t splices; /* pipes of inproc */
-    uint32_t inside;          /* threads in a call */
-    uint32_t flushing;        /* of those, in a flush */
+    bool spinning;                   /* one thread at a time does */
+    bool polled;                     /* no I/O threads: looked around already */
+    uint64_t received, received_dry; /* messages; those until it ran dry */
+    _Atomic uint32_t splices;        /* pipes of inproc */
+    uint32_t inside;                 /* threads in a call */
+    uint32_t flushing;               /* of those, in a flush */
 
     /* the I/O thread's care */
     struct weir_tick tick;

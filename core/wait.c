@@ -23,6 +23,7 @@ enum {
     SPIN_SKIP_MAX = 8,
     EVENTS = 32,
     READS = 64,       /* in vain, before the clock is looked at */
+    GATHER = 3000,    /* ns */
     ABSENCE = 1000000 /* ns after which the application counts as away */
 };
 
@@ -279,6 +280,26 @@ static bool try_spinning(struct weir_sock *sock, enum weir_wait what,
     return hit;
 }
 
+/* Several messages came in a row from a thread of this process: it streams.
+ * Looking after each of them would have the two caches pass the same lines to
+ * and fro, so let some gather.  An answer to a lone message is never delayed.
+ */
+static bool gather(struct weir_sock *sock)
+{
+    uint64_t run = sock->received - sock->received_dry;
+    int64_t end;
+
+    sock->received_dry = sock->received;
+    if (run < 2 || atomic_load(&sock->splices) == 0 || sock->spinning)
+        return false;
+    end = weir_now() + GATHER;
+    weir_sock_unlock(sock);
+    while (weir_now() < end)
+        weir_cpu_relax();
+    weir_sock_lock(sock);
+    return true;
+}
+
 /* ---- sleeping ---- */
 
 static void sleep_leading(struct weir_sock *sock, enum weir_wait what,
@@ -372,6 +393,8 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
     sock->polled = false;
     if (passed(deadline))
         return -EAGAIN;
+    if (what == WEIR_WAIT_IN && gather(sock))
+        return 0;
     if (try_spinning(sock, what, deadline))
         return 0;
     if (what == WEIR_WAIT_IN && weir_fairqueue_arm(sock))
