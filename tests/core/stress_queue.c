@@ -143,12 +143,22 @@ static void sleep_until_woken(struct sleeper *sleeper, const char *who)
             fail("the %s was never woken", who);
 }
 
+/* Producers of light queues pass light fences, others full ones; those of
+ * received messages are never light. */
+static void pass_fence(const struct run *run)
+{
+    if (run->plan->light)
+        weir_fence_heavy();
+    else
+        weir_fence_full();
+}
+
 static void wait_for_message(struct run *run, struct weir_queue *queue,
                              struct sleeper *sleeper)
 {
     atomic_store(&sleeper->awake, 0);
     weir_queue_arm_reader(queue);
-    weir_fence_heavy();
+    pass_fence(run);
     if (weir_queue_ready(queue)) {
         weir_queue_disarm_reader(queue);
         return;
@@ -507,7 +517,7 @@ static void wait_dry(struct run *run)
 {
     atomic_store(&run->consumer.awake, 0);
     weir_queue_arm_reader(run->received);
-    weir_fence_heavy();
+    pass_fence(run);
     if (!dry(run)) {
         weir_queue_disarm_reader(run->received);
         return;
@@ -1013,6 +1023,120 @@ static void run_sleep(const struct plan *plan, double seconds)
     close_queue(run.queue, run.pool);
 }
 
+/* -------------------------------------------------- at the same moment -- */
+
+/* One side commits or takes while the other arms itself and looks once more:
+ * either the look finds what was done, or who did it finds the other armed. */
+struct meeting {
+    struct weir_queue *queue;
+    bool light;
+    _Atomic uint32_t round, done; /* what the other side runs, has run */
+    _Atomic uint32_t reader_told, writer_told;
+    bool room; /* ordered by done: the producer's look found room */
+};
+
+/* Wait, in turns that get longer, until the word is no longer `old`. */
+static uint32_t wait_for_change(_Atomic uint32_t *word, uint32_t old)
+{
+    int64_t deadline = weir_deadline_in(PATIENCE);
+    uint32_t now;
+
+    for (int turns = 0; (now = atomic_load(word)) == old; turns++) {
+        weir_cpu_relax();
+        if (turns % 4096 == 4095)
+            sched_yield();
+        if (turns % 1048576 == 1048575 && weir_now() > deadline)
+            fail("the other side does not come");
+    }
+    return now;
+}
+
+static void meet_as_producer(struct meeting *meeting, uint32_t round)
+{
+    if (round % 2)
+        (void)weir_queue_put(meeting->queue, &round, sizeof(round));
+    else
+        meeting->room = !weir_queue_arm_writer(meeting->queue);
+}
+
+static void *meet(void *opaque)
+{
+    struct meeting *meeting = opaque;
+    uint32_t round = 0;
+
+    while ((round = wait_for_change(&meeting->round, round)) != UINT32_MAX) {
+        meet_as_producer(meeting, round);
+        atomic_store(&meeting->done, round);
+    }
+    return NULL;
+}
+
+/* The queue is empty; a message comes while the consumer falls asleep. */
+static void meet_message(struct meeting *meeting, uint32_t round)
+{
+    bool ready;
+
+    atomic_store(&meeting->reader_told, 0);
+    atomic_store(&meeting->round, round);
+    spin(round / 2 % 64);
+    weir_queue_arm_reader(meeting->queue);
+    if (meeting->light)
+        weir_fence_heavy();
+    else
+        weir_fence_full();
+    ready = weir_queue_ready(meeting->queue);
+    (void)wait_for_change(&meeting->done, round - 1);
+    if (!ready && !atomic_load(&meeting->reader_told))
+        fail("a wake-up of the consumer was lost in round %u", round);
+    weir_queue_disarm_reader(meeting->queue);
+}
+
+/* The queue is full; it is drained while the producer falls asleep. */
+static void meet_room(struct meeting *meeting, uint32_t round)
+{
+    atomic_store(&meeting->writer_told, 0);
+    atomic_store(&meeting->round, round);
+    spin(round / 2 % 64);
+    if (!weir_queue_skip(meeting->queue))
+        fail("a message was lost in round %u", round);
+    (void)wait_for_change(&meeting->done, round - 1);
+    if (!meeting->room && !atomic_load(&meeting->writer_told))
+        fail("a wake-up of the producer was lost in round %u", round);
+}
+
+static void told(void *word)
+{
+    atomic_store((_Atomic uint32_t *)word, 1);
+}
+
+static void run_meeting(const struct plan *plan, double seconds)
+{
+    struct weir_pool *pool = weir_pool_new(plan->keep);
+    struct meeting meeting = {.queue =
+                                  weir_queue_new(pool, plan->mark, plan->light),
+                              .light = plan->light};
+    int64_t end = end_in(seconds);
+    uint32_t round = 1;
+    pthread_t thread;
+
+    case_name = plan->name;
+    if (!pool || !meeting.queue)
+        fail("no memory");
+    weir_queue_set_reader(meeting.queue,
+                          (struct weir_queue_end){told, &meeting.reader_told});
+    weir_queue_set_writer(meeting.queue,
+                          (struct weir_queue_end){told, &meeting.writer_told});
+    start(&thread, meet, &meeting);
+    for (; weir_now() < end; round += 2) {
+        meet_message(&meeting, round);
+        meet_room(&meeting, round + 1);
+    }
+    atomic_store(&meeting.round, UINT32_MAX);
+    pthread_join(thread, NULL);
+    printf("ok %-20s rounds %u\n", case_name, round - 1);
+    close_queue(meeting.queue, pool);
+}
+
 /* --------------------------------------------------------------- cases -- */
 
 #define MB (UINT64_C(1) << 20)
@@ -1023,6 +1147,11 @@ static const struct plan sleeps[] = {
     {.name = "sleep 1", .mark = {1, 0}, .light = true, .keep = MB},
     {.name = "sleep 3", .mark = {3, 0}, .keep = MB},
     {.name = "sleep 8", .mark = {8, 0}, .light = true, .keep = MB},
+};
+
+static const struct plan meetings[] = {
+    {.name = "meet", .mark = {1, 0}, .keep = MB},
+    {.name = "meet light", .mark = {1, 0}, .light = true, .keep = MB},
 };
 
 static const struct plan directs[] = {
@@ -1085,6 +1214,7 @@ int main(int argc, char **argv)
     if (argc > 2)
         seed = strtoull(argv[2], NULL, 0);
     weir_fence_init();
+    run_all(meetings, COUNT(meetings), seconds, only, run_meeting);
     run_all(sleeps, COUNT(sleeps), seconds, only, run_sleep);
     for (nap_kind = 0; nap_kind < 3; nap_kind++) {
         run_all(directs, COUNT(directs), seconds, only, run_direct);

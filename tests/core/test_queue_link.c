@@ -961,6 +961,27 @@ static void test_rewinding_while_receiving(void **state)
     close_queue(fixture);
 }
 
+/* One full read, and the next may be as large as a read is worth. */
+static void test_reads_get_larger(void **state)
+{
+    struct fixture *fixture = *state;
+    struct iovec parts[2];
+    size_t room;
+
+    open_queue(fixture);
+    assert_int_equal(weir_queue_space(fixture->queue, parts, true), 1);
+    room = parts[0].iov_len;
+    assert_true(room < 20000);
+    memset(parts[0].iov_base, 0, room); /* empty messages */
+    assert_int_equal(weir_queue_filled(fixture->queue, room, &no_limits),
+                     room / 2);
+    while (weir_queue_skip(fixture->queue))
+        ;
+    assert_int_equal(weir_queue_space(fixture->queue, parts, true), 1);
+    assert_true(parts[0].iov_len >= 65536);
+    close_queue(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -986,6 +1007,7 @@ int main(void)
         cmocka_unit_test(test_reading_stops_at_the_mark),
         cmocka_unit_test(test_message_beyond_the_mark),
         cmocka_unit_test(test_rewinding_while_receiving),
+        cmocka_unit_test(test_reads_get_larger),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
