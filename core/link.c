@@ -389,7 +389,7 @@ int weir_link_read(struct weir_link *link)
         return no_read(link, r);
     atomic_store_explicit(&link->heard, true, memory_order_relaxed);
     count(&link->octets_in, r);
-    if ((size_t)r == room || link->stream)
+    if ((size_t)r == room || link->stream || atomic_load(&link->ending))
         atomic_store(&link->readable, true);
     else
         watch_in_again(link);
@@ -502,6 +502,7 @@ static void reset(struct weir_link *link)
     link->ping_at = link->ttl_at = 0;
     atomic_store(&link->ttl, 0);
     atomic_store(&link->paused, false);
+    atomic_store(&link->ending, false);
     atomic_store(&link->condemned, false);
     atomic_store(&link->heard, true);
 }

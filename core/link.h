@@ -33,6 +33,7 @@ enum { WEIR_DRIVER_FREE = 0, WEIR_DRIVER_HELD = 1, WEIR_DRIVER_AGAIN = 3 };
 struct weir_link {
     _Atomic uint32_t driver;
     _Atomic bool readable;  /* the descriptor may have something to read */
+    _Atomic bool ending;    /* and then there is the end: read up to it */
     _Atomic bool live;      /* has a connection; set by the reactor */
     _Atomic bool condemned; /* to be taken apart by the reactor */
 

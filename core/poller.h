@@ -21,7 +21,11 @@ enum {
      * (filled) and weir_poller_again() was called. */
     WEIR_POLLER_EDGE = 8,
     /* Report once, then be silent until weir_poller_change(). */
-    WEIR_POLLER_ONCE = 16
+    WEIR_POLLER_ONCE = 16,
+    /* With IN: after what there is to read comes the end.  Reported where the
+     * system has edges: the end may come with the last octets, and no edge
+     * follows when only those are read. */
+    WEIR_POLLER_END = 32
 };
 
 struct weir_poller_event {

@@ -35,6 +35,8 @@ static unsigned from_epoll(uint32_t bits)
 
     if (bits & (EPOLLIN | EPOLLRDHUP))
         events |= WEIR_POLLER_IN;
+    if (bits & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        events |= WEIR_POLLER_END;
     if (bits & EPOLLOUT)
         events |= WEIR_POLLER_OUT;
     if (bits & (EPOLLERR | EPOLLHUP))

@@ -123,6 +123,8 @@ static unsigned from_kevent(const struct kevent *got)
     unsigned events =
         got->filter == EVFILT_WRITE ? WEIR_POLLER_OUT : WEIR_POLLER_IN;
 
+    if (got->flags & EV_EOF && got->filter == EVFILT_READ)
+        events |= WEIR_POLLER_END;
     if (got->flags & EV_EOF && (got->filter == EVFILT_WRITE || got->fflags))
         events |= WEIR_POLLER_ERROR | WEIR_POLLER_IN;
     return events;

@@ -161,6 +161,8 @@ void weir_sock_due(struct weir_sock *sock, struct weir_pipe *pipe,
                    unsigned events)
 {
     if (events & (WEIR_POLLER_IN | WEIR_POLLER_ERROR)) {
+        if (events & WEIR_POLLER_END)
+            atomic_store(&pipe->link.ending, true);
         atomic_store(&pipe->link.readable, true);
         weir_list_remove(&pipe->drive);
         weir_list_append(&sock->readable, &pipe->drive);
