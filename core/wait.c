@@ -378,12 +378,31 @@ static bool passed(int64_t deadline)
     return deadline != WEIR_NEVER && (deadline <= 0 || weir_now() >= deadline);
 }
 
+/* The socket or its context is being closed.  Who does that waits as well,
+ * for STATE, while the socket is CLOSING. */
+static bool is_over(const struct weir_sock *sock, enum weir_wait what)
+{
+    if (what == WEIR_WAIT_STATE && sock->state == WEIR_SOCK_CLOSING)
+        return false;
+    return sock->state != WEIR_SOCK_OPEN ||
+           atomic_load_explicit(&sock->ctx->closing, memory_order_relaxed);
+}
+
+/* The lock is given up while links are driven: what the caller waits for may
+ * be true since. */
+static bool drive(struct weir_sock *sock)
+{
+    bool due = !weir_list_empty(&sock->readable);
+
+    return weir_drive_output(sock) || weir_drive_input(sock) || due ||
+           weir_poll_set(sock);
+}
+
 static int wait_on(struct weir_sock *sock, enum weir_wait what,
                    int64_t deadline)
 {
     weir_pace_leave(sock);
-    if (weir_drive_output(sock) || weir_drive_input(sock) ||
-        weir_poll_set(sock))
+    if (drive(sock))
         return 0;
     if (!sock->reactor->threaded && deadline == 0 && !sock->polled) {
         sock->polled = true;
@@ -403,6 +422,8 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
         return 0;
     if (!weir_list_empty(&sock->readable) || !weir_list_empty(&sock->unflushed))
         return 0; /* became due while we spun */
+    if (is_over(sock, what))
+        return 0; /* that was announced while we spun: nobody wakes us */
     sleep_until(sock, what, deadline);
     return 0;
 }
