@@ -327,21 +327,53 @@ static inline void weir_queue_begin(struct weir_queue *queue)
     queue->in.saved_limit = queue->in.limit;
 }
 
+/* Copy a payload.  Short ones go by two overlapping words, which is faster
+ * than a call. */
+static inline void weir_queue_copy(uint8_t *to, const void *from, size_t size)
+{
+    const uint8_t *data = from;
+
+    if (size > 32 || size < 8) {
+        if (WEIR_LIKELY(size))
+            memcpy(to, data, size);
+    } else if (size <= 16) {
+        memcpy(to, data, 8);
+        memcpy(to + size - 8, data + size - 8, 8);
+    } else {
+        memcpy(to, data, 16);
+        memcpy(to + size - 16, data + size - 16, 16);
+    }
+}
+
+/* Does a frame of `size` octets go into the tail? */
+static inline bool weir_queue_fits(const struct weir_queue_in *in, size_t size)
+{
+    return size < WEIR_QUEUE_BODY &&
+           size + WEIR_QUEUE_HEAD <= (size_t)(in->limit - in->write);
+}
+
+/* Write a frame that fits into the tail; not for others. */
+static inline void weir_queue_write(struct weir_queue_in *in, const void *data,
+                                    size_t size, unsigned flags)
+{
+    uint8_t *at = in->write;
+
+    at += weir_queue_head(at, size, flags);
+    weir_queue_copy(at, data, size);
+    in->write = at + size;
+}
+
 /* Append a frame, copied; data may be NULL when size is 0.  flags:
  * WEIR_FRAME_MORE on all but a message's last one, WEIR_FRAME_COMMAND.  After
- * an error: weir_queue_abort(). Thread: the producer. Errors: -ENOMEM. */
+ * an error: weir_queue_abort().
+ * Thread: the producer.
+ * Errors: -ENOMEM. */
 static inline int weir_queue_frame(struct weir_queue *queue, const void *data,
                                    size_t size, unsigned flags)
 {
-    uint8_t *at = queue->in.write;
-    size_t room = (size_t)(queue->in.limit - at);
-
-    if (WEIR_UNLIKELY(size >= WEIR_QUEUE_BODY || room < size + WEIR_QUEUE_HEAD))
+    if (WEIR_UNLIKELY(!weir_queue_fits(&queue->in, size)))
         return weir_queue_frame_slow(queue, data, size, flags);
-    at += weir_queue_head(at, size, flags);
-    if (WEIR_LIKELY(size))
-        memcpy(at, data, size);
-    queue->in.write = at + size;
+    weir_queue_write(&queue->in, data, size, flags);
     queue->in.inside = (uint8_t)(flags & WEIR_FRAME_MORE);
     return 0;
 }
@@ -386,22 +418,22 @@ static inline bool weir_queue_may_put(struct weir_queue *queue, size_t octets)
            weir_queue_room(queue, octets);
 }
 
+/* Put a message of one frame that does not fit into the tail; not for
+ * others. */
+int weir_queue_put_slow(struct weir_queue *queue, const void *data,
+                        size_t size);
+
 /* Put a message of one frame, copied.
  * Thread: the producer.
  * Errors: -EAGAIN at the mark; -ENOMEM. */
 static inline int weir_queue_put(struct weir_queue *queue, const void *data,
                                  size_t size)
 {
-    int error;
-
     if (WEIR_UNLIKELY(!weir_queue_may_put(queue, size + WEIR_QUEUE_HEAD)))
         return -EAGAIN;
-    weir_queue_begin(queue);
-    error = weir_queue_frame(queue, data, size, 0);
-    if (WEIR_UNLIKELY(error)) {
-        weir_queue_abort(queue);
-        return error;
-    }
+    if (WEIR_UNLIKELY(!weir_queue_fits(&queue->in, size)))
+        return weir_queue_put_slow(queue, data, size);
+    weir_queue_write(&queue->in, data, size, 0);
     weir_queue_commit(queue);
     return 0;
 }

@@ -304,21 +304,38 @@ static uint64_t plain_size(const struct weir_queue_parser *parser)
                                                          : most;
 }
 
+/* The end of the message of one frame at `at`; NULL: it is not one, or not
+ * here as a whole, or too large.  Written for branches that are foreseen: each
+ * frame is where the one before it ends, and nothing else should be waited
+ * for. */
+static inline uint8_t *plain_end(uint8_t *at, const uint8_t *end, uint64_t most)
+{
+    size_t there = (size_t)(end - at);
+    uint64_t size;
+
+    if (WEIR_UNLIKELY(there < WEIR_QUEUE_HEAD))
+        return NULL;
+    if (WEIR_LIKELY(at[0] == 0)) {
+        size = at[1];
+        return size + 2 <= there && size <= most ? at + 2 + size : NULL;
+    }
+    if (at[0] != WEIR_FRAME_LONG)
+        return NULL;
+    size = weir_queue_long_size(at);
+    return size <= most && size <= there - WEIR_QUEUE_HEAD
+               ? at + WEIR_QUEUE_HEAD + size
+               : NULL;
+}
+
 /* Pass the messages of one frame in a row, which is most of all there is: the
  * same as find_frame() does, in registers. */
 static void pass_plain(struct scan *scan)
 {
-    uint64_t most = plain_size(scan->parser), size, n = 0;
-    uint8_t *at = scan->at;
-    size_t before;
+    uint64_t most = plain_size(scan->parser), n = 0;
+    uint8_t *at = scan->at, *next;
 
-    while (scan->end - at >= WEIR_QUEUE_HEAD &&
-           !(at[0] & ~(unsigned)WEIR_FRAME_LONG)) {
-        before = at[0] ? WEIR_QUEUE_HEAD : 2;
-        size = at[0] ? weir_queue_long_size(at) : at[1];
-        if (size > most || size > (size_t)(scan->end - at) - before)
-            break;
-        at += before + size;
+    while ((next = plain_end(at, scan->end, most))) {
+        at = next;
         n++;
     }
     if (n) {

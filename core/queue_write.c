@@ -325,6 +325,19 @@ static int no_frames(void)
     return weir_fail(EINVAL, "a message of no frames cannot be sent");
 }
 
+int weir_queue_put_slow(struct weir_queue *queue, const void *data, size_t size)
+{
+    int error;
+
+    weir_queue_begin(queue);
+    error = weir_queue_frame_slow(queue, data, size, 0);
+    if (error)
+        weir_queue_abort(queue);
+    else
+        weir_queue_commit(queue);
+    return error;
+}
+
 int weir_queue_put_message(struct weir_queue *queue, weir_message *message)
 {
     int error = 0;
