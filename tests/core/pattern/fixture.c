@@ -49,7 +49,7 @@ void weir_sock_count(struct weir_sock *of, int change)
     assert_true(fx.peers >= 0);
 }
 
-static void bury(struct weir_pipe *pipe)
+void fx_bury(struct weir_pipe *pipe)
 {
     if (pipe->up) {
         pipe->up = false;
@@ -73,7 +73,7 @@ void weir_sock_dry(struct weir_sock *of, struct weir_pipe *pipe)
     assert_ptr_equal(of, &sock);
     assert_false(weir_pipe_ready(pipe));
     if (pipe->dying)
-        bury(pipe);
+        fx_bury(pipe);
 }
 
 void weir_sock_nudge(struct weir_sock *of)
@@ -187,7 +187,7 @@ void fx_close(void)
 
     fx.within = NULL;
     while ((node = weir_list_first(&sock.pipes)) != NULL)
-        bury(WEIR_CONTAINER(node, struct weir_pipe, all));
+        fx_bury(WEIR_CONTAINER(node, struct weir_pipe, all));
     assert_int_equal(fx.peers, 0);
     assert_int_equal(sock.in_splices, 0);
     if (sock.pattern->close)
@@ -243,7 +243,7 @@ struct weir_pipe *fx_accept(const char *id)
     fx.code = -bring_up(pipe, id);
     if (pipe->up)
         return pipe;
-    bury(pipe);
+    fx_bury(pipe);
     return NULL;
 }
 
@@ -262,7 +262,7 @@ struct weir_pipe *fx_connect(void)
     fx.code = -attach(pipe);
     if (pipe->attached)
         return pipe;
-    bury(pipe);
+    fx_bury(pipe);
     return NULL;
 }
 
@@ -286,7 +286,7 @@ void fx_lose(struct weir_pipe *pipe)
         return;
     pipe->dying = true;
     if (!weir_pipe_ready(pipe))
-        bury(pipe);
+        fx_bury(pipe);
 }
 
 /* ---- text and octets ---- */

@@ -53,6 +53,9 @@ int fx_reach(struct weir_pipe *pipe, const char *id);
  * at once if it is. */
 void fx_lose(struct weir_pipe *pipe);
 
+/* The pipe goes, whatever is in it: its endpoint was closed. */
+void fx_bury(struct weir_pipe *pipe);
+
 /* The peer sends; the socket is told. */
 void fx_feed(struct weir_pipe *pipe, const char *text);
 

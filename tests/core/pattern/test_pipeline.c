@@ -292,7 +292,11 @@ static void test_arm(void **state)
     assert_true(weir_list_empty(&fx.sock->in_turn));
     fx_feed(pipe, "b");
     assert_false(weir_list_empty(&fx.sock->in_turn));
+    fx_lose(pipe);
     assert_string_equal(fx_recv(), "b");
+    assert_int_equal(fx.gone, 0);
+    assert_false(weir_fairqueue_arm(fx.sock));
+    assert_int_equal(fx.gone, 1);
     fx_close();
 }
 

@@ -221,6 +221,8 @@ static void test_open_reply_goes(void **state)
     assert_int_equal(fx_send("a"), 0);
     fx_feed(pipe, "|b");
     assert_true(fx.sock->pattern->can_recv(fx.sock));
+    fx_bury(pipe);
+    assert_string_equal(fx_recv(), "again");
     fx_close();
 }
 
@@ -357,10 +359,16 @@ static void test_open_request_goes(void **state)
 
     (void)state;
     fx_open(WEIR_REP);
-    pipe = fx_connect();
-    assert_int_equal(fx_reach(pipe, NULL), 0);
+    pipe = fx_accept(NULL);
     fx_feed(pipe, "a||q");
     assert_true(fx.sock->pattern->can_recv(fx.sock));
+    fx_bury(pipe);
+    assert_string_equal(fx_recv(), "again");
+    pipe = fx_accept(NULL);
+    fx_feed(pipe, "b||r");
+    assert_string_equal(fx_recv(), "r");
+    assert_int_equal(fx_send("s"), 0);
+    assert_string_equal(fx_sent(pipe), "b||s");
     fx_close();
 }
 
