@@ -30,8 +30,8 @@ static int drop_new(struct weir_pipe *pipe)
 
 /* The consumer's end is the driver's.  A driver that is busy is within one
  * system call: the message goes beyond the mark for as long as that takes.
- * On inproc the consumer's end is another socket's, and a message that is
- * partly written cannot be replaced: the new one is dropped then. */
+ * On inproc the consumer's end is another socket's: the new message is dropped
+ * then, and so it is when all of the mark is one message partly written. */
 static int drop_oldest(struct weir_pipe *pipe, size_t octets)
 {
     bool room = false;

@@ -113,6 +113,7 @@ static void destroy(struct weir_queue *queue)
         weir_chunk_unref(latest, WEIR_CHUNK_HOLD);
     drop_list(queue);
     drop_extras(&queue->in);
+    free(queue->out.aside);
     free(queue);
 }
 
@@ -162,12 +163,25 @@ void weir_queue_counts(struct weir_queue *queue, uint64_t *put, uint64_t *taken,
     *bytes = octets_waiting(queue);
 }
 
+void weir_queue_came(struct weir_queue *queue, uint64_t *came, uint64_t *taken,
+                     uint64_t *bytes)
+{
+    uint64_t replaced;
+
+    *taken = load(&queue->taken);
+    replaced = load(&queue->replaced);
+    *came = load(&queue->messages) - replaced;
+    if (*came < *taken)
+        *came = *taken;
+    *bytes = octets_waiting(queue);
+}
+
 /* Nothing is begun, on its way or unread: then the next octet goes to where
  * all before it is published. */
 static bool drained(struct weir_queue *queue)
 {
     return weir_queue_position(queue) == load(&queue->published) &&
-           !queue->in.body && !weir_queue_ready(queue);
+           !queue->in.body && !queue->out.aside && !weir_queue_ready(queue);
 }
 
 bool weir_queue_idle(struct weir_queue *queue)

@@ -113,6 +113,15 @@ struct weir_queue_in {
     bool large;               /* the last frame received had a body chunk */
 };
 
+/* The longest rest of a message that is set aside, see weir_queue_skip(). */
+#define WEIR_QUEUE_ASIDE (UINT32_C(1) << 20)
+
+/* The rest of a partly written message, out of the list. */
+struct weir_queue_aside {
+    size_t size, written;
+    uint8_t octets[];
+};
+
 /* The consumer's end. */
 struct weir_queue_out {
     const uint8_t *read, *end, *data; /* in the current chunk */
@@ -129,6 +138,7 @@ struct weir_queue_out {
     const uint8_t *known; /* a frame's begin at or before read, for writers */
     uint64_t known_messages; /* of the queue that end before it */
     uint64_t looked;         /* position of the last look after the producer */
+    struct weir_queue_aside *aside; /* to be written before the list */
 };
 
 struct weir_queue {
@@ -189,6 +199,11 @@ void weir_queue_set_mark(struct weir_queue *queue,
  * Thread: any. */
 void weir_queue_counts(struct weir_queue *queue, uint64_t *put, uint64_t *taken,
                        uint64_t *bytes);
+
+/* The same for the consumer, to whom messages that were replaced never came:
+ * they are in neither number. */
+void weir_queue_came(struct weir_queue *queue, uint64_t *came, uint64_t *taken,
+                     uint64_t *bytes);
 
 /* Give all memory of a drained queue back.
  * Returns whether the queue has none now: false if something waits, or a
@@ -567,8 +582,11 @@ static inline void weir_queue_take(struct weir_queue *queue, weir_frame *frame)
  * Errors: -EAGAIN there is none; -ENOMEM it was consumed and dropped. */
 int weir_queue_take_message(struct weir_queue *queue, weir_message *message);
 
-/* Drop the oldest message that is not partly written already.
- * Returns 1, or 0 when there is none (or it is partly written).
+/* Drop the oldest message that is not partly written already.  The rest of
+ * one that is is set aside first, to be gathered before anything else; if it
+ * is longer than WEIR_QUEUE_ASIDE, or without memory for it, nothing is
+ * dropped.
+ * Returns 1, or 0 when nothing was dropped.
  * Thread: the consumer, between messages. */
 int weir_queue_skip(struct weir_queue *queue);
 

@@ -2,7 +2,29 @@
 
 #include "queue.h"
 
+#include <stdlib.h>
+
 #include "queue_private.h"
+
+/* ----------------------------------------------------------- set aside -- */
+
+static ssize_t gather_aside(struct weir_queue_aside *aside, struct iovec *part)
+{
+    part->iov_base = aside->octets + aside->written;
+    part->iov_len = aside->size - aside->written;
+    return (ssize_t)part->iov_len;
+}
+
+static void wrote_aside(struct weir_queue *queue, size_t octets)
+{
+    struct weir_queue_aside *aside = queue->out.aside;
+
+    aside->written += octets;
+    if (aside->written < aside->size)
+        return;
+    free(aside);
+    queue->out.aside = NULL;
+}
 
 /* ----------------------------------------------------------- gathering -- */
 
@@ -33,7 +55,13 @@ ssize_t weir_queue_gather(struct weir_queue *queue, struct iovec *parts,
     size_t octets = 0, some;
 
     *n = 0;
-    if (max < 1 || !something(queue, at))
+    if (max < 1)
+        return 0;
+    if (WEIR_UNLIKELY(queue->out.aside)) {
+        *n = 1;
+        return gather_aside(queue->out.aside, parts);
+    }
+    if (!something(queue, at))
         return 0;
     from = queue->out.read;
     for (chunk = queue->out.current;; chunk = chunk->next, from = chunk->data) {
@@ -55,6 +83,10 @@ void weir_queue_wrote(struct weir_queue *queue, size_t octets,
 {
     struct weir_queue_out *out = &queue->out;
 
+    if (WEIR_UNLIKELY(out->aside)) {
+        wrote_aside(queue, octets);
+        return;
+    }
     while (octets) {
         size_t visible = weir_queue_visible(out->current, at->position);
         size_t left = visible - (size_t)(out->read - out->data);
@@ -165,6 +197,8 @@ bool weir_queue_midway(struct weir_queue *queue)
     struct weir_queue_mark_point seen;
     bool body;
 
+    if (WEIR_UNLIKELY(out->aside))
+        return true;
     if (!out->partial)
         return false;
     seen = weir_queue_seen(queue);
@@ -217,13 +251,12 @@ static void skip_frames(struct weir_queue *queue)
         queue->out.read = queue->out.next;
 }
 
-int weir_queue_cut(struct weir_queue *queue)
+/* Step behind the partly written message, which there is. */
+static void leave_message(struct weir_queue *queue)
 {
     struct weir_queue_out *out = &queue->out;
     uint64_t before;
 
-    if (!weir_queue_midway(queue))
-        return 0;
     before = out->known_messages;
     out->end = out->read;
     if (finish_frame(queue)) {
@@ -235,5 +268,103 @@ int weir_queue_cut(struct weir_queue *queue)
     out->taken = before + 1;
     weir_queue_credit(queue);
     weir_queue_check_writer(queue);
+}
+
+int weir_queue_cut(struct weir_queue *queue)
+{
+    if (!weir_queue_midway(queue))
+        return 0;
+    if (queue->out.aside) {
+        free(queue->out.aside);
+        queue->out.aside = NULL;
+    } else {
+        leave_message(queue);
+    }
     return 1;
+}
+
+/* ------------------------------------------------------- setting aside -- */
+
+/* Octets left of the partly written frame; the walk goes behind it.
+ * *more: frames of its message follow. */
+static size_t rest_of_frame(struct weir_queue *queue,
+                            struct weir_queue_walk *walk, bool *more)
+{
+    struct weir_queue_out *out = &queue->out;
+    struct weir_queue_place place = {.flags = WEIR_FRAME_MORE};
+    size_t end = 0, done = (size_t)(out->read - out->known);
+
+    walk_into(walk, out->current, out->known);
+    if (out->current->flags & WEIR_CHUNK_BODY) {
+        *more = out->current->frame_flags & WEIR_FRAME_MORE;
+        walk->next = walk->end;
+        return (size_t)(walk->end - out->read);
+    }
+    if (done > 0) {
+        place = weir_queue_place_at(out->known);
+        end = place.before + place.size;
+    }
+    *more = place.flags & WEIR_FRAME_MORE;
+    if (end > (size_t)(walk->end - walk->next))
+        walk_into(walk, walk->chunk->next,
+                  walk->chunk->next->data + place.size);
+    else
+        walk->next += end;
+    return end - done;
+}
+
+static size_t rest_of_message(struct weir_queue *queue,
+                              const struct weir_queue_mark_point *seen)
+{
+    struct weir_queue_walk walk = {.at = *seen};
+    struct weir_queue_found found;
+    bool more;
+    size_t octets = rest_of_frame(queue, &walk, &more);
+
+    while (more && weir_queue_walk_on(&walk, &found)) {
+        octets += found.octets;
+        more = found.flags & WEIR_FRAME_MORE;
+    }
+    return octets;
+}
+
+static void copy_rest(struct weir_queue *queue, struct weir_queue_aside *aside,
+                      const struct weir_queue_mark_point *seen)
+{
+    struct weir_chunk *chunk = queue->out.current;
+    const uint8_t *from = queue->out.read;
+    size_t at = 0, some;
+
+    for (;; chunk = chunk->next, from = chunk->data) {
+        some = weir_queue_visible(chunk, seen->position) -
+               (size_t)(from - chunk->data);
+        if (some > aside->size - at)
+            some = aside->size - at;
+        memcpy(aside->octets + at, from, some);
+        at += some;
+        if (at == aside->size)
+            return;
+    }
+}
+
+bool weir_queue_set_aside(struct weir_queue *queue)
+{
+    struct weir_queue_mark_point seen = weir_queue_seen(queue);
+    struct weir_queue_aside *aside = queue->out.aside;
+    size_t size;
+
+    if (aside)
+        return true;
+    size = rest_of_message(queue, &seen);
+    if (size > WEIR_QUEUE_ASIDE)
+        return false;
+    aside = malloc(sizeof *aside + size);
+    if (!aside)
+        return false;
+    aside->size = size;
+    aside->written = 0;
+    copy_rest(queue, aside, &seen);
+    leave_message(queue);
+    queue->out.aside = aside;
+    return true;
 }

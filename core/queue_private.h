@@ -104,6 +104,10 @@ bool weir_queue_enter_latest(struct weir_queue *queue);
 /* Leave the current chunk, which has a next, and enter that. */
 void weir_queue_go_on(struct weir_queue *queue);
 
+/* Take the rest of the partly written message out of the list, to be written
+ * before it.  False: it stays there. */
+bool weir_queue_set_aside(struct weir_queue *queue);
+
 /* Let the producer see what was consumed. */
 static inline void weir_queue_credit(struct weir_queue *queue)
 {

@@ -284,8 +284,9 @@ int weir_queue_skip(struct weir_queue *queue)
     unsigned flags;
     size_t size;
 
-    if (weir_queue_midway(queue) ||
-        !weir_queue_peek(queue, &data, &size, &flags))
+    if (weir_queue_midway(queue) && !weir_queue_set_aside(queue))
+        return 0;
+    if (!weir_queue_peek(queue, &data, &size, &flags))
         return 0;
     weir_queue_pass(queue);
     pass_rest(queue, flags);

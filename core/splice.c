@@ -163,7 +163,7 @@ void weir_splice_end_input(struct weir_pipe *pipe)
 
     if (!pipe->in || atomic_load(&other->ended))
         return;
-    weir_queue_counts(pipe->in, &put, &taken, &octets);
+    weir_queue_came(pipe->in, &put, &taken, &octets);
     other->decoded = put;
     atomic_store(&other->ended, true);
 }

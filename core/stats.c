@@ -28,6 +28,7 @@ static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
 {
     const struct weir_tally *tally = &pipe->tally;
     uint64_t put = 0, taken = 0, octets = 0, dropped, lost = 0;
+    uint64_t replaced = tally->send_dropped[WEIR_DROP_REPLACED];
 
     if (pipe->out)
         weir_queue_counts(pipe->out, &put, &taken, &octets);
@@ -35,8 +36,9 @@ static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
     if (pipe->splice && weir_splice_joined(pipe)) {
         taken = put; /* it is the peer's input, */
         octets = 0;
-        lost = put - weir_splice_sent(pipe, put); /* as long as there is one */
-        dropped = tally->refused_put + lost;
+        lost = put - replaced; /* as long as there is one */
+        lost -= weir_splice_sent(pipe, lost);
+        dropped = tally->refused_put + replaced + lost;
     }
     sum->accepted += put + tally->refused_put;
     sum->written += taken - (dropped - tally->refused_put);
@@ -53,7 +55,7 @@ static void add_input(weir_stats *sum, const struct weir_pipe *pipe)
     uint64_t put = 0, taken = 0, octets = 0;
 
     if (pipe->in)
-        weir_queue_counts(pipe->in, &put, &taken, &octets);
+        weir_queue_came(pipe->in, &put, &taken, &octets);
     if (pipe->splice)
         put = weir_splice_received(pipe, put);
     sum->decoded += put;

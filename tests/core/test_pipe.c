@@ -95,24 +95,106 @@ static void test_drop_old_busy(void **state)
     fx_close();
 }
 
-/* A message that is partly written cannot be taken back. */
-static void test_drop_old_midway(void **state)
+/* What the kernel would get next, up to `most` octets. */
+static size_t write_some(struct weir_pipe *pipe, uint8_t *to, size_t most)
 {
-    struct weir_pipe *pipe = begin(WEIR_POLICY_DROP_OLD);
     struct weir_queue_mark_point at;
     struct iovec part;
     int n;
 
+    if (weir_queue_gather(pipe->out, &part, 1, &n, most, &at) == 0)
+        return 0;
+    if (part.iov_len < most)
+        most = part.iov_len;
+    memcpy(to, part.iov_base, most);
+    weir_queue_wrote(pipe->out, most, &at);
+    return most;
+}
+
+/* A message that is partly written goes on being written, wherever it stopped,
+ * and those behind it are replaced. */
+static void test_drop_old_midway(void **state)
+{
+    const uint8_t expected[] = {1, 1, '0', 0, 1, '0', 1, 1, '5', 0, 1, '5',
+                                1, 1, '6', 0, 1, '6', 1, 1, '7', 0, 1, '7'};
+
     (void)state;
+    for (size_t stop = 1; stop < 6; stop++) {
+        struct weir_pipe *pipe = begin(WEIR_POLICY_DROP_OLD);
+        uint8_t got[64];
+        size_t size, some;
+
+        send_numbers(0, 3);
+        size = write_some(pipe, got, stop);
+        assert_int_equal(size, stop);
+        send_numbers(3, 8);
+        assert_true(weir_queue_midway(pipe->out));
+        assert_int_equal(pipe->tally.send_dropped[WEIR_DROP_REPLACED], 4);
+        assert_int_equal(pipe->tally.send_dropped[WEIR_DROP_MARK], 0);
+        while ((some = write_some(pipe, got + size, 1)) > 0)
+            size += some;
+        assert_false(weir_queue_midway(pipe->out));
+        assert_int_equal(size, sizeof expected);
+        assert_memory_equal(got, expected, size);
+        assert_int_equal(fx_accepted(), 8);
+        fx_close();
+    }
+}
+
+/* The connection dies before the message set aside is written. */
+static void test_drop_old_cut(void **state)
+{
+    struct weir_pipe *pipe;
+    uint8_t got[16];
+
+    (void)state;
+    fx_open(WEIR_PUSH);
+    fx.dialer->send_mark = 3;
+    fx.dialer->send_policy = WEIR_POLICY_DROP_OLD;
+    pipe = fx_connect();
+    assert_int_equal(fx_reach(pipe, NULL), 0);
     send_numbers(0, 3);
-    assert_true(weir_queue_gather(pipe->out, &part, 1, &n, 100, &at) > 3);
-    weir_queue_wrote(pipe->out, 3, &at);
-    assert_true(weir_queue_midway(pipe->out));
-    send_numbers(3, 4);
-    assert_int_equal(pipe->tally.send_dropped[WEIR_DROP_REPLACED], 0);
-    assert_int_equal(pipe->tally.send_dropped[WEIR_DROP_MARK], 1);
-    assert_int_equal(fx_accepted(), 4);
+    assert_int_equal(write_some(pipe, got, 4), 4);
+    send_numbers(3, 5);
+    assert_int_equal(weir_queue_cut(pipe->out), 1);
+    assert_int_equal(weir_queue_cut(pipe->out), 0);
+    expect_numbers(pipe, 2, 5);
     fx_close();
+}
+
+/* Rests in several chunks, and rests that are too long. */
+static void test_drop_old_large(void **state)
+{
+    static const size_t sizes[] = {5000, 100000, 900000, 2000000};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        bool fits = sizes[i] < WEIR_QUEUE_ASIDE;
+        struct weir_pipe *pipe;
+        uint8_t got[4096];
+        size_t size, some;
+
+        fx_open(WEIR_PUSH);
+        fx.binder->send_mark = 2;
+        fx.binder->send_policy = WEIR_POLICY_DROP_OLD;
+        pipe = fx_accept(NULL);
+        assert_int_equal(fx_send_long(sizes[i]), 0);
+        assert_int_equal(fx_send("a"), 0);
+        size = write_some(pipe, got, 20);
+        assert_int_equal(fx_send("b"), 0);
+        assert_int_equal(fx_send("c"), 0);
+        assert_int_equal(pipe->tally.send_dropped[WEIR_DROP_MARK],
+                         fits ? 0 : 2);
+        while (size < 9 + sizes[i]) {
+            some = write_some(pipe, got, sizeof got);
+            assert_true(some > 0);
+            assert_int_equal(got[0], 'x');
+            size += some;
+            if (size > 9 + sizes[i])
+                assert_int_equal(got[some - (size - 9 - sizes[i])], 0);
+        }
+        fx_close();
+    }
 }
 
 static void test_latest(void **state)
@@ -405,6 +487,8 @@ int main(void)
         cmocka_unit_test(test_drop_old),
         cmocka_unit_test(test_drop_old_busy),
         cmocka_unit_test(test_drop_old_midway),
+        cmocka_unit_test(test_drop_old_cut),
+        cmocka_unit_test(test_drop_old_large),
         cmocka_unit_test(test_latest),
         cmocka_unit_test(test_latest_envelopes),
         cmocka_unit_test(test_latest_publisher),

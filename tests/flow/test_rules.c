@@ -425,10 +425,40 @@ static void keep_latest(weir_context context, const char *transport)
                  WEIR_DROP_REPLACED);
 }
 
+/* Two sockets that share a queue: what was replaced in it was the sender's,
+ * and the counters of both are right at every moment. */
+static void keep_latest_joined(weir_context context)
+{
+    weir_socket pull = flow_open(context, WEIR_PULL), push;
+    weir_stats sent, got;
+
+    push = flow_open(context, WEIR_PUSH);
+    flow_ok(weir_set(push, "send-policy", "latest"));
+    flow_join(pull, push, "inproc");
+    for (uint32_t i = 0; i < POLICY_SENT; i++)
+        flow_send_number(push, i);
+    assert_int_equal(flow_recv_number(pull), POLICY_SENT - 1);
+    flow_send_number(push, POLICY_SENT);
+    sent = flow_stats(push);
+    got = flow_stats(pull);
+    assert_int_equal(sent.accepted, POLICY_SENT + 1);
+    assert_int_equal(sent.send_dropped[WEIR_DROP_REPLACED], POLICY_SENT - 1);
+    assert_int_equal(sent.written, 2);
+    assert_int_equal(got.decoded, 2);
+    assert_int_equal(got.delivered, 1);
+    assert_int_equal(got.recv_queued, 1);
+    flow_drop(push);
+    flow_drop(pull);
+}
+
 static void test_latest(void **state)
 {
+    weir_context context = flow_context(1);
+
     (void)state;
     for_each_transport(keep_latest);
+    keep_latest_joined(context);
+    flow_end(context);
 }
 
 /* PUB drops whole messages for the one who is full, and counts them; nothing
