@@ -322,7 +322,8 @@ static void test_cut_everywhere(void **state)
     }
 }
 
-/* The oldest message cannot be dropped once a part of it is written. */
+/* A message of which a part is written goes on being written, and the one
+ * behind it is dropped; unless the rest is too long to be set aside. */
 static void test_skip_while_writing(void **state)
 {
     struct fixture *fixture = *state;
@@ -330,19 +331,57 @@ static void test_skip_while_writing(void **state)
 
     for (size_t at = 0; at <= stream->size; at = next_place(stream, at)) {
         bool begins;
-        size_t message = message_at(stream, at, &begins), next = at;
+        size_t message = message_at(stream, at, &begins);
+        size_t victim = message + !begins, next = at;
+        size_t rest = stream->begin[victim < SHAPES ? victim : SHAPES] - at;
+        bool drops = victim < SHAPES && rest <= WEIR_QUEUE_ASIDE;
 
         open_queue(fixture);
         put_all(fixture->queue);
         assert_int_equal(write_out(fixture->queue, stream->octets, at, 16), at);
-        assert_int_equal(weir_queue_skip(fixture->queue),
-                         begins && message < SHAPES);
-        if (begins && message < SHAPES)
-            next = stream->begin[message + 1];
+        assert_int_equal(weir_queue_skip(fixture->queue), drops);
+        if (drops) {
+            assert_int_equal(weir_queue_midway(fixture->queue), !begins);
+            assert_int_equal(
+                write_out(fixture->queue, stream->octets + at, rest, 16), rest);
+            next = stream->begin[victim + 1];
+        }
         assert_int_equal(write_out(fixture->queue, stream->octets + next, MB,
                                    16),
                          stream->size - next);
         assert_counts(fixture->queue, SHAPES, SHAPES, 0);
+        assert_true(weir_queue_idle(fixture->queue));
+        close_queue(fixture);
+    }
+}
+
+/* The connection is lost before what was set aside is written: that message
+ * is cut, and the others are whole. */
+static void test_cut_aside(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct stream *stream = &fixture->stream;
+
+    for (size_t at = 0; at <= stream->size; at = next_place(stream, at)) {
+        bool begins;
+        size_t message = message_at(stream, at, &begins);
+        size_t next =
+            stream->begin[message + 2 < SHAPES ? message + 2 : SHAPES];
+
+        if (begins || message + 1 >= SHAPES)
+            continue;
+        open_queue(fixture);
+        put_all(fixture->queue);
+        assert_int_equal(write_out(fixture->queue, stream->octets, at, 16), at);
+        if (weir_queue_skip(fixture->queue) == 1) {
+            (void)write_out(fixture->queue, stream->octets + at, 1, 16);
+            if (stream->begin[message + 1] - at > 1)
+                assert_int_equal(weir_queue_cut(fixture->queue), 1);
+            assert_int_equal(weir_queue_cut(fixture->queue), 0);
+            assert_int_equal(write_out(fixture->queue, stream->octets + next,
+                                       MB, 16),
+                             stream->size - next);
+        }
         close_queue(fixture);
     }
 }
@@ -988,6 +1027,7 @@ int main(void)
         cmocka_unit_test(test_octets_as_the_rfc_says),
         cmocka_unit_test(test_cut_everywhere),
         cmocka_unit_test(test_skip_while_writing),
+        cmocka_unit_test(test_cut_aside),
         cmocka_unit_test(test_marks_of_a_writer),
         cmocka_unit_test(test_a_writer_counts_by_chunks),
         cmocka_unit_test(test_a_number_that_comes_late),
