@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -203,6 +206,18 @@ static void wait_for_room(struct weir_link *link)
     watch_out(link, true);
 }
 
+/* The peer takes no more, but what it sent before is still there to be read,
+ * and behind it the end. */
+static int read_to_the_end(struct weir_link *link, int code)
+{
+    link->write_code = code;
+    link->control_size = link->control_sent = 0;
+    atomic_store(&link->blocked, true);
+    atomic_store(&link->ending, true);
+    atomic_store(&link->readable, true);
+    return 0;
+}
+
 /* The write gave an error: wait for room, or give up. */
 static int no_write(struct weir_link *link, int r)
 {
@@ -210,6 +225,8 @@ static int no_write(struct weir_link *link, int r)
         wait_for_room(link);
         return 0;
     }
+    if (!link->stream)
+        return read_to_the_end(link, -r);
     weir_fail(-r, "writing to %s: %s", weir_link_peer(link), weir_strerror(-r));
     weir_link_fail(link, -r);
     return r;
@@ -298,6 +315,8 @@ int weir_link_control(struct weir_link *link, const void *data, size_t size)
 {
     size_t need = link->control_size + size;
 
+    if (link->write_code)
+        return 0; /* nobody would get it */
     if (need > link->control_room && grow_control(link, need) < 0)
         return -ENOMEM;
     memcpy(link->control + link->control_size, data, size);
@@ -322,10 +341,12 @@ static ssize_t read_parts(struct weir_link *link, struct iovec *parts, int n)
 
 static int no_read(struct weir_link *link, ssize_t r)
 {
-    if (r == -EAGAIN || r == -EWOULDBLOCK) {
+    if ((r == -EAGAIN || r == -EWOULDBLOCK) && link->write_code == 0) {
         watch_in_again(link);
         return 0;
     }
+    if (link->write_code)
+        r = -link->write_code; /* what has come is read */
     if (r == 0)
         r = weir_fail(ECONNRESET, "%s closed the connection",
                       weir_link_peer(link));
@@ -504,6 +525,7 @@ static void reset(struct weir_link *link)
     atomic_store(&link->paused, false);
     atomic_store(&link->ending, false);
     atomic_store(&link->condemned, false);
+    link->write_code = 0;
     atomic_store(&link->heard, true);
 }
 
@@ -572,6 +594,22 @@ int weir_link_stop(struct weir_link *link)
     link->peer = NULL;
     weir_link_fini(link);
     return cut;
+}
+
+bool weir_link_at_risk(const struct weir_link *link)
+{
+    int unread = 0, queued = 0, value;
+    socklen_t size = sizeof(value);
+
+    if (!atomic_load(&link->live) || link->watch.fd < 0 ||
+        getsockopt(link->watch.fd, IPPROTO_TCP, TCP_NODELAY, &value, &size) < 0)
+        return false;
+#if defined(FIONREAD) && defined(TIOCOUTQ)
+    if (ioctl(link->watch.fd, FIONREAD, &unread) < 0 ||
+        ioctl(link->watch.fd, TIOCOUTQ, &queued) < 0)
+        return false;
+#endif
+    return unread > 0 && queued > 0;
 }
 
 /* ---- a connection is over: reactor ---- */

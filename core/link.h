@@ -52,6 +52,7 @@ struct weir_link {
     bool mid_write;   /* a frame is partly written: nothing may come between */
     bool watches_out; /* the set reports room */
     bool failed;      /* an error was met: condemned, or about to be */
+    int write_code;   /* positive: writing failed so, reading goes on */
     uint8_t *control; /* PING, PONG: goes between messages */
     size_t control_size, control_sent, control_room;
     uint64_t written_at_up;
@@ -111,6 +112,10 @@ void weir_link_condemn(struct weir_link *link, int code);
 /* Close descriptor or plugin object, cut the half-written message, forget
  * the half-read one.  Driver only.  Returns how many messages were cut. */
 int weir_link_stop(struct weir_link *link);
+
+/* Would closing it now take back what the peer's system has not acknowledged?
+ * A TCP that is left with unread octets sends a reset.  Socket's lock held. */
+bool weir_link_at_risk(const struct weir_link *link);
 
 /* Address of the peer, for sentences; never NULL.  Driver only. */
 const char *weir_link_peer(const struct weir_link *link);

@@ -21,7 +21,10 @@
 #include "shells.h"
 #include "splice.h"
 
-enum { KEY_FIRST = 2 }; /* 1 is the wake signal */
+enum {
+    KEY_FIRST = 2,       /* 1 is the wake signal */
+    LOOK_AGAIN = 1000000 /* ns */
+};
 
 /* ---- lock and mail ---- */
 
@@ -672,6 +675,32 @@ static int begin_closing(weir_socket handle, struct weir_sock **out)
     return 0;
 }
 
+static bool is_at_risk(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+    {
+        if (weir_link_at_risk(
+                &WEIR_CONTAINER(node, struct weir_pipe, all)->link))
+            return true;
+    }
+    return false;
+}
+
+/* What is with the kernel stays safe there, unless we close on a peer that
+ * is talking. */
+static void await_acknowledgement(struct weir_sock *sock, int64_t deadline)
+{
+    int64_t now;
+
+    while (is_at_risk(sock) && (now = weir_now()) < deadline) {
+        int64_t next = now + LOOK_AGAIN;
+
+        (void)weir_wait_closing(sock, next < deadline ? next : deadline);
+    }
+}
+
 static void linger(struct weir_sock *sock, int64_t deadline)
 {
     if (sock->pattern->abilities & WEIR_PATTERN_DISCARDS)
@@ -680,6 +709,7 @@ static void linger(struct weir_sock *sock, int64_t deadline)
     (void)weir_drive_output(sock);
     while (has_unsent(sock) && weir_wait_closing(sock, deadline) >= 0)
         (void)weir_drive_output(sock);
+    await_acknowledgement(sock, deadline);
     sock->flushing--;
 }
 
