@@ -125,7 +125,7 @@ static void on_watch(struct weir_watch *watch, unsigned events)
 {
     struct entry *entry = WEIR_CONTAINER(watch, struct entry, watch);
 
-    entry->turn(entry->arg, events);
+    entry->turn(entry->arg, events & ~(unsigned)WEIR_POLLER_END);
 }
 
 int64_t weir_reactor_host_watch(weir_reactor *reactor, int fd, unsigned events,

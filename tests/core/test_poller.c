@@ -235,6 +235,25 @@ static void test_end_of_file(void **state)
     assert_int_equal(wait_for(&f->poller, 7, 20000) & ~(unsigned)END, IN);
 }
 
+/* An end that is there before the first look has no edge of its own. */
+static void test_end_behind_data(void **state)
+{
+    const unsigned events = IN | WEIR_POLLER_EDGE;
+    struct fixture *f = *state;
+    char octets[8];
+    unsigned seen;
+
+    put(f->ends[1]);
+    assert_int_equal(shutdown(f->ends[1], SHUT_WR), 0);
+    assert_int_equal(weir_poller_add(&f->poller, f->ends[0], events, 7), 0);
+    seen = wait_for(&f->poller, 7, 20000);
+    assert_true(seen & IN);
+    assert_int_equal(read(f->ends[0], octets, sizeof(octets)), 1);
+    weir_poller_again(&f->poller, f->ends[0], events, 7);
+    if (!(seen & END))
+        assert_true(wait_for(&f->poller, 7, 20000) & IN);
+}
+
 static void test_hang_up(void **state)
 {
     struct fixture *f = *state;
@@ -599,6 +618,7 @@ int main(void)
         TEST(test_edge_out),
         TEST(test_once),
         TEST(test_end_of_file),
+        TEST(test_end_behind_data),
         TEST(test_hang_up),
         TEST(test_hang_up_edge),
         TEST(test_pipe),
