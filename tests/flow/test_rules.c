@@ -419,6 +419,51 @@ static void test_drop_old(void **state)
     for_each_transport(drop_oldest);
 }
 
+enum { SLOW_SENT = 20000, SLOW_SIZE = 1000 };
+
+/* A peer that is there and does not read: when it does, what it gets ends
+ * with the newest, though a message was partly written all the while. */
+static void drop_oldest_of_slow(weir_context context, const char *transport)
+{
+    weir_socket pull = flow_open(context, WEIR_PULL), push;
+    uint32_t data[SLOW_SIZE / sizeof(uint32_t)] = {0}, next = 0;
+    weir_stats stats;
+    int r = 0;
+
+    push = flow_open(context, WEIR_PUSH);
+    flow_ok(weir_set_int(pull, "recv-mark", POLICY_MARK));
+    flow_ok(weir_set_int(push, "send-mark", POLICY_MARK));
+    flow_ok(weir_set(push, "send-policy", "drop-old"));
+    flow_join(pull, push, transport);
+    for (data[0] = 0; data[0] < SLOW_SENT; data[0]++)
+        flow_ok(weir_send(push, data, sizeof data, WEIR_NOWAIT));
+    while (next < SLOW_SENT) {
+        size_t size = sizeof data;
+
+        r = flow_ok(weir_recv(pull, data, &size, FLOW_SOON));
+        assert_int_equal(size, sizeof data);
+        assert_true(data[0] >= next);
+        next = data[0] + 1;
+    }
+    assert_int_equal(r, 0);
+    stats = flow_stats(push);
+    assert_int_equal(stats.accepted, SLOW_SENT);
+    assert_true(stats.send_dropped[WEIR_DROP_REPLACED] > 0);
+    assert_int_equal(stats.send_dropped[WEIR_DROP_MARK], 0);
+    flow_close(push);
+    flow_close(pull);
+}
+
+static void test_drop_old_of_slow(void **state)
+{
+    weir_context context = flow_context(1);
+
+    (void)state;
+    drop_oldest_of_slow(context, "tcp");
+    drop_oldest_of_slow(context, "ipc");
+    flow_end(context);
+}
+
 static void keep_latest(weir_context context, const char *transport)
 {
     check_policy(context, transport, "latest", POLICY_SENT - 1, POLICY_SENT - 1,
@@ -841,6 +886,7 @@ int main(void)
         cmocka_unit_test(test_marks_in_bytes),
         cmocka_unit_test(test_drop_new),
         cmocka_unit_test(test_drop_old),
+        cmocka_unit_test(test_drop_old_of_slow),
         cmocka_unit_test(test_latest),
         cmocka_unit_test(test_publisher_drops),
         cmocka_unit_test(test_publisher_waits),
