@@ -150,6 +150,8 @@ static void arm_tick(struct weir_reactor *reactor, int64_t ns)
     struct itimerspec spec = {
         .it_value = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000}};
 
+    if (ns == 0)
+        spec.it_value.tv_nsec = 1; /* 0 would disarm it */
     (void)timerfd_settime(reactor->tick_watch.fd, 0, &spec, NULL);
 }
 
