@@ -70,6 +70,7 @@ static short look_at_socket(weir_poll_item *item)
 
     if (weir_sock_get(item->socket, &sock) < 0)
         return WEIR_POLL_ERROR;
+    weir_wait_round(sock);
     ready = ready_now(sock, item->events);
     if (!ready && (weir_poll_set(sock) || !weir_list_empty(&sock->readable))) {
         (void)weir_drive_input(sock);

@@ -62,6 +62,43 @@ static void watch(struct weir_sock *sock)
     weir_reactor_tick(sock->reactor, &sock->tick, 0);
 }
 
+/* Without I/O threads nobody would set the signal: who watches is told that
+ * there is work to do, and does it by calling in. */
+static int open_calls(struct weir_sock *sock, enum weir_wait what)
+{
+    struct weir_poller *calls = &sock->calls[what];
+    int r;
+
+    if (sock->reactor->threaded)
+        return 0;
+    if (!weir_poller_nests())
+        return weir_fail(EOPNOTSUPP, "no descriptor to watch in a context "
+                                     "without I/O threads on this system");
+    r = weir_poller_open(calls);
+    if (r < 0)
+        return r;
+    r = weir_poller_add(calls, sock->ready[what].in, WEIR_POLLER_IN, 1);
+    if (r >= 0)
+        r = weir_poller_add(calls, sock->reactor->poller.fd, WEIR_POLLER_IN, 2);
+    if (r < 0)
+        weir_poller_close(calls);
+    sock->has_calls[what] = r >= 0;
+    return r;
+}
+
+static int descriptor(const struct weir_sock *sock, enum weir_wait what)
+{
+    return sock->has_calls[what] ? sock->calls[what].fd : sock->ready[what].in;
+}
+
+static void close_one(struct weir_sock *sock, enum weir_wait what)
+{
+    if (sock->has_calls[what])
+        weir_poller_close(&sock->calls[what]);
+    sock->has_calls[what] = false;
+    weir_signal_close(&sock->ready[what]);
+}
+
 int weir_readiness_fd(struct weir_sock *sock, enum weir_wait what)
 {
     int r;
@@ -70,18 +107,23 @@ int weir_readiness_fd(struct weir_sock *sock, enum weir_wait what)
         return weir_fail(EOPNOTSUPP, "a %s does not %s", sock->pattern->name,
                          what == WEIR_WAIT_IN ? "receive" : "send");
     if (sock->ready[what].in >= 0)
-        return sock->ready[what].in;
+        return descriptor(sock, what);
     r = weir_signal_open(&sock->ready[what]);
     if (r < 0)
         return r;
     sock->ready_is[what] = false;
+    r = open_calls(sock, what);
+    if (r < 0) {
+        weir_signal_close(&sock->ready[what]);
+        return r;
+    }
     watch(sock);
-    return sock->ready[what].in;
+    return descriptor(sock, what);
 }
 
 void weir_readiness_close(struct weir_sock *sock)
 {
     sock->watched = false; /* late calls still come by and take the lock */
-    weir_signal_close(&sock->ready[WEIR_WAIT_IN]);
-    weir_signal_close(&sock->ready[WEIR_WAIT_OUT]);
+    close_one(sock, WEIR_WAIT_IN);
+    close_one(sock, WEIR_WAIT_OUT);
 }

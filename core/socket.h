@@ -146,6 +146,8 @@ struct weir_sock {
     /* readiness descriptors (readiness.c) */
     _Atomic bool watched;
     struct weir_signal ready[2]; /* WEIR_WAIT_IN, WEIR_WAIT_OUT */
+    struct weir_poller calls[2]; /* no I/O threads: that, or work to do */
+    bool has_calls[2];
     bool ready_is[2];
 
     weir_message held; /* received, but it did not fit the caller's buffer */
@@ -262,6 +264,10 @@ static inline void weir_sock_drained(struct weir_sock *sock)
 
 /* The same for who closes the socket: nothing ends it but the deadline. */
 int weir_wait_closing(struct weir_sock *sock, int64_t deadline);
+
+/* Without I/O threads: one round of the reactor, without waiting.  Same
+ * rule. */
+void weir_wait_round(struct weir_sock *sock);
 
 /* Wake everybody who waits. Lock held. */
 void weir_wait_wake_all(struct weir_sock *sock);

@@ -358,6 +358,12 @@ static void run_reactor(struct weir_sock *sock, int64_t deadline)
     weir_sock_lock(sock);
 }
 
+void weir_wait_round(struct weir_sock *sock)
+{
+    if (!sock->reactor->threaded)
+        run_reactor(sock, 0);
+}
+
 static void sleep_until(struct weir_sock *sock, enum weir_wait what,
                         int64_t deadline)
 {
