@@ -454,10 +454,9 @@ static void on_watch(struct weir_watch *watch, unsigned events)
     struct weir_link *link = WEIR_CONTAINER(watch, struct weir_link, watch);
     struct weir_pipe *pipe = weir_link_pipe(link);
     struct weir_sock *sock = pipe->sock;
-    struct weir_poller_event event = {weir_sock_key(pipe), events};
 
     weir_sock_lock(sock);
-    weir_sock_note(sock, &event, 1);
+    weir_sock_due(sock, pipe, events);
     weir_turn_drive(sock);
     weir_sock_unlock(sock);
 }
