@@ -202,13 +202,9 @@ static int join(struct weir_handshake *handshake, struct weir_pipe *pipe)
     struct weir_sock *sock = pipe->sock;
     int r = weir_sock_up(sock, pipe);
 
-    if (r >= 0)
-        r = weir_link_start(&pipe->link, handshake);
-    if (r < 0) {
-        weir_link_stop(&pipe->link);
-        weir_sock_down(sock, pipe);
+    if (r < 0)
         return r;
-    }
+    weir_link_start(&pipe->link, handshake);
     sock->n_links++;
     weir_sock_wake(sock, WEIR_WAIT_OUT);
     return 0;

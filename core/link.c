@@ -528,7 +528,7 @@ static void reset(struct weir_link *link)
     atomic_store(&link->heard, true);
 }
 
-int weir_link_start(struct weir_link *link, struct weir_handshake *from)
+void weir_link_start(struct weir_link *link, struct weir_handshake *from)
 {
     struct weir_pipe *pipe = weir_link_pipe(link);
     struct weir_sock *sock = pipe->sock;
@@ -546,13 +546,14 @@ int weir_link_start(struct weir_link *link, struct weir_handshake *from)
     from->stream = NULL;
     from->remote = NULL;
     atomic_store(&link->live, true);
-    r = take_rest(link, from->rest, from->rest_size);
-    if (r < 0)
-        return r;
     atomic_store(&link->readable, true);
     weir_heartbeat_start(link);
-    return weir_poller_add(poller_of(sock), link->watch.fd, wanted(link),
-                           key_of(link));
+    r = weir_poller_add(poller_of(sock), link->watch.fd, wanted(link),
+                        key_of(link));
+    if (r >= 0)
+        r = take_rest(link, from->rest, from->rest_size);
+    if (r < 0)
+        weir_link_fail(link, -r);
 }
 
 static void close_connection(struct weir_link *link)

@@ -100,8 +100,9 @@ int weir_link_read(struct weir_link *link);
 
 /* Take over the descriptor of a finished handshake, with the octets that came
  * behind it.  Reactor thread, driver word held, before anybody else sees the
- * connection.  Errors: -ENOMEM, or what the octets deserve. */
-int weir_link_start(struct weir_link *link, struct weir_handshake *from);
+ * connection.  When those octets make no sense, or there is no memory, it is
+ * a connection that fails at once (weir_link_fail). */
+void weir_link_start(struct weir_link *link, struct weir_handshake *from);
 
 /* Give the connection up; the reactor takes it apart soon.  Driver only. */
 void weir_link_fail(struct weir_link *link, int code);
