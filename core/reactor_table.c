@@ -186,6 +186,8 @@ static void on_done(struct weir_task *task)
     struct job *job = WEIR_CONTAINER(task, struct job, done);
     struct entry *entry = NULL;
 
+    weir_lock_take(&job->lock); /* the helper that posted us is in there */
+    weir_lock_release(&job->lock);
     if (job->reactor)
         entry = find(job->reactor->table, job->id);
     if (!entry) {
