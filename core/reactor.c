@@ -347,7 +347,7 @@ static void await_round(struct weir_reactor *reactor, _Atomic uint32_t *word)
             weir_reactor_round(reactor, 0);
         weir_lock_release(&reactor->turn);
         weir_reactor_recall(reactor);
-    } else {
+    } else if (atomic_load(word) == 0) { /* so a round has to end yet */
         weir_reactor_wake(reactor);
         weir_park(&reactor->rounds, seen, WEIR_NEVER);
     }
@@ -438,8 +438,10 @@ void weir_reactor_abandon(struct weir_reactor *reactor)
 int weir_reactor_start(struct weir_reactor *reactor, const char *name,
                        const char *affinity)
 {
-    int r = weir_thread_start(&reactor->thread, run, reactor, name, affinity);
+    int r;
 
+    atomic_store(&reactor->stop, false); /* a start before may have failed */
+    r = weir_thread_start(&reactor->thread, run, reactor, name, affinity);
     reactor->threaded = r == 0;
     return r;
 }
