@@ -22,8 +22,9 @@
 #include "splice.h"
 
 enum {
-    KEY_FIRST = 2,       /* 1 is the wake signal */
-    LOOK_AGAIN = 1000000 /* ns */
+    KEY_FIRST = 2,        /* 1 is the wake signal */
+    LOOK_AGAIN = 1000000, /* ns */
+    TRIES = 64 /* reads in vain, until a receive looks at the clock */
 };
 
 /* ---- lock and mail ---- */
@@ -509,10 +510,19 @@ static int take_held(struct weir_sock *sock, weir_message *message)
     return 0;
 }
 
+/* Peers may send what nobody wants without end: that keeps no call for longer
+ * than its deadline, nor the socket from being closed. */
+static int wait_for_input(struct weir_sock *sock, int tries, int64_t until)
+{
+    if (tries > TRIES && weir_deadline_left(until) == 0)
+        return -EAGAIN;
+    return weir_wait(sock, WEIR_WAIT_IN, until);
+}
+
 int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline)
 {
     int64_t until = 0;
-    int r;
+    int r, tries = 0;
 
     if (!sock->pattern->recv)
         return weir_fail(EOPNOTSUPP, "a %s does not receive",
@@ -520,9 +530,9 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline)
     if (sock->has_held)
         return take_held(sock, message);
     while ((r = sock->pattern->recv(sock, message)) == -EAGAIN) {
-        if (weir_drive_input(sock))
+        if (++tries <= TRIES && weir_drive_input(sock))
             continue;
-        r = weir_wait(sock, WEIR_WAIT_IN, absolute(&until, deadline));
+        r = wait_for_input(sock, tries, absolute(&until, deadline));
         if (r < 0)
             return r;
     }
@@ -574,7 +584,8 @@ int weir_sock_wait_peers(struct weir_sock *sock, int n, int64_t deadline)
 
 /* ---- closing ---- */
 
-static bool tasks_under_way(struct weir_sock *sock)
+/* Lock held: the other side of an inproc pipe may bury it from its thread. */
+static bool has_tasks(struct weir_sock *sock)
 {
     struct weir_list *node, *after;
 
@@ -595,6 +606,16 @@ static bool tasks_under_way(struct weir_sock *sock)
             return true;
     }
     return false;
+}
+
+static bool tasks_under_way(struct weir_sock *sock)
+{
+    bool any;
+
+    weir_sock_lock(sock);
+    any = has_tasks(sock);
+    weir_sock_unlock(sock);
+    return any;
 }
 
 static bool finish_endpoints(struct weir_sock *sock)
