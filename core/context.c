@@ -305,6 +305,7 @@ static int still_open(struct weir_ctx *ctx)
 /* Context's lock held on entry and on return, not in between. */
 static int await_sockets(struct weir_ctx *ctx, int64_t deadline)
 {
+    uint32_t generation = ctx->generation;
     int r = 0;
 
     while (ctx->n_socks > 0 && r >= 0) {
@@ -313,6 +314,8 @@ static int await_sockets(struct weir_ctx *ctx, int64_t deadline)
         weir_lock_release(&ctx->lock);
         r = weir_park(&ctx->word, seen, deadline);
         weir_lock_take(&ctx->lock);
+        if (ctx->generation != generation)
+            return weir_fail(EBADF, "the context was closed meanwhile");
     }
     return ctx->n_socks > 0 ? still_open(ctx) : 0;
 }
@@ -348,8 +351,6 @@ int weir_ctx_close(weir_context handle, int deadline)
     atomic_store(&ctx->closing, true);
     interrupt(ctx);
     r = await_sockets(ctx, weir_deadline_in(deadline));
-    if (r >= 0 && ctx->generation != handle.generation)
-        r = weir_fail(EBADF, "the context was closed meanwhile");
     if (r >= 0) {
         ctx->open = false;
         ctx->generation++;
