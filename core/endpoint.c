@@ -735,7 +735,7 @@ static bool has_unsent(struct weir_ep *ep)
     {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
 
-        if (pipe->ep == ep && weir_pipe_unsent(pipe))
+        if (pipe->ep == ep && !pipe->dying && weir_pipe_unsent(pipe))
             return true;
     }
     return false;
