@@ -171,8 +171,8 @@ struct weir_queue {
 
 /* Make an empty queue.  The producer's chunks come from `pool`, which stays
  * the producer's: it must not be closed before the producer's end is left.
- * light: many small commits come, so they pass the light half of a fence and
- * who arms itself the heavy one; otherwise all pass full fences.
+ * light: many small commits come, so they pass the light half of a fence, and
+ * a consumer that arms itself the heavy one; otherwise both pass full ones.
  * Returns NULL without memory.  Both ends are the caller's. */
 struct weir_queue *weir_queue_new(struct weir_pool *pool,
                                   struct weir_queue_limits mark, bool light);

@@ -37,24 +37,6 @@ static inline struct weir_queue_place weir_queue_place_at(const uint8_t *at)
     return head;
 }
 
-/* Pass the fence of the end that runs for every message; of the end that is
- * about to sleep. */
-static inline void weir_queue_fence(const struct weir_queue *queue)
-{
-    if (queue->light)
-        weir_fence_light();
-    else
-        weir_fence_full();
-}
-
-static inline void weir_queue_fence_sleep(const struct weir_queue *queue)
-{
-    if (queue->light)
-        weir_fence_heavy();
-    else
-        weir_fence_full();
-}
-
 /* ---- producer ---- */
 
 /* Make an end empty, to begin at stream offset `base`. */

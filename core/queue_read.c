@@ -40,7 +40,7 @@ void weir_queue_check_writer(struct weir_queue *queue)
         queue->out.taken + (messages ? quarter(messages) : 65536);
     if (!messages && !load(&queue->mark_octets))
         return;
-    weir_queue_fence(queue);
+    weir_fence_full();
     if (WEIR_LIKELY(!atomic_load_explicit(&queue->writer_armed,
                                           memory_order_relaxed)) ||
         !half_empty(queue))

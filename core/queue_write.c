@@ -61,7 +61,7 @@ bool weir_queue_arm_writer(struct weir_queue *queue)
     uint64_t wanted = queue->in.wanted ? queue->in.wanted : 1;
 
     atomic_store_explicit(&queue->writer_armed, 1, memory_order_release);
-    weir_queue_fence_sleep(queue);
+    weir_fence_full();
     if (!room_for(queue, wanted))
         return true;
     weir_queue_disarm_writer(queue);
