@@ -31,8 +31,8 @@ struct side {
 struct weir_splice {
     struct weir_lock lock; /* guards the two pointers; a leaf */
     uint32_t users;        /* sides that still have it */
-    bool joined;
-    _Atomic bool refused; /* by either; the transport tries again */
+    _Atomic bool joined;   /* both ends are there */
+    _Atomic int refused;   /* by either: why, positive; it is tried again */
     struct side side[2];
 };
 
@@ -417,7 +417,7 @@ void weir_splice_part(struct weir_pipe *pipe)
 
 void weir_splice_refuse(struct weir_pipe *pipe, int code)
 {
-    atomic_store(&pipe->splice->refused, true);
+    atomic_store(&pipe->splice->refused, code);
     pipe->sock->gone.refused++;
     pipe->ep->gone.refused++;
     weir_ep_event(pipe->ep, WEIR_EVENT_REFUSED, pipe->ep->url, pipe->peer_id, 0,
@@ -426,14 +426,17 @@ void weir_splice_refuse(struct weir_pipe *pipe, int code)
 }
 
 /* A dialer goes back to waiting, with a new queue.  A refused one is tried
- * again after a pause, which is under way. */
-static void wait_again(struct weir_ep *ep, bool refused)
+ * again after a pause. */
+static void wait_again(struct weir_ep *ep, int refused)
 {
     ep->pipe = NULL;
     if (atomic_load(&ep->closing) || ep->sock->state != WEIR_SOCK_OPEN)
         return;
-    if (weir_ep_give_pipe(ep) >= 0 && !refused)
-        weir_reactor_post(ep->sock->reactor, &ep->attach);
+    if (refused)
+        ep->gone.last_error = refused;
+    if (weir_ep_give_pipe(ep) >= 0)
+        weir_reactor_post(ep->sock->reactor,
+                          refused ? &ep->failed : &ep->attach);
 }
 
 void weir_splice_parted(struct weir_pipe *pipe)
@@ -441,7 +444,7 @@ void weir_splice_parted(struct weir_pipe *pipe)
     struct weir_sock *sock = pipe->sock;
     struct weir_ep *ep = pipe->ep;
     bool dialer = ep->pipe == pipe;
-    bool refused;
+    int refused;
 
     if (pipe->dying)
         return;

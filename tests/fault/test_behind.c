@@ -136,12 +136,42 @@ static void test_flood(void **state)
     close_context(context);
 }
 
+/* ---- refused later than at the beginning ---- */
+
+/* A dealer whose routing id another has taken comes back when that is gone,
+ * on inproc as elsewhere. */
+static void test_taken_over(void **state)
+{
+    weir_context context = new_context(1);
+    weir_socket router = new_socket(context, "ROUTER");
+    weir_socket first = new_socket(context, "DEALER");
+    weir_socket second = new_socket(context, "DEALER");
+
+    (void)state;
+    set_option(router, "handover", "yes");
+    set_option(first, "routing-id", "same");
+    set_option(first, "reconnect", "500ms");
+    set_option(second, "routing-id", "same");
+    assert_true(weir_bind(router, "inproc://taken", NULL) >= 0);
+    connect_to(first, "inproc://taken");
+    wait_peers(first, 1);
+    connect_to(second, "inproc://taken");
+    AWAIT(first, disconnects, 1);
+    close_socket(second);
+    wait_peers(first, 1);
+    AWAIT(first, connects, 2);
+    close_socket(first);
+    close_socket(router);
+    close_context(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nonsense_to_binder),
         cmocka_unit_test(test_nonsense_to_dialer),
         cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_taken_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
