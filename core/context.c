@@ -31,14 +31,14 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void in_child(void)
 {
-    atomic_fetch_add(&forks, 1);
     weir_shells_after_fork();
+    atomic_fetch_add(&forks, 1);
 }
 
 static void set_up(void)
 {
     weir_fence_init();
-    pthread_atfork(NULL, NULL, in_child);
+    pthread_atfork(weir_shells_before_fork, weir_shells_after_fork, in_child);
 }
 
 uint64_t weir_fork_generation(void)

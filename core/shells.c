@@ -41,9 +41,14 @@ struct ep_entry {
 static struct ep_entry *eps;
 static uint32_t n_eps, free_ep;
 
+void weir_shells_before_fork(void)
+{
+    weir_lock_take(&lock);
+}
+
 void weir_shells_after_fork(void)
 {
-    weir_lock_init(&lock);
+    weir_lock_release(&lock);
 }
 
 static void *look_up(struct table *table, uint32_t index)

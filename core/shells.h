@@ -39,7 +39,8 @@ int weir_shells_ep_sock(weir_endpoint handle, weir_socket *out);
 /* The endpoint, once its socket is locked; NULL: it has gone meanwhile. */
 struct weir_ep *weir_shells_ep(weir_endpoint handle);
 
-/* In a forked child: the lock may have been held by a thread it lacks. */
+/* Around a fork, in parent and child: the child's tables are whole. */
+void weir_shells_before_fork(void);
 void weir_shells_after_fork(void);
 
 #endif
