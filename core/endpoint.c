@@ -531,14 +531,19 @@ static int enlist(struct weir_ep *ep)
     return r;
 }
 
+/* Who hears of it may close it at once, which takes the lock. */
 static int begin(struct weir_ep *ep)
 {
+    struct weir_sock *sock = ep->sock;
+    bool splices = ep->splices;
+
+    weir_sock_lock(sock);
     if (ep->binder)
         weir_ep_event(ep, WEIR_EVENT_LISTENING, NULL, 0, 0, 0, "");
-    if (ep->splices)
-        return attach(ep);
-    weir_reactor_post(reactor_of(ep), &ep->attach);
-    return 0;
+    if (!splices)
+        weir_reactor_post(reactor_of(ep), &ep->attach);
+    weir_sock_unlock(sock);
+    return splices ? attach(ep) : 0;
 }
 
 /* The other side at the same name does not go with it: the call fails. */
