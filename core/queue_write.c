@@ -2,8 +2,6 @@
 
 #include "queue.h"
 
-#include <limits.h>
-
 #include "base/error.h"
 #include "queue_private.h"
 

@@ -153,13 +153,37 @@ static void pass_fence(const struct run *run)
         weir_fence_full();
 }
 
+/* Where the oldest message may be dropped, its producer takes the consumer's
+ * end under a lock. */
+static void lock_end(struct run *run, struct weir_queue *queue)
+{
+    if (run->plan->policy == DROP_OLD && queue == run->queue)
+        weir_lock_take(&run->oldest);
+}
+
+static void unlock_end(struct run *run, struct weir_queue *queue)
+{
+    if (run->plan->policy == DROP_OLD && queue == run->queue)
+        weir_lock_release(&run->oldest);
+}
+
+static bool is_ready(struct run *run, struct weir_queue *queue)
+{
+    bool ready;
+
+    lock_end(run, queue);
+    ready = weir_queue_ready(queue);
+    unlock_end(run, queue);
+    return ready;
+}
+
 static void wait_for_message(struct run *run, struct weir_queue *queue,
                              struct sleeper *sleeper)
 {
     atomic_store(&sleeper->awake, 0);
     weir_queue_arm_reader(queue);
     pass_fence(run);
-    if (weir_queue_ready(queue)) {
+    if (is_ready(run, queue)) {
         weir_queue_disarm_reader(queue);
         return;
     }
@@ -463,11 +487,9 @@ static int take(struct run *run, weir_message *message)
 {
     int result;
 
-    if (run->plan->policy == DROP_OLD)
-        weir_lock_take(&run->oldest);
+    lock_end(run, run->received);
     result = weir_queue_take_message(run->received, message);
-    if (run->plan->policy == DROP_OLD)
-        weir_lock_release(&run->oldest);
+    unlock_end(run, run->received);
     return result;
 }
 
@@ -500,32 +522,6 @@ static uint64_t consume_one(struct run *run, struct kept *kept, uint64_t *next,
     return number;
 }
 
-static bool dry(struct run *run)
-{
-    bool ready;
-
-    if (run->plan->policy == DROP_OLD)
-        weir_lock_take(&run->oldest);
-    ready = weir_queue_ready(run->received);
-    if (run->plan->policy == DROP_OLD)
-        weir_lock_release(&run->oldest);
-    return !ready;
-}
-
-/* In a drop-old queue `ready` belongs to the lock as well. */
-static void wait_dry(struct run *run)
-{
-    atomic_store(&run->consumer.awake, 0);
-    weir_queue_arm_reader(run->received);
-    pass_fence(run);
-    if (!dry(run)) {
-        weir_queue_disarm_reader(run->received);
-        return;
-    }
-    atomic_fetch_add(&run->slept, 1);
-    sleep_until_woken(&run->consumer, "consumer");
-}
-
 static void consume(struct run *run, int64_t end)
 {
     static struct kept kept;
@@ -537,7 +533,7 @@ static void consume(struct run *run, int64_t end)
             atomic_store(&run->stop, true);
         number = consume_one(run, &kept, &next, &state);
         if (number == 0)
-            wait_dry(run);
+            wait_for_message(run, run->received, &run->consumer);
         nap(&state);
     }
     release_kept(run, &kept);
@@ -693,8 +689,10 @@ static void *drive_writer(void *opaque)
         uint64_t random = traffic_random(&state);
         size_t limit = 1 + random % 200000;
 
+        lock_end(run, run->queue);
         if (!weir_queue_gather(run->queue, parts, 1 + (int)(random >> 20) % 16,
                                &n, limit, &at)) {
+            unlock_end(run, run->queue);
             wait_for_message(run, run->queue, &run->writer);
             continue;
         }
@@ -704,6 +702,7 @@ static void *drive_writer(void *opaque)
         if (run->plan->cut && (random >> 40) % 50 == 0 &&
             !atomic_load(&run->stop))
             cut_wire(run);
+        unlock_end(run, run->queue);
         nap(&state);
     }
     close(run->wire[0]);
@@ -1178,6 +1177,12 @@ static const struct plan wires[] = {
      .commands = true,
      .large = true,
      .keep = 4 * MB},
+    {.name = "writer drop-old", .mark = {5, 40000}, .policy = DROP_OLD},
+    {.name = "cut drop-old",
+     .mark = {20, 0},
+     .policy = DROP_OLD,
+     .cut = true,
+     .commands = true},
     {.name = "cut 1000", .mark = {1000, 0}, .cut = true, .keep = MB},
     {.name = "cut commands",
      .cut = true,
