@@ -79,7 +79,7 @@ static void round_robin(weir_context context, const char *transport,
     flow_ok(weir_wait_peers(sender, PEERS, FLOW_SOON));
     for (int i = 0; i < ROUNDS * PEERS; i++) {
         weir_message message;
-        char number[8];
+        char number[16];
 
         snprintf(number, sizeof(number), "%d", 1000 + i);
         weir_message_init(&message);
