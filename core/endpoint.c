@@ -624,7 +624,7 @@ static bool release_pipe(struct weir_pipe *pipe)
     }
     if (pipe->dying)
         return true; /* its driver word is held for good */
-    if (!weir_link_hold(&pipe->link))
+    if (!weir_link_seize(&pipe->link))
         return false;
     if (atomic_load(&pipe->link.live)) {
         pipe->tally.send_dropped[WEIR_DROP_CUT] +=

@@ -110,8 +110,7 @@ static size_t property(uint8_t *out, const char *name, const void *value,
     return weir_zmtp_put_property(out, name, strlen(name), value, size);
 }
 
-/* What the transport says goes first: the peer cannot override it. */
-static size_t encode_peer(uint8_t *out, const weir_peer *peer)
+size_t weir_handshake_encode_peer(uint8_t *out, const weir_peer *peer)
 {
     size_t size = 0;
 
@@ -128,16 +127,17 @@ static int keep_peer(struct weir_handshake *handshake, const weir_peer *peer)
 {
     if (!peer)
         return 0;
-    handshake->properties_size = encode_peer(NULL, peer);
+    handshake->properties_size = weir_handshake_encode_peer(NULL, peer);
     handshake->properties = malloc(handshake->properties_size + 1);
     if (!handshake->properties)
         return -ENOMEM;
-    encode_peer(handshake->properties, peer);
+    weir_handshake_encode_peer(handshake->properties, peer);
     if (peer->remote && !(handshake->remote = strdup(peer->remote)))
         return -ENOMEM;
     return 0;
 }
 
+/* What the transport says goes first: the peer cannot override it. */
 static struct weir_peer_info *make_info(struct weir_handshake *handshake)
 {
     size_t theirs, all;
@@ -175,8 +175,7 @@ static void know_peer(struct weir_pipe *pipe, struct weir_handshake *handshake,
     pipe->peer_id = ++pipe->sock->peer_ids;
 }
 
-/* The dialer's pipe, or a new one; its driver word is held.  Lock held. */
-static struct weir_pipe *get_pipe(struct weir_ep *ep)
+struct weir_pipe *weir_handshake_pipe(struct weir_ep *ep)
 {
     struct weir_pipe *pipe = ep->pipe;
     bool fresh = !pipe;
@@ -252,7 +251,7 @@ static void promote(struct weir_handshake *handshake)
     snprintf(peer, sizeof(peer), "%s", peer_of(handshake));
     weir_sock_lock(ep->sock);
     if (info)
-        pipe = get_pipe(ep);
+        pipe = weir_handshake_pipe(ep);
     if (pipe) {
         know_peer(pipe, handshake, info);
         r = join(handshake, pipe);
@@ -296,6 +295,13 @@ static ssize_t get(struct weir_handshake *handshake, void *data, size_t size)
     return r < 0 ? -errno : r;
 }
 
+static int explain(const struct weir_handshake *handshake, int code,
+                   const char *doing)
+{
+    return weir_link_error(handshake->stream, handshake->stream_self, code,
+                           doing, peer_of(handshake));
+}
+
 /* 1: all is written; 0: the kernel takes no more now; negative: lost. */
 static int write_out(struct weir_handshake *handshake)
 {
@@ -308,8 +314,7 @@ static int write_out(struct weir_handshake *handshake)
         if (r == -EAGAIN || r == -EWOULDBLOCK)
             return 0;
         if (r < 0)
-            return weir_fail((int)-r, "writing to %s: %s", peer_of(handshake),
-                             weir_strerror((int)-r));
+            return explain(handshake, (int)-r, "writing to");
         weir_zmtp_output_done(&handshake->zmtp, (size_t)r);
     }
     return 1;
@@ -341,8 +346,7 @@ static int read_in(struct weir_handshake *handshake)
         return weir_fail(ECONNRESET, "%s closed before the handshake ended",
                          peer_of(handshake));
     if (r < 0)
-        return weir_fail((int)-r, "reading from %s: %s", peer_of(handshake),
-                         weir_strerror((int)-r));
+        return explain(handshake, (int)-r, "reading from");
     used = weir_zmtp_input(&handshake->zmtp, data, (size_t)r);
     if (used < 0)
         return (int)used;

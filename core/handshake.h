@@ -17,6 +17,7 @@
 
 struct weir_ep;
 struct weir_peer_info;
+struct weir_pipe;
 
 enum { WEIR_HANDSHAKE_READ = 8192 }; /* octets read at a time */
 
@@ -41,6 +42,14 @@ struct weir_handshake {
 int weir_handshake_begin(struct weir_ep *ep, int fd,
                          const weir_stream_ops *stream, void *self,
                          const weir_peer *peer);
+
+/* Encode what the transport says of a peer, as properties of ZMTP; NULL: only
+ * count.  Returns the octets. */
+size_t weir_handshake_encode_peer(uint8_t *out, const weir_peer *peer);
+
+/* The pipe of a new connection: the dialer's, or a new one.  Its driver word
+ * is held then.  Socket's lock held.  NULL: no memory. */
+struct weir_pipe *weir_handshake_pipe(struct weir_ep *ep);
 
 /* Give up without a word (the endpoint closes).  Reactor. */
 void weir_handshake_abandon(struct weir_handshake *handshake);

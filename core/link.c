@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "endpoint.h"
 #include "handshake.h"
+#include "link_messages.h"
 #include "pipe.h"
 #include "socket.h"
 #include "zmtp.h"
@@ -41,6 +42,15 @@ struct weir_pipe *weir_link_pipe(struct weir_link *link)
 
 /* ---- the driver word ---- */
 
+bool weir_link_post_turn(struct weir_link *link)
+{
+    struct weir_task *turn = atomic_load(&link->turn);
+
+    if (turn)
+        weir_reactor_post(weir_link_pipe(link)->sock->reactor, turn);
+    return turn != NULL;
+}
+
 bool weir_link_hold(struct weir_link *link)
 {
     uint32_t seen = WEIR_DRIVER_FREE;
@@ -49,11 +59,19 @@ bool weir_link_hold(struct weir_link *link)
         uint32_t want =
             seen == WEIR_DRIVER_FREE ? WEIR_DRIVER_HELD : WEIR_DRIVER_AGAIN;
 
-        if (atomic_compare_exchange_weak_explicit(&link->driver, &seen, want,
-                                                  memory_order_acq_rel,
-                                                  memory_order_acquire))
-            return want == WEIR_DRIVER_HELD;
+        if (!atomic_compare_exchange_weak_explicit(&link->driver, &seen, want,
+                                                   memory_order_acq_rel,
+                                                   memory_order_acquire))
+            continue;
+        if (want == WEIR_DRIVER_AGAIN)
+            (void)weir_link_post_turn(link);
+        return want == WEIR_DRIVER_HELD;
     }
+}
+
+bool weir_link_seize(struct weir_link *link)
+{
+    return link->messages ? weir_messages_quit(link) : weir_link_hold(link);
 }
 
 static bool set_free(struct weir_link *link)
@@ -139,35 +157,54 @@ static uint64_t key_of(struct weir_link *link)
     return pipe->sock->has_set ? link->key : (uint64_t)(uintptr_t)&link->watch;
 }
 
+/* Streams that may have to read in order to write, or the reverse. */
+static bool inverts(const struct weir_link *link)
+{
+    return link->stream && WEIR_HAS(weir_stream_ops, link->stream, interest);
+}
+
 static unsigned wanted(const struct weir_link *link)
 {
     unsigned events = WEIR_POLLER_IN | WEIR_POLLER_EDGE;
 
     if (link->watches_out)
         events |= WEIR_POLLER_OUT;
-    if (link->stream && WEIR_HAS(weir_stream_ops, link->stream, interest))
+    if (inverts(link))
         events = WEIR_POLLER_EDGE |
                  link->stream->interest(link->stream_self,
                                         events & ~(unsigned)WEIR_POLLER_EDGE);
     return events;
 }
 
-static void watch_out(struct weir_link *link, bool on)
+/* Say what we wait for, if that is news; or `anew`, so that it is reported
+ * again. */
+static void rewatch(struct weir_link *link, bool anew)
 {
     struct weir_sock *sock = weir_link_pipe(link)->sock;
+    unsigned events = wanted(link);
 
-    if (link->watches_out == on)
+    if (events == link->watched && !anew)
         return;
-    link->watches_out = on;
-    (void)weir_poller_change(poller_of(sock), link->watch.fd, wanted(link),
+    link->watched = events;
+    (void)weir_poller_change(poller_of(sock), link->watch.fd, events,
                              key_of(link));
+}
+
+static void watch_out_no_more(struct weir_link *link)
+{
+    if (!link->watches_out && !inverts(link))
+        return;
+    link->watches_out = false;
+    rewatch(link, false);
 }
 
 static void watch_in_again(struct weir_link *link)
 {
     struct weir_sock *sock = weir_link_pipe(link)->sock;
 
-    weir_poller_again(poller_of(sock), link->watch.fd, wanted(link),
+    if (inverts(link))
+        rewatch(link, false);
+    weir_poller_again(poller_of(sock), link->watch.fd, link->watched,
                       key_of(link));
 }
 
@@ -202,8 +239,8 @@ static ssize_t write_parts(struct weir_link *link, struct iovec *parts, int n)
 static void wait_for_room(struct weir_link *link)
 {
     atomic_store(&link->blocked, true);
-    link->watches_out = false;
-    watch_out(link, true);
+    link->watches_out = true;
+    rewatch(link, true);
 }
 
 /* The peer takes no more, but what it sent before is still there to be read,
@@ -227,7 +264,8 @@ static int no_write(struct weir_link *link, int r)
     }
     if (!link->stream)
         return read_to_the_end(link, -r);
-    weir_fail(-r, "writing to %s: %s", weir_link_peer(link), weir_strerror(-r));
+    weir_link_error(link->stream, link->stream_self, -r, "writing to",
+                    weir_link_peer(link));
     weir_link_fail(link, -r);
     return r;
 }
@@ -271,6 +309,8 @@ static int write_queue(struct weir_link *link, bool *gone)
     return 1;
 }
 
+/* An inverting stream is read after each write: what it waits for may be what
+ * the other direction got, and it may have found messages on the way. */
 int weir_link_flush(struct weir_link *link)
 {
     bool gone = false;
@@ -279,10 +319,10 @@ int weir_link_flush(struct weir_link *link)
     if (!atomic_load_explicit(&link->live, memory_order_relaxed) ||
         link->failed)
         return 1;
-    if (atomic_load(&link->blocked))
+    if (inverts(link))
+        atomic_store(&link->readable, true);
+    else if (atomic_load(&link->blocked))
         return 0;
-    if (link->messages)
-        return weir_messages_flush(link);
     while (r > 0 && !gone) {
         if (link->control_size > 0 && !link->mid_write)
             r = write_control(link);
@@ -292,7 +332,7 @@ int weir_link_flush(struct weir_link *link)
     if (r > 0 && link->control_size > 0)
         r = write_control(link);
     if (r > 0)
-        watch_out(link, false);
+        watch_out_no_more(link);
     return r;
 }
 
@@ -351,8 +391,8 @@ static int no_read(struct weir_link *link, ssize_t r)
         r = weir_fail(ECONNRESET, "%s closed the connection",
                       weir_link_peer(link));
     else
-        r = weir_fail((int)-r, "reading from %s: %s", weir_link_peer(link),
-                      weir_strerror((int)-r));
+        r = weir_link_error(link->stream, link->stream_self, (int)-r,
+                            "reading from", weir_link_peer(link));
     weir_link_fail(link, (int)-r);
     return (int)r;
 }
@@ -391,7 +431,7 @@ int weir_link_read(struct weir_link *link)
     int n;
 
     if (!atomic_load_explicit(&link->live, memory_order_relaxed) ||
-        link->failed || link->messages) {
+        link->failed) {
         atomic_store(&link->readable, false); /* nobody is to come again */
         return 0;
     }
@@ -419,11 +459,6 @@ int weir_link_read(struct weir_link *link)
 
 /* ---- commands among the messages ---- */
 
-static bool is_publisher(const struct weir_sock *sock)
-{
-    return sock->pattern->type == WEIR_PUB || sock->pattern->type == WEIR_XPUB;
-}
-
 /* Called by the queue's parser.  Subscriptions are the pattern's, in order
  * with the messages; heartbeats are ours; the rest is ignored. */
 static int on_command(void *arg, const uint8_t *body, size_t size)
@@ -440,7 +475,7 @@ static int on_command(void *arg, const uint8_t *body, size_t size)
                                    command.data, command.len);
     case WEIR_ZMTP_IS_SUBSCRIBE:
     case WEIR_ZMTP_IS_CANCEL:
-        return is_publisher(weir_link_pipe(link)->sock);
+        return weir_sock_publishes(weir_link_pipe(link)->sock);
     default:
         return 0;
     }
@@ -480,6 +515,19 @@ void weir_link_fini(struct weir_link *link)
     link->control_size = link->control_sent = link->control_room = 0;
 }
 
+int weir_link_error(const weir_stream_ops *stream, void *self, int code,
+                    const char *doing, const char *peer)
+{
+    char text[160];
+    weir_error error = {sizeof(error), 0, text, sizeof(text)};
+
+    text[0] = '\0';
+    if (stream && WEIR_HAS(weir_stream_ops, stream, explain))
+        (void)stream->explain(self, &error);
+    return weir_fail(code, "%s %s: %s", doing, peer,
+                     text[0] ? text : weir_strerror(code));
+}
+
 const char *weir_link_peer(const struct weir_link *link)
 {
     return link->peer ? link->peer : "the peer";
@@ -509,6 +557,7 @@ static int take_rest(struct weir_link *link, const uint8_t *data, size_t size)
 
 static void reset(struct weir_link *link)
 {
+    const struct weir_options *options = &weir_link_pipe(link)->ep->options;
     uint64_t put, octets;
 
     weir_queue_counts(weir_link_pipe(link)->out, &put, &link->written_at_up,
@@ -526,6 +575,8 @@ static void reset(struct weir_link *link)
     atomic_store(&link->condemned, false);
     link->write_code = 0;
     atomic_store(&link->heard, true);
+    link->parser.max_frame = (uint64_t)options->max_message;
+    link->parser.max_frames = (uint32_t)options->max_frames;
 }
 
 void weir_link_start(struct weir_link *link, struct weir_handshake *from)
@@ -540,20 +591,29 @@ void weir_link_start(struct weir_link *link, struct weir_handshake *from)
     link->stream = from->stream;
     link->stream_self = from->stream_self;
     link->peer = from->remote;
-    link->parser.max_frame = (uint64_t)pipe->ep->options.max_message;
-    link->parser.max_frames = (uint32_t)pipe->ep->options.max_frames;
     from->watch.fd = -1;
     from->stream = NULL;
     from->remote = NULL;
     atomic_store(&link->live, true);
     atomic_store(&link->readable, true);
     weir_heartbeat_start(link);
-    r = weir_poller_add(poller_of(sock), link->watch.fd, wanted(link),
+    link->watched = wanted(link);
+    r = weir_poller_add(poller_of(sock), link->watch.fd, link->watched,
                         key_of(link));
     if (r >= 0)
         r = take_rest(link, from->rest, from->rest_size);
     if (r < 0)
         weir_link_fail(link, -r);
+}
+
+void weir_link_start_messages(struct weir_link *link,
+                              struct weir_messages *messages,
+                              struct weir_task *turn)
+{
+    reset(link);
+    link->messages = messages;
+    atomic_store(&link->turn, turn);
+    atomic_store(&link->live, true);
 }
 
 static void close_connection(struct weir_link *link)
@@ -569,9 +629,8 @@ static void close_connection(struct weir_link *link)
     else if (link->watch.fd >= 0)
         close(link->watch.fd);
     if (link->messages)
-        link->messages->close(link->messages_self);
+        weir_messages_close(link);
     link->stream = NULL;
-    link->messages = NULL;
     link->watch.fd = -1;
 }
 
@@ -585,11 +644,11 @@ int weir_link_stop(struct weir_link *link)
     atomic_store(&link->live, false);
     atomic_store(&link->readable, false);
     weir_heartbeat_stop(link);
+    if (pipe->in && !link->messages) /* there it has whole messages only */
+        weir_queue_rollback(pipe->in);
     close_connection(link);
     if (pipe->out)
         cut = weir_queue_cut(pipe->out);
-    if (pipe->in)
-        weir_queue_rollback(pipe->in);
     free(link->peer);
     link->peer = NULL;
     weir_link_fini(link);
@@ -673,9 +732,11 @@ static bool lose(struct weir_pipe *pipe, int cut, uint64_t lost)
 
 /* The reactor has a task of the link still to run, so the pipe has to stay.
  * There are no new ones while both the driver word and the lock are held. */
-static bool posted(const struct weir_link *link)
+static bool posted(struct weir_link *link)
 {
-    return atomic_load(&link->down.posted) || atomic_load(&link->rearm.posted);
+    return atomic_load(&link->down.posted) ||
+           atomic_load(&link->rearm.posted) ||
+           (link->messages && !weir_messages_quit(link));
 }
 
 static void on_down(struct weir_task *task)
@@ -687,13 +748,14 @@ static void on_down(struct weir_task *task)
     uint64_t lost;
     int code, cut;
 
-    if (!atomic_load(&link->live) || !weir_link_hold(link))
+    if (!atomic_load(&link->live) || !(link->messages || weir_link_hold(link)))
         return; /* its driver posts us again */
     weir_sock_lock(pipe->sock);
     if (posted(link)) {
         weir_sock_unlock(pipe->sock);
         weir_reactor_post(pipe->sock->reactor, task);
-        (void)weir_link_let_go(link);
+        if (!link->messages)
+            (void)weir_link_let_go(link);
         return;
     }
     code = link->code;

@@ -26,6 +26,7 @@
 
 struct weir_pipe;
 struct weir_handshake;
+struct weir_messages;
 
 /* Who drives: free, held, or held with a request to go round again. */
 enum { WEIR_DRIVER_FREE = 0, WEIR_DRIVER_HELD = 1, WEIR_DRIVER_AGAIN = 3 };
@@ -46,11 +47,11 @@ struct weir_link {
     char *peer;                    /* its address, as text */
     const weir_stream_ops *stream; /* NULL: fd is a plain descriptor */
     void *stream_self;
-    const weir_link_ops *messages; /* messages shape */
-    void *messages_self;
+    struct weir_messages *messages; /* messages shape; NULL otherwise */
     struct weir_queue_parser parser;
     bool mid_write;   /* a frame is partly written: nothing may come between */
     bool watches_out; /* the set reports room */
+    unsigned watched; /* WEIR_POLLER_*: what the set reports */
     bool failed;      /* an error was met: condemned, or about to be */
     int write_code;   /* positive: writing failed so, reading goes on */
     uint8_t *control; /* PING, PONG: goes between messages */
@@ -70,6 +71,10 @@ struct weir_link {
     struct weir_task rearm; /* the peer has changed its demand */
 
     struct weir_task down; /* tells the reactor to take it apart */
+
+    /* Messages shape: the reactor holds the word for good; who finds it taken
+     * posts this.  Read under the socket's lock. */
+    _Atomic(struct weir_task *) turn;
 };
 
 /* Make it ready for its first connection; no connection yet. */
@@ -81,6 +86,14 @@ void weir_link_fini(struct weir_link *link);
 
 /* Become the driver.  False: somebody is; they will go round again. */
 bool weir_link_hold(struct weir_link *link);
+
+/* Become the driver to take it apart.  Reactor thread, with the socket's lock
+ * held.  False: not now; the reactor tries again. */
+bool weir_link_seize(struct weir_link *link);
+
+/* Messages shape: have the reactor go round.  False: it is no such link.
+ * Socket's lock held. */
+bool weir_link_post_turn(struct weir_link *link);
 
 /* Stop driving.  False: somebody asked for another round, so we still hold
  * it, and have to. */
@@ -104,6 +117,12 @@ int weir_link_read(struct weir_link *link);
  * a connection that fails at once (weir_link_fail). */
 void weir_link_start(struct weir_link *link, struct weir_handshake *from);
 
+/* Begin in the messages shape; `turn` is what others post from now on.
+ * Reactor thread, driver word held, as is the socket's lock. */
+void weir_link_start_messages(struct weir_link *link,
+                              struct weir_messages *messages,
+                              struct weir_task *turn);
+
 /* Give the connection up; the reactor takes it apart soon.  Driver only. */
 void weir_link_fail(struct weir_link *link, int code);
 
@@ -121,8 +140,10 @@ bool weir_link_at_risk(const struct weir_link *link);
 /* Address of the peer, for sentences; never NULL.  Driver only. */
 const char *weir_link_peer(const struct weir_link *link);
 
-/* link_messages.c: the plugin drains the queue. Driver only. */
-int weir_messages_flush(struct weir_link *link);
+/* The sentence for an error of a connection: the stream's own (NULL: it is no
+ * stream), or the system's.  Returns -code. */
+int weir_link_error(const weir_stream_ops *stream, void *self, int code,
+                    const char *doing, const char *peer);
 
 /* The pipe a link is part of. */
 struct weir_pipe *weir_link_pipe(struct weir_link *link);

@@ -38,7 +38,7 @@ static bool pings(struct weir_link *link)
 {
     const struct weir_options *options = options_of(link);
 
-    return options->heartbeat > 0 && !link->messages &&
+    return options->heartbeat > 0 &&
            (weir_link_pipe(link)->minor >= 1 || options->heartbeat_old);
 }
 

@@ -30,13 +30,14 @@ static int drop_new(struct weir_pipe *pipe)
 
 /* The consumer's end is the driver's.  A driver that is busy is within one
  * system call: the message goes beyond the mark for as long as that takes.
- * On inproc the consumer's end is another socket's: the new message is dropped
+ * On inproc the consumer's end is another socket's, and in the messages shape a
+ * plugin may be looking at what is in the queue: the new message is dropped
  * then, and so it is when all of the mark is one message partly written. */
 static int drop_oldest(struct weir_pipe *pipe, size_t octets)
 {
     bool room = false;
 
-    if (pipe->splice)
+    if (pipe->splice || atomic_load(&pipe->link.turn))
         return drop_new(pipe);
     if (!weir_link_hold(&pipe->link))
         return 0;
@@ -401,7 +402,7 @@ static void on_input_room(void *arg)
 {
     struct weir_pipe *pipe = arg;
 
-    if (!atomic_load(&pipe->link.live))
+    if (!atomic_load(&pipe->link.live) || weir_link_post_turn(&pipe->link))
         return;
     weir_list_remove(&pipe->drive);
     weir_list_append(&pipe->sock->readable, &pipe->drive);

@@ -217,6 +217,12 @@ void weir_sock_count(struct weir_sock *sock, int change);
  * good, the pipe goes now; the caller forgets it.  Lock held. */
 void weir_sock_dry(struct weir_sock *sock, struct weir_pipe *pipe);
 
+/* Does it get subscriptions from its peers? */
+static inline bool weir_sock_publishes(const struct weir_sock *sock)
+{
+    return sock->pattern->type == WEIR_PUB || sock->pattern->type == WEIR_XPUB;
+}
+
 static inline void *weir_sock_state(struct weir_sock *sock)
 {
     return sock->state_memory;

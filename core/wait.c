@@ -200,7 +200,7 @@ static int hold_links(struct weir_sock *sock, struct weir_pipe **held)
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
 
         if (n < SPIN_LINKS && !pipe->splice && atomic_load(&pipe->link.live) &&
-            weir_link_hold(&pipe->link))
+            !atomic_load(&pipe->link.turn) && weir_link_hold(&pipe->link))
             held[n++] = pipe;
     }
     return n;

@@ -46,21 +46,27 @@ typedef struct weir_peer {
     uint32_t n_properties, reserved;
 } weir_peer;
 enum {
-    WEIR_PEER_NO_HANDSHAKE = 1, /* messages shape: no ZMTP handshake */
-    WEIR_PEER_SEND_ONLY = 2,
-    WEIR_PEER_RECV_ONLY = 4
+    WEIR_PEER_NO_HANDSHAKE = 1, /* messages shape: no ZMTP handshake; so far
+                                   there is no other way */
+    WEIR_PEER_SEND_ONLY = 2, /* a publisher sends all: nobody can subscribe */
+    WEIR_PEER_RECV_ONLY = 4  /* what is sent is dropped; who sends too much is
+                                not disconnected, since others may hear it */
 };
 
 typedef struct weir_stream_ops {
     uint32_t size, reserved;
     /* [io] Octets taken; -EAGAIN: the same octets are offered again later,
-     * perhaps at other addresses, perhaps more of them. */
+     * perhaps at other addresses, perhaps more of them.  It may read from
+     * the descriptor: where there is interest(), readv() follows. */
     ssize_t (*writev)(void *self, const struct iovec *parts, int n);
     /* [io] Octets given, 0 at the end; called until -EAGAIN, or until the
      * host pauses; it then goes on with a call, not with a watch. */
     ssize_t (*readv)(void *self, const struct iovec *parts, int n);
     /* [io] From what the host wants (WEIR_WATCH_*) to what to watch the
-     * descriptor for: tls may have to read in order to write. */
+     * descriptor for: tls may have to read in order to write.  Asked after
+     * writev(), and when readv() gave -EAGAIN.  Whatever is reported then,
+     * writev() is called if there is something to write, then readv().
+     * NULL: what the host wants. */
     unsigned (*interest)(void *self, unsigned wanted);
     /* [io] The sentence behind the last error.  Returns its -code. */
     int (*explain)(void *self, weir_error *error);
@@ -70,10 +76,12 @@ typedef struct weir_stream_ops {
 
 typedef struct weir_link_ops {
     uint32_t size, reserved;
-    /* [io] The connection is the host's now; watches and timers start. */
+    /* [io] The connection is the host's now; watches and timers start.
+     * Called before made_link() returns. */
     int (*attach)(void *self, weir_link *link, weir_reactor *reactor,
                   weir_error *error);
-    /* [io] The queue has something: drain it through queue_peek. */
+    /* [io] The queue has something: drain it through queue_peek.  Called
+     * again when there is more, also while the plugin could not send. */
     void (*send_ready)(void *self);
     /* [io] There is room again after a push() that took less than offered. */
     void (*recv_resume)(void *self);
@@ -121,10 +129,11 @@ typedef struct weir_transport_host {
 
     /* messages shape. [io]
      * Views of what waits to be sent, oldest first, the host still owns
-     * them.  Returns how many; whole messages unless `max` is too small for
-     * one, and then its first part. */
+     * them, and they stay until queue_done(), also across turns.  Returns
+     * how many; whole messages unless `max` is too small for one, and then
+     * its first part. */
     int (*queue_peek)(weir_link *link, weir_view *out, int max);
-    /* The first n views (of the last peek) are gone. */
+    /* The first n views (of the last peek) are sent, or lost. */
     void (*queue_done)(weir_link *link, int n);
     /* Received views (owned ones are moved, borrowed ones copied); parts of a
      * message from one source stay together and the last has no MORE.  Returns

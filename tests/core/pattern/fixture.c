@@ -119,6 +119,12 @@ bool weir_link_let_go(struct weir_link *link)
     return true;
 }
 
+bool weir_link_post_turn(struct weir_link *link)
+{
+    (void)link;
+    return false;
+}
+
 void weir_sock_let_go(struct weir_sock *of, struct weir_pipe *pipe)
 {
     assert_ptr_equal(of, &sock);
