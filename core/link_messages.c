@@ -667,25 +667,35 @@ static int check_peer(const weir_ep *ep, const weir_peer *peer)
                      ep->url);
 }
 
+/* Lock held. */
+static void connected(struct weir_pipe *pipe, const weir_peer *peer)
+{
+    if (peer->remote)
+        pipe->link.peer = strdup(peer->remote);
+    pipe->ep->retry_ms = 0;
+    weir_ep_event(pipe->ep, WEIR_EVENT_CONNECTED, peer->remote, pipe->peer_id,
+                  0, 0, "");
+}
+
 static int make(weir_ep *ep, const weir_link_ops *ops, void *self,
                 const weir_peer *peer, struct weir_pipe **out)
 {
     struct weir_messages *messages = new_messages(ops, self, peer);
     struct weir_peer_info *info = messages ? new_info(peer) : NULL;
-    int r = weir_fail(ENOMEM, "no memory for a peer");
+    int r;
 
-    if (info) {
-        weir_sock_lock(ep->sock);
-        r = connect_pipe(ep, messages, info, out);
-        weir_sock_unlock(ep->sock);
-    }
-    if (r < 0) {
+    if (!info) {
         free(messages);
-        return r;
+        return weir_fail(ENOMEM, "no memory for a peer");
     }
-    if (peer->remote)
-        (*out)->link.peer = strdup(peer->remote);
-    return 0;
+    weir_sock_lock(ep->sock);
+    r = connect_pipe(ep, messages, info, out);
+    if (r >= 0)
+        connected(*out, peer);
+    else
+        free(messages);
+    weir_sock_unlock(ep->sock);
+    return r;
 }
 
 int weir_messages_made_link(weir_ep *ep, const weir_link_ops *ops, void *self,
@@ -705,8 +715,5 @@ int weir_messages_made_link(weir_ep *ep, const weir_link_ops *ops, void *self,
         ops->close(self);
         return refuse(ep, peer, -r);
     }
-    ep->retry_ms = 0;
-    weir_ep_event(ep, WEIR_EVENT_CONNECTED, peer->remote, pipe->peer_id, 0, 0,
-                  "");
     return attach(pipe);
 }
