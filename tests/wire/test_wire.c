@@ -208,6 +208,60 @@ static void line_77_pings_of_one_segment(void **state)
     wire_end(&wire);
 }
 
+/* A TTL of 300 ms. */
+static void line_78_ttl(void **state)
+{
+    struct wire wire = wire_bind("PULL");
+    int fd = wire_call(&wire, 1, "PUSH");
+    int64_t start = now_ms();
+
+    (void)state;
+    wire_put(fd, "!PING:~\3");
+    assert_true(raw_closed(fd, SOON));
+    assert_true(now_ms() - start >= 299);
+    assert_int_equal(wire_event(&wire, WEIR_EVENT_DISCONNECTED).code,
+                     ETIMEDOUT);
+    close(fd);
+    fd = wire_call(&wire, 1, "PUSH");
+    wire_put(fd, "!PING:~\3");
+    wire_get(fd, "!PONG:");
+    wire_put(fd, "one frame is enough until the next PING");
+    assert_false(raw_closed(fd, 700));
+    assert_int_equal(stats_of(wire.socket).disconnects, 1);
+    close(fd);
+    wire_end(&wire);
+}
+
+/* Older peers than 3.0 get no PING since they get no connection. */
+static void line_83_no_ping(void **state)
+{
+    struct wire wire = wire_raw("PULL");
+    uint8_t hello[GREETING + 64], theirs[GREETING];
+    size_t size = wire_hello(hello, 1, "PUSH", NULL, 0);
+    struct pollfd peer;
+    int fd;
+
+    (void)state;
+    set_option(wire.socket, "heartbeat", "20");
+    set_option(wire.socket, "heartbeat-strict", "yes");
+    wire_dial(&wire);
+    fd = raw_accept(wire.listener);
+    raw_write(fd, hello, size - 1);
+    assert_true(raw_read(fd, theirs, sizeof(theirs), SOON));
+    wire_get(fd, "!READY:\13Socket-Type~~~\4PULL");
+    peer = (struct pollfd){.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&peer, 1, 200), 0);
+    raw_write(fd, hello + size - 1, 1);
+    wire_get(fd, "!PING:~~");
+    close(fd);
+    peer.fd = fd = wire_answer(&wire, 0, "PUSH");
+    assert_int_equal(poll(&peer, 1, 200), 0);
+    wire_put(fd, "quiet");
+    wire_hear(&wire, "quiet");
+    close(fd);
+    wire_end(&wire);
+}
+
 /* A peer that answers no PING but sends messages lives. */
 static void line_81_a_message_counts_as_life(void **state)
 {
@@ -631,6 +685,8 @@ int main(void)
         cmocka_unit_test(line_23_large_frame_in_pieces),
         cmocka_unit_test(line_34_35_commands_of_no_use),
         cmocka_unit_test(line_77_pings_of_one_segment),
+        cmocka_unit_test(line_78_ttl),
+        cmocka_unit_test(line_83_no_ping),
         cmocka_unit_test(line_81_a_message_counts_as_life),
         cmocka_unit_test(line_81_silence_does_not),
         cmocka_unit_test(line_114_half_a_message),

@@ -97,9 +97,7 @@ static size_t frame_of(const char **text, uint8_t *out)
     size_t size = 0;
 
     for (; **text && **text != '|'; ++*text)
-        out[size++] = (uint8_t)(**text == '^'   ? 1
-                                : **text == '~' ? 0
-                                                : **text);
+        out[size++] = (uint8_t)(**text == '^' ? 1 : **text == '~' ? 0 : **text);
     return size;
 }
 
@@ -139,8 +137,8 @@ void wire_hear(struct wire *wire, const char *text)
 
         if (i > 0)
             got[at++] = '|';
-        at += add_text(got + at, weir_frame_data(frame),
-                       weir_frame_size(frame));
+        at +=
+            add_text(got + at, weir_frame_data(frame), weir_frame_size(frame));
     }
     weir_message_fini(&message);
     assert_string_equal(got, text);
