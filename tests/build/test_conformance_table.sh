@@ -20,12 +20,8 @@ wanted() {
     done
 }
 
-wanted | tr '\n' ' ' >"${TMPDIR:-/tmp}/wanted.$$"
-sed -n 's/^\([0-9][0-9]*\)  *[A-Z"].*/\1/p' $table | tr '\n' ' ' \
-    >"${TMPDIR:-/tmp}/has.$$"
-cmp -s "${TMPDIR:-/tmp}/wanted.$$" "${TMPDIR:-/tmp}/has.$$" ||
-    wrong "has the lines $(cat "${TMPDIR:-/tmp}/has.$$")"
-rm -f "${TMPDIR:-/tmp}/wanted.$$" "${TMPDIR:-/tmp}/has.$$"
+has=$(sed -n 's/^\([0-9][0-9]*\)  [A-Z0-9].*/\1/p' $table)
+[ "$has" = "$(wanted)" ] || wrong "does not have the lines it should have"
 
 # Every line is followed by a test at least.
 awk '/^[0-9]/ { if (line && !tests) print line; line = $1; tests = 0 }
