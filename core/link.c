@@ -449,6 +449,8 @@ int weir_link_read(struct weir_link *link)
     if (r <= 0)
         return no_read(link, r);
     atomic_store_explicit(&link->heard, true, memory_order_relaxed);
+    if (atomic_load_explicit(&link->ttl, memory_order_relaxed) != 0)
+        atomic_store(&link->ttl, 0); /* until the next PING */
     count(&link->octets_in, r);
     if ((size_t)r == room || link->stream || atomic_load(&link->ending))
         atomic_store(&link->readable, true);
@@ -568,7 +570,7 @@ static void reset(struct weir_link *link)
     link->control_size = link->control_sent = 0;
     link->code = 0;
     link->reason[0] = '\0';
-    link->ping_at = link->ttl_at = 0;
+    link->ping_at = link->pinged_at = link->ttl_at = 0;
     atomic_store(&link->ttl, 0);
     atomic_store(&link->paused, false);
     atomic_store(&link->ending, false);

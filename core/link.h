@@ -64,7 +64,9 @@ struct weir_link {
     /* heartbeats (link_heartbeat.c): the reactor's, except where atomic */
     _Atomic bool heard;  /* something came since the last look */
     _Atomic int64_t ttl; /* the peer's demand, ns; 0 none */
-    int64_t ttl_at, ping_at;
+    int64_t ttl_at;      /* when it was made */
+    int64_t ping_at;     /* of the first PING without an answer; 0 none */
+    int64_t pinged_at;   /* of the last */
     bool stalled;
     struct weir_timer beat;
 

@@ -115,7 +115,9 @@ static void ping(struct weir_link *link, int64_t now)
 
     if (link->control_size == 0 && weir_link_control(link, frame, size) < 0)
         return; /* no memory: next time */
-    link->ping_at = now;
+    link->pinged_at = now;
+    if (link->ping_at == 0)
+        link->ping_at = now;
     weir_link_flush(link);
 }
 
@@ -144,6 +146,16 @@ static void heard_nothing(struct weir_link *link, int64_t now)
         unanswered(link, now);
 }
 
+/* With a TTL we promise to be heard of, whatever we hear. */
+static void keep_promise(struct weir_link *link, int64_t now)
+{
+    const struct weir_options *options = options_of(link);
+
+    if (options->heartbeat_ttl > 0 && pings(link) && !link->failed &&
+        now - link->pinged_at >= options->heartbeat * MS)
+        ping(link, now);
+}
+
 /* The driver word is held. */
 static void look(struct weir_link *link)
 {
@@ -158,6 +170,7 @@ static void look(struct weir_link *link)
     } else {
         heard_nothing(link, now);
     }
+    keep_promise(link, now);
 }
 
 /* Half the shortest of what is waited for. */
@@ -233,6 +246,7 @@ int weir_heartbeat_ping(struct weir_link *link, int64_t ttl,
 {
     uint8_t frame[WEIR_ZMTP_PONG_MAX];
 
+    link->ttl_at = weir_now();
     if (atomic_exchange(&link->ttl, ttl) != ttl)
         weir_reactor_post(weir_link_pipe(link)->sock->reactor, &link->rearm);
     return weir_link_control(link, frame,

@@ -232,6 +232,31 @@ static void line_78_ttl(void **state)
     wire_end(&wire);
 }
 
+/* Who sends a TTL sends PING in time, also to a peer that is never silent. */
+static void line_78_ttl_is_a_promise(void **state)
+{
+    struct wire wire = wire_raw("PULL");
+    struct pollfd peer = {.events = POLLIN};
+    int64_t end;
+    int pings = 0;
+
+    (void)state;
+    set_option(wire.socket, "heartbeat", "100");
+    set_option(wire.socket, "heartbeat-ttl", "1500");
+    wire_dial(&wire);
+    peer.fd = wire_answer(&wire, 1, "PUSH");
+    for (end = now_ms() + SOON; pings < 4 && now_ms() < end;) {
+        if (poll(&peer, 1, 5) > 0) {
+            wire_get(peer.fd, "!PING:~\17");
+            pings++;
+        }
+        wire_put(peer.fd, "!PONG:");
+    }
+    assert_int_equal(pings, 4);
+    close(peer.fd);
+    wire_end(&wire);
+}
+
 /* Older peers than 3.0 get no PING since they get no connection. */
 static void line_83_no_ping(void **state)
 {
@@ -686,6 +711,7 @@ int main(void)
         cmocka_unit_test(line_34_35_commands_of_no_use),
         cmocka_unit_test(line_77_pings_of_one_segment),
         cmocka_unit_test(line_78_ttl),
+        cmocka_unit_test(line_78_ttl_is_a_promise),
         cmocka_unit_test(line_83_no_ping),
         cmocka_unit_test(line_81_a_message_counts_as_life),
         cmocka_unit_test(line_81_silence_does_not),
