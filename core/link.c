@@ -95,9 +95,16 @@ static bool leave_to_reactor(struct weir_link *link)
     return true;
 }
 
+/* A driver that asks for another round itself may have taken the reactor's
+ * request for one of these, so a condemned link is always left to it. */
+static bool doomed(struct weir_link *link)
+{
+    return atomic_load(&link->condemned) && atomic_load(&link->live);
+}
+
 bool weir_link_let_go(struct weir_link *link)
 {
-    if (set_free(link))
+    if (!doomed(link) && set_free(link))
         return true;
     if (atomic_load(&link->condemned))
         return leave_to_reactor(link);
@@ -136,6 +143,8 @@ void weir_link_condemn(struct weir_link *link, int code)
     if (!atomic_load(&link->live))
         return;
     if (!weir_link_hold(link)) {
+        link->verdict_code = code;
+        snprintf(link->verdict, sizeof(link->verdict), "%s", weir_error_text());
         condemn(link);
         return;
     }
@@ -575,6 +584,7 @@ static void reset(struct weir_link *link)
     atomic_store(&link->paused, false);
     atomic_store(&link->ending, false);
     atomic_store(&link->condemned, false);
+    link->verdict_code = 0;
     link->write_code = 0;
     atomic_store(&link->heard, true);
     link->parser.max_frame = (uint64_t)options->max_message;
@@ -741,6 +751,15 @@ static bool posted(struct weir_link *link)
            (link->messages && !weir_messages_quit(link));
 }
 
+/* Who condemned it was not its driver, so could not say why there. */
+static void accept_verdict(struct weir_link *link)
+{
+    if (link->failed || link->verdict_code == 0)
+        return;
+    link->code = link->verdict_code;
+    snprintf(link->reason, sizeof(link->reason), "%s", link->verdict);
+}
+
 static void on_down(struct weir_task *task)
 {
     struct weir_link *link = WEIR_CONTAINER(task, struct weir_link, down);
@@ -760,6 +779,7 @@ static void on_down(struct weir_task *task)
             (void)weir_link_let_go(link);
         return;
     }
+    accept_verdict(link);
     code = link->code;
     lost = unconfirmed(pipe);
     snprintf(peer, sizeof(peer), "%s", weir_link_peer(link));

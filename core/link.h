@@ -60,6 +60,8 @@ struct weir_link {
     _Atomic uint64_t octets_out, octets_in;
     int code; /* why it ends, positive, with the sentence */
     char reason[192];
+    int verdict_code; /* of who condemned it, under the socket's lock */
+    char verdict[96];
 
     /* heartbeats (link_heartbeat.c): the reactor's, except where atomic */
     _Atomic bool heard;  /* something came since the last look */
@@ -128,7 +130,8 @@ void weir_link_start_messages(struct weir_link *link,
 /* Give the connection up; the reactor takes it apart soon.  Driver only. */
 void weir_link_fail(struct weir_link *link, int code);
 
-/* The same from a thread that is not the driver; pipe kept alive by it. */
+/* The same from a thread that is not the driver, or is in a call of the
+ * pattern's while it drives.  Socket's lock held. */
 void weir_link_condemn(struct weir_link *link, int code);
 
 /* Close descriptor or plugin object, cut the half-written message, forget
