@@ -175,8 +175,11 @@ static int open_tick(void)
 /* Ticks are due within `ns`, unless they are sooner already. */
 static void tick_within(struct weir_reactor *reactor, int64_t ns)
 {
-    int64_t at = weir_now() + ns;
-    int64_t due = atomic_load(&reactor->tick_at);
+    int64_t at, due = atomic_load(&reactor->tick_at);
+
+    if (ns < 1)
+        ns = 1; /* 0 would disarm the timer */
+    at = weir_now() + ns;
 
     while (due == 0 || due > at)
         if (atomic_compare_exchange_weak(&reactor->tick_at, &due, at)) {
