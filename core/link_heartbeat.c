@@ -26,7 +26,7 @@
 enum {
     MS = 1000000,
     LOOK_MIN = 10, /* ms */
-    PROBES_MAX = 3 /* of a closed window, without an answer */
+    PROBES_MAX = 2 /* of a closed window, the one under way among them */
 };
 
 static const struct weir_options *options_of(struct weir_link *link)
