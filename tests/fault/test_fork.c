@@ -1,0 +1,205 @@
+/*
+ * test_fork.c - fork with traffic in the parent: the child's calls on what it
+ * inherited fail cleanly, closing gives its descriptors back, a context of
+ * its own works, and the parent does not notice.
+ */
+#include "config.h"
+
+#include "fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct parent {
+    weir_context context;
+    weir_socket push, pull;
+    weir_endpoint bound;
+    _Atomic bool over;
+    _Atomic uint64_t sent;
+};
+
+static void *send_on(void *arg)
+{
+    struct parent *parent = arg;
+
+    while (!atomic_load(&parent->over))
+        atomic_fetch_add(&parent->sent,
+                         weir_send(parent->push, "parent", 6, 10) == 0);
+    return NULL;
+}
+
+/* In the child nothing may be asserted: it tells by its exit status. */
+static int inherited_calls_fail(struct parent *parent)
+{
+    weir_stats stats = {.size = sizeof(stats)};
+    weir_event event = {.size = sizeof(event)};
+    weir_socket socket;
+    char data[8];
+    size_t size = sizeof(data);
+
+    if (weir_send(parent->push, "child", 5, 100) != -WEIR_EFORK)
+        return 1;
+    if (weir_recv(parent->pull, data, &size, 100) != -WEIR_EFORK)
+        return 2;
+    if (weir_socket_stats(parent->pull, &stats) != -WEIR_EFORK ||
+        weir_next_event(parent->pull, &event, 0) != -WEIR_EFORK)
+        return 3;
+    if (weir_bind(parent->pull, "inproc://x", NULL) != -WEIR_EFORK)
+        return 4;
+    if (weir_open_named(&socket, parent->context, "PULL") != -WEIR_EFORK)
+        return 5;
+    if (weir_endpoint_close(parent->bound, 0, NULL) >= 0)
+        return 6;
+    return 0;
+}
+
+static int own_context_works(const char *where)
+{
+    weir_context context;
+    weir_socket pull, push;
+    weir_endpoint bound;
+    char url[SOCKET_URL], data[8];
+    size_t size = sizeof(data);
+
+    if (weir_context_open(&context, 1) < 0 ||
+        weir_open_named(&pull, context, "PULL") < 0 ||
+        weir_open_named(&push, context, "PUSH") < 0)
+        return 20;
+    if (weir_bind(pull, where, &bound) < 0 ||
+        weir_endpoint_url(bound, url, sizeof(url)) < 0 ||
+        weir_connect(push, url, NULL) < 0)
+        return 21;
+    if (weir_send(push, "child", 5, SOON) < 0 ||
+        weir_recv(pull, data, &size, SOON) < 0 || size != 5)
+        return 22;
+    if (weir_close(push, SOON, NULL) < 0 || weir_close(pull, 0, NULL) < 0 ||
+        weir_context_close(context, SOON) < 0)
+        return 23;
+    return 0;
+}
+
+static int child(struct parent *parent, bool closes, int before)
+{
+    int r = inherited_calls_fail(parent);
+
+    if (r == 0)
+        r = own_context_works("tcp://127.0.0.1:*");
+    if (r == 0)
+        r = own_context_works("inproc://child");
+    if (r != 0 || !closes)
+        return r;
+    if (weir_close(parent->push, 0, NULL) < 0 ||
+        weir_close(parent->push, 0, NULL) != -EBADF)
+        return 30;
+    if (weir_context_close(parent->context, 0) < 0)
+        return 31;
+    return count_descriptors() > before ? 32 : 0;
+}
+
+static void await_child(pid_t pid)
+{
+    int64_t end = now_ms() + SOON;
+    int status = 0;
+
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        if (now_ms() > end) {
+            kill(pid, SIGKILL);
+            waitpid(pid, &status, 0);
+            fail_msg("the child hangs");
+        }
+        sleep_ms(1);
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        fail_msg("the child ended with status 0x%x", (unsigned)status);
+}
+
+/* All descriptors are closed when another program begins. */
+static void check_descriptors(int before)
+{
+    int n = 0;
+
+    for (int fd = 0; fd < 1024; fd++) {
+        int flags = fcntl(fd, F_GETFD);
+
+        n += flags >= 0 && !(flags & FD_CLOEXEC);
+    }
+    assert_true(n <= before);
+}
+
+static void forks(const char *where)
+{
+    struct parent parent;
+    char url[SOCKET_URL], data[8];
+    int rounds = full() ? 300 : 20, before = count_descriptors();
+    uint64_t got = 0;
+    pthread_t thread;
+    weir_stats stats;
+
+    atomic_init(&parent.over, false);
+    atomic_init(&parent.sent, 0);
+    parent.context = new_context(1);
+    parent.pull = new_socket(parent.context, "PULL");
+    parent.push = new_socket(parent.context, "PUSH");
+    parent.bound = bind_to(parent.pull, where, url);
+    connect_to(parent.push, url);
+    wait_peers(parent.push, 1);
+    check_descriptors(before);
+    pthread_create(&thread, NULL, send_on, &parent);
+    for (int i = 0; i < rounds; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            _exit(child(&parent, i & 1, before));
+        for (int k = 0; k < 200; k++) {
+            size_t size = sizeof(data);
+
+            got += weir_recv(parent.pull, data, &size, 10) == 0;
+        }
+        await_child(pid);
+    }
+    atomic_store(&parent.over, true);
+    pthread_join(thread, NULL);
+    for (size_t size = sizeof(data); got < atomic_load(&parent.sent);
+         size = sizeof(data), got++)
+        assert_int_equal(weir_recv(parent.pull, data, &size, SOON), 0);
+    stats = stats_of(parent.push);
+    assert_int_equal(stats.connects, 1);
+    close_socket(parent.push);
+    close_socket(parent.pull);
+    close_context(parent.context);
+}
+
+static void over_tcp(void **state)
+{
+    (void)state;
+    forks("tcp://127.0.0.1:*");
+}
+
+static void over_ipc(void **state)
+{
+    (void)state;
+    forks("ipc://*");
+}
+
+static void over_inproc(void **state)
+{
+    (void)state;
+    forks("inproc://parent");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(over_tcp),
+        cmocka_unit_test(over_ipc),
+        cmocka_unit_test(over_inproc),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
