@@ -33,6 +33,13 @@ static void rests(const char *when)
                  (long long)used);
 }
 
+/* ThreadSanitizer has one of its own, some day. */
+static void has_threads(int n)
+{
+    if (!sanitized("thread"))
+        assert_int_equal(count_threads(), n);
+}
+
 static void idle(const char *where)
 {
     int threads = count_threads();
@@ -41,10 +48,10 @@ static void idle(const char *where)
     char url[SOCKET_URL], data[8];
     size_t size = sizeof(data);
 
-    assert_int_equal(count_threads(), threads);
+    has_threads(threads);
     pull = new_socket(context, "PULL");
     push = new_socket(context, "PUSH");
-    assert_int_equal(count_threads(), threads + 1);
+    has_threads(threads + 1);
     rests("without endpoints");
     bind_to(pull, where, url);
     rests("without peers");
@@ -57,7 +64,7 @@ static void idle(const char *where)
         assert_int_equal(weir_recv(pull, data, &size, SOON), 0);
     }
     rests("after traffic");
-    assert_int_equal(count_threads(), threads + 1);
+    has_threads(threads + 1);
     for (int i = 0; i < 1000; i++)
         assert_int_equal(weir_send(push, "message", 7, SOON), 0);
     rests("with messages nobody reads");
@@ -67,7 +74,7 @@ static void idle(const char *where)
     rests("after a peer has gone");
     close_socket(pull);
     close_context(context);
-    assert_int_equal(count_threads(), threads);
+    has_threads(threads);
 }
 
 static void on_tcp(void **state)
