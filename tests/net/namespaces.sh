@@ -48,16 +48,17 @@ fail() {
     exit 1
 }
 
+count() { # FILE WORD; a file that is not there yet has none
+    cat "$1" 2>/dev/null | grep -c "$2"
+}
+
 # Wait until a file has more than N lines with a word: FILE WORD N SECONDS.
 await() {
     i=0
-    while [ "$(grep -c "$2" "$1")" -le "$3" ]; do
+    while [ "$(count "$1" "$2")" -le "$3" ]; do
         i=$((i + 1))
         [ $i -gt $(($4 * 10)) ] && return 1
         sleep 0.1
     done
 }
 
-count() { # FILE WORD
-    grep -c "$2" "$1"
-}

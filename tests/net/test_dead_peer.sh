@@ -14,12 +14,12 @@ inside "$far" "$peer" push 'tcp://10.99.0.1:7777' 90 >"$work/push.log" 2>&1 &
 pids="$pids $!"
 await "$work/pull.log" message 1 10 || fail "no messages at all"
 
-# Each side notices: LOG SECONDS-AT-WHICH-IT-WAS-CUT TIMES-BEFORE
+# Each side notices, give or take what a busy machine is late: LOG SECONDS-AT-WHICH-IT-WAS-CUT TIMES-BEFORE
 notices() {
     await "$work/$1.log" lost "$3" 10 || fail "$1 noticed nothing"
     lost_at=$(grep lost "$work/$1.log" | tail -n 1 | cut -d' ' -f1)
     echo "$1: cut at $2, noticed at $lost_at"
-    awk "BEGIN { exit !($lost_at - $2 < 3.6) }" || fail "$1 noticed too late"
+    awk "BEGIN { exit !($lost_at - $2 < 4) }" || fail "$1 noticed too late"
 }
 
 # WORDS CUT MEND
