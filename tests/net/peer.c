@@ -39,6 +39,8 @@ static void say_events(weir_socket socket)
             say("connected", event.peer);
         if (event.kind == WEIR_EVENT_DISCONNECTED)
             say("lost", event.reason);
+        if (event.kind == WEIR_EVENT_RETRY)
+            say("retry", event.reason);
         if (event.kind == WEIR_EVENT_LISTENING)
             say("listening", event.endpoint);
     }
@@ -48,14 +50,12 @@ static void talk(weir_socket socket, bool pulls, uint64_t *count)
 {
     char data[64] = "message";
     size_t size = sizeof(data);
+    int r = pulls ? weir_recv(socket, data, &size, 100)
+                  : weir_send(socket, data, 7, 100);
 
-    if (pulls)
-        *count += weir_recv(socket, data, &size, 100) == 0;
-    else
-        *count += weir_send(socket, data, 7, 100) == 0;
     if (!pulls)
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-    if (*count % 10 == 1)
+    if (r == 0 && ++*count % 10 == 1)
         say("message", pulls ? "received" : "sent");
 }
 
