@@ -4,6 +4,9 @@
  * Sockets are waited for through their readiness descriptors, so that one
  * poll(2) covers all.  Before it sleeps, each socket is driven once by the
  * calling thread, since its messages may only wait to be read.
+ *
+ * With the poll backend a socket of a context without I/O threads has no such
+ * descriptor; those are looked at again and again.
  */
 #include "config.h"
 
@@ -17,7 +20,7 @@
 #include "base/error.h"
 #include "socket.h"
 
-enum { ITEMS_MAX = 1 << 20, FEW = 32 };
+enum { ITEMS_MAX = 1 << 20, FEW = 32, BLIND_MS = 5 };
 
 static bool is_socket(const weir_poll_item *item)
 {
@@ -150,14 +153,22 @@ static int count(weir_poll_item *items, int n, const struct pollfd *fds)
     return found;
 }
 
-static int milliseconds(int64_t deadline)
+/* Is there a socket that cannot tell us anything? */
+static bool blind(const weir_poll_item *items, int n, const struct pollfd *fds)
 {
-    int64_t left;
+    for (int i = 0; !weir_poller_nests() && i < n; i++)
+        if (is_socket(&items[i]) && items[i].events && fds[2 * i].fd < 0 &&
+            fds[2 * i + 1].fd < 0)
+            return true;
+    return false;
+}
 
-    if (deadline == WEIR_NEVER)
-        return -1;
-    left = deadline - weir_now();
-    return left <= 0 ? 0 : (int)((left + 999999) / 1000000);
+/* How long to sleep for once. */
+static int milliseconds(int64_t deadline, bool is_blind)
+{
+    int left = weir_deadline_left(deadline);
+
+    return is_blind && (left < 0 || left > BLIND_MS) ? BLIND_MS : left;
 }
 
 /* Sleep until something may be ready.  Descriptors that are set only say so:
@@ -165,10 +176,11 @@ static int milliseconds(int64_t deadline)
 static int sleep_on(weir_poll_item *items, int n, struct pollfd *fds,
                     int64_t deadline)
 {
+    bool is_blind = blind(items, n, fds);
     int r;
 
     do
-        r = poll(fds, (nfds_t)(2 * n), milliseconds(deadline));
+        r = poll(fds, (nfds_t)(2 * n), milliseconds(deadline, is_blind));
     while (r < 0 && errno == EINTR);
     if (r < 0)
         return weir_fail(errno, "poll: %s", weir_strerror(errno));

@@ -379,7 +379,9 @@ WEIR_API int weir_poll(weir_poll_item *items, int n, int deadline);
  * context without I/O threads, readable means "call in".  They also become
  * readable when the socket is being closed; take them out of the loop before
  * weir_close.
- * Returns the descriptor.  Errors: -EMFILE; -EOPNOTSUPP. */
+ * Returns the descriptor.  Errors: -EMFILE; -EOPNOTSUPP the type does not
+ * receive (send), or there are no I/O threads and the library was built for
+ * poll(2) alone. */
 WEIR_API int weir_readable_fd(weir_socket socket);
 WEIR_API int weir_writable_fd(weir_socket socket);
 
