@@ -533,6 +533,25 @@ static void test_sources_at_mark(void **state)
     part(&pair);
 }
 
+/* Messages that never end do not pile up, and are no hindrance. */
+static void test_strangers(void **state)
+{
+    struct pair pair = join(WEIR_PULL, "strangers=1100", WEIR_PUSH, NULL);
+    weir_event event;
+
+    (void)state;
+    for (uint32_t i = 0; i < 100; i++) {
+        flow_say_all(pair.far, "one", "two", NULL);
+        flow_hear_all(pair.near, "one", "two", NULL);
+    }
+    for (int i = 1024; i < 1100; i++) {
+        event = flow_event(pair.near, WEIR_EVENT_GAP);
+        assert_int_equal(event.value, 1);
+        assert_int_equal(event.code, ENOBUFS);
+    }
+    part(&pair);
+}
+
 static void test_gap(void **state)
 {
     struct pair pair = join(WEIR_PULL, "lose-every=10", WEIR_PUSH, NULL);
@@ -678,6 +697,7 @@ int main(void)
         MESSAGES(test_handshake),
         MESSAGES(test_sources),
         MESSAGES(test_sources_at_mark),
+        MESSAGES(test_strangers),
         MESSAGES(test_gap),
         BOTH(test_limits),
         MESSAGES(test_limits_one_way),
