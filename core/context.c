@@ -26,24 +26,19 @@ enum { SOCKETS_MAX = 1023 };
 
 /* ---- forks ---- */
 
-static _Atomic uint64_t forks = 1;
+_Atomic uint64_t weir_forks = 1;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void in_child(void)
 {
     weir_shells_after_fork();
-    atomic_fetch_add(&forks, 1);
+    atomic_fetch_add(&weir_forks, 1);
 }
 
 static void set_up(void)
 {
     weir_fence_init();
     pthread_atfork(weir_shells_before_fork, weir_shells_after_fork, in_child);
-}
-
-uint64_t weir_fork_generation(void)
-{
-    return atomic_load_explicit(&forks, memory_order_relaxed);
 }
 
 /* ---- opening ---- */

@@ -53,6 +53,10 @@ void weir_ctx_part_locked(struct weir_ctx *ctx, struct weir_sock *sock);
 int weir_ctx_set(struct weir_ctx *ctx, const char *option, const char *value);
 
 /* Bumped in every forked child; what was made before is the parent's. */
-uint64_t weir_fork_generation(void);
+extern _Atomic uint64_t weir_forks;
+static inline uint64_t weir_fork_generation(void)
+{
+    return atomic_load_explicit(&weir_forks, memory_order_relaxed);
+}
 
 #endif

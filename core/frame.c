@@ -8,22 +8,12 @@
 #include "base/error.h"
 #include "peer_info.h"
 
-/* The payload's octets need no clearing. */
-static void clear(struct weir_frame_view *view)
-{
-    view->kind = WEIR_FRAME_INLINE;
-    view->flags = 0;
-    view->inline_size = 0;
-    view->routing = 0;
-    view->peer = NULL;
-}
-
 static void set_slice(weir_frame *frame, struct weir_chunk *chunk, void *data,
                       size_t size)
 {
     struct weir_frame_view *view = weir_frame_view(frame);
 
-    clear(view);
+    weir_frame_clear(view);
     view->kind = WEIR_FRAME_SLICE;
     view->slice.data = data;
     view->slice.size = size;
@@ -32,7 +22,7 @@ static void set_slice(weir_frame *frame, struct weir_chunk *chunk, void *data,
 
 void weir_frame_init(weir_frame *frame)
 {
-    clear(weir_frame_view(frame));
+    weir_frame_clear(weir_frame_view(frame));
 }
 
 int weir_frame_alloc(weir_frame *frame, size_t size)
@@ -98,7 +88,7 @@ void weir_frame_fini(weir_frame *frame)
         weir_chunk_unref(view->slice.chunk, 1);
     if (view->peer)
         weir_peer_info_unref(view->peer, 1);
-    clear(view);
+    weir_frame_clear(view);
 }
 
 void *weir_frame_data(weir_frame *frame)

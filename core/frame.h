@@ -67,6 +67,16 @@ weir_frame_view_const(const weir_frame *frame)
     return (const struct weir_frame_view *)(const void *)frame;
 }
 
+/* Make it an empty frame; the payload's octets need no clearing. */
+static inline void weir_frame_clear(struct weir_frame_view *view)
+{
+    view->kind = WEIR_FRAME_INLINE;
+    view->flags = 0;
+    view->inline_size = 0;
+    view->routing = 0;
+    view->peer = NULL;
+}
+
 /* The payload and its octets; what weir_frame_data() and _size() give. */
 static inline uint8_t *weir_frame_octets(weir_frame *frame)
 {

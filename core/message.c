@@ -6,16 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/debug.h"
 #include "base/error.h"
 #include "frame.h"
 
 #define ROOM_AT_FIRST 4
-
-/* The frame at `index`, which is below the count. */
-static weir_frame *frame_at(weir_message *message, uint32_t index)
-{
-    return index ? &message->rest[index - 1] : &message->first;
-}
 
 /* Make room for `frames` behind the first. */
 static int reserve(weir_message *message, uint32_t frames)
@@ -51,7 +46,7 @@ int weir_message_extend(weir_message *message, weir_frame **frame)
 
     if (error)
         return error;
-    *frame = frame_at(message, message->count++);
+    *frame = weir_message_at(message, message->count++);
     weir_frame_init(*frame);
     return 0;
 }
@@ -75,15 +70,19 @@ int weir_message_prepend(weir_message *message, weir_frame **frame)
 
 void weir_message_init(weir_message *message)
 {
-    memset(message, 0, sizeof(*message));
+    weir_frame_clear(weir_frame_view(&message->first));
+    message->rest = NULL;
+    message->count = message->room = 0;
 }
 
 void weir_message_fini(weir_message *message)
 {
     for (uint32_t i = 0; i < message->count; i++)
-        weir_frame_fini(frame_at(message, i));
-    free(message->rest);
-    weir_message_init(message);
+        weir_frame_fini(weir_message_at(message, i));
+    if (WEIR_UNLIKELY(message->rest))
+        free(message->rest);
+    message->rest = NULL;
+    message->count = message->room = 0;
 }
 
 int weir_message_push(weir_message *message, weir_frame *frame)
@@ -116,7 +115,7 @@ uint32_t weir_message_count(const weir_message *message)
 
 weir_frame *weir_message_frame(weir_message *message, uint32_t index)
 {
-    return index < message->count ? frame_at(message, index) : NULL;
+    return index < message->count ? weir_message_at(message, index) : NULL;
 }
 
 int weir_message_pop(weir_message *message, weir_frame *out)

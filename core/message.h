@@ -18,6 +18,12 @@
 /* The most frames of a message. */
 #define WEIR_MESSAGE_FRAMES (UINT32_C(1) << 20)
 
+/* The frame at `index`, which is below the count.  Borrowed. */
+static inline weir_frame *weir_message_at(weir_message *message, uint32_t index)
+{
+    return index ? &message->rest[index - 1] : &message->first;
+}
+
 /* Put an empty frame at the end of a message, for the caller to fill.
  * *frame is borrowed; it moves with the next change of the message.
  * Thread: the message's.
@@ -34,8 +40,9 @@ static inline void weir_message_borrow(weir_message *message, const void *data,
 {
     struct weir_frame_view *view = weir_frame_view(&message->first);
 
-    memset(&message->first, 0, sizeof(message->first));
+    weir_frame_clear(view);
     view->kind = WEIR_FRAME_SLICE;
+    view->slice.chunk = NULL;
     view->slice.data = (uint8_t *)(uintptr_t)data;
     view->slice.size = size;
     message->rest = NULL;

@@ -108,8 +108,6 @@ static void send_now(struct weir_sock *sock)
 
 void weir_pace_sent(struct weir_sock *sock)
 {
-    if (weir_list_empty(&sock->unflushed))
-        return;
     if (sock->pace.streaming)
         stream(sock);
     else if (sock->options.pace == WEIR_PACE_THROUGHPUT &&

@@ -16,8 +16,7 @@
 #include "splice.h"
 
 enum {
-    POOL = 16 << 20,    /* octets of free chunks that a link's input keeps */
-    GIVEN_MAX = 1 << 30 /* references to hand out before taking more */
+    POOL = 16 << 20 /* octets of free chunks that a link's input keeps */
 };
 
 /* ---- the output queue at its mark ---- */
@@ -186,26 +185,40 @@ static int put_many(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
     return put_end(pipe);
 }
 
+static WEIR_NOINLINE int put_slow(struct weir_pipe *pipe, weir_frame *prefix,
+                                  uint32_t n, weir_message *message,
+                                  uint32_t skip)
+{
+    if (!pipe->out)
+        return no_queue(pipe);
+    if (pipe->policy == WEIR_POLICY_LATEST)
+        return put_latest(pipe, prefix, n, message, skip);
+    return put_many(pipe, prefix, n, message, skip);
+}
+
+/* The usual case: a short frame goes where there is room as far as is known. */
+static inline bool put_short(struct weir_pipe *pipe, weir_frame *frame)
+{
+    struct weir_queue *out = pipe->out;
+    size_t size = weir_frame_length(frame);
+
+    if (!out || pipe->policy == WEIR_POLICY_LATEST ||
+        !weir_queue_fits(&out->in, size) ||
+        !weir_queue_has_credit(out, size + WEIR_QUEUE_HEAD))
+        return false;
+    weir_queue_write(&out->in, weir_frame_octets(frame), size, 0);
+    weir_queue_commit(out);
+    weir_sock_touch(pipe->sock, pipe);
+    return true;
+}
+
 int weir_pipe_put(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
                   weir_message *message, uint32_t skip)
 {
-    weir_frame *only = weir_message_frame(message, skip);
-    int r;
-
-    if (WEIR_UNLIKELY(!pipe->out))
-        return no_queue(pipe);
-    if (WEIR_UNLIKELY(pipe->policy == WEIR_POLICY_LATEST))
-        return put_latest(pipe, prefix, n, message, skip);
-    if (n > 0 || message->count != skip + 1 ||
-        weir_frame_length(only) >= WEIR_QUEUE_BODY)
-        return put_many(pipe, prefix, n, message, skip);
-    r = weir_queue_put(pipe->out, weir_frame_octets(only),
-                       weir_frame_length(only));
-    if (WEIR_UNLIKELY(r == -EAGAIN))
-        return put_many(pipe, NULL, 0, message, skip);
-    if (WEIR_LIKELY(r == 0))
-        weir_sock_touch(pipe->sock, pipe);
-    return r;
+    if (WEIR_LIKELY(n == 0 && message->count == skip + 1 &&
+                    put_short(pipe, weir_message_at(message, skip))))
+        return 0;
+    return put_slow(pipe, prefix, n, message, skip);
 }
 
 int weir_pipe_put_packed(struct weir_pipe *pipe, struct weir_chunk *chunk,
@@ -259,19 +272,15 @@ bool weir_pipe_unsent(struct weir_pipe *pipe)
 
 /* The pipe has many references, and hands them out without touching the
  * counter that frames share. */
-void weir_pipe_sign(struct weir_pipe *pipe, weir_frame *frame)
+void weir_pipe_give_info(struct weir_pipe *pipe)
 {
-    if (pipe->info && WEIR_UNLIKELY(++pipe->info_given == GIVEN_MAX)) {
-        weir_peer_info_ref(pipe->info, GIVEN_MAX);
-        pipe->info_given = 0;
-    }
-    weir_frame_set_peer(frame, pipe->slot + 1, pipe->info);
+    weir_peer_info_ref(pipe->info, WEIR_PIPE_INFO_GIVEN);
+    pipe->info_given = 0;
 }
 
-/* The first frame is peeked already. */
-static int take_frames(struct weir_pipe *pipe, weir_message *message,
-                       unsigned flags)
+int weir_pipe_take_frames(struct weir_pipe *pipe, weir_message *message)
 {
+    unsigned flags = weir_queue_peeked_flags(pipe->in);
     const uint8_t *data;
     weir_frame *frame;
     size_t size;
@@ -308,12 +317,7 @@ int weir_pipe_take(struct weir_pipe *pipe, weir_message *message, bool *command)
         return -EAGAIN;
     *command = flags & WEIR_FRAME_COMMAND;
     took(pipe);
-    if (WEIR_UNLIKELY(message->count > 0 || flags & WEIR_FRAME_MORE))
-        return take_frames(pipe, message, flags);
-    weir_queue_take(pipe->in, &message->first);
-    weir_pipe_sign(pipe, &message->first);
-    message->count = 1;
-    return 0;
+    return weir_pipe_take_peeked(pipe, message);
 }
 
 bool weir_pipe_skip(struct weir_pipe *pipe, enum weir_drop reason)

@@ -159,8 +159,36 @@ void weir_pipe_drop_unsent(struct weir_pipe *pipe, enum weir_drop reason);
  * Only before the link runs (in ops->up). */
 void weir_pipe_clear_out(struct weir_pipe *pipe);
 
+/* References to the peer's properties that a pipe hands out before it takes
+ * more; weir_pipe_give_info() takes them; not for others. */
+#define WEIR_PIPE_INFO_GIVEN (1 << 30)
+void weir_pipe_give_info(struct weir_pipe *pipe);
+
 /* Say in a frame that has no peer yet that it came from this one. */
-void weir_pipe_sign(struct weir_pipe *pipe, weir_frame *frame);
+static inline void weir_pipe_sign(struct weir_pipe *pipe, weir_frame *frame)
+{
+    if (pipe->info && WEIR_UNLIKELY(++pipe->info_given == WEIR_PIPE_INFO_GIVEN))
+        weir_pipe_give_info(pipe);
+    weir_frame_set_peer(frame, pipe->slot + 1, pipe->info);
+}
+
+/* Take the frame that was peeked and the rest of its message, behind the
+ * frames that `message` has already.
+ * Errors: -ENOMEM, as weir_pipe_take(). */
+int weir_pipe_take_frames(struct weir_pipe *pipe, weir_message *message);
+
+/* The same, quicker for a message of one frame. */
+static inline int weir_pipe_take_peeked(struct weir_pipe *pipe,
+                                        weir_message *message)
+{
+    if (WEIR_UNLIKELY(message->count > 0 ||
+                      weir_queue_peeked_flags(pipe->in) & WEIR_FRAME_MORE))
+        return weir_pipe_take_frames(pipe, message);
+    weir_queue_take(pipe->in, &message->first);
+    weir_pipe_sign(pipe, &message->first);
+    message->count = 1;
+    return 0;
+}
 
 /* What to do at the mark, unless the "send-policy" option says other. */
 void weir_pipe_set_policy(struct weir_pipe *pipe, enum weir_policy fallback);

@@ -422,14 +422,21 @@ static inline void weir_queue_commit(struct weir_queue *queue)
     weir_queue_publish(queue, weir_queue_position(queue));
 }
 
+/* Is there room for `octets`, as far as the producer knows?
+ * Thread: the producer. */
+static inline bool weir_queue_has_credit(const struct weir_queue *queue,
+                                         size_t octets)
+{
+    return queue->in.put < queue->in.message_credit &&
+           weir_queue_position(queue) + octets <= queue->in.octet_credit;
+}
+
 /* Is there room for `octets`, as far as the producer knows, or as it finds?
  * The fast form of weir_queue_room().
  * Thread: the producer. */
 static inline bool weir_queue_may_put(struct weir_queue *queue, size_t octets)
 {
-    return WEIR_LIKELY(queue->in.put < queue->in.message_credit &&
-                       weir_queue_position(queue) + octets <=
-                           queue->in.octet_credit) ||
+    return WEIR_LIKELY(weir_queue_has_credit(queue, octets)) ||
            weir_queue_room(queue, octets);
 }
 
@@ -505,6 +512,13 @@ static inline int weir_queue_peek(struct weir_queue *queue,
     *size = (size_t)(out->next - out->frame);
     *flags = out->flags;
     return 1;
+}
+
+/* The flags of the frame that was peeked last.
+ * Thread: the consumer. */
+static inline unsigned weir_queue_peeked_flags(const struct weir_queue *queue)
+{
+    return queue->out.flags;
 }
 
 /* Go on behind a frame, and give credit when it ends a message; not for

@@ -3,6 +3,7 @@
 #include "queue.h"
 
 #include "base/error.h"
+#include "message.h"
 #include "queue_private.h"
 
 /* -------------------------------------------------------------- credit -- */
@@ -299,11 +300,6 @@ void weir_queue_abort(struct weir_queue *queue)
 
 /* ------------------------------------------------------------ messages -- */
 
-static weir_frame *frame_of(weir_message *message, uint32_t index)
-{
-    return index ? &message->rest[index - 1] : &message->first;
-}
-
 static unsigned more(const weir_message *message, uint32_t index)
 {
     return index + 1 < message->count ? WEIR_FRAME_MORE : 0;
@@ -314,7 +310,8 @@ static size_t octets_of(weir_message *message)
     size_t octets = 0;
 
     for (uint32_t i = 0; i < message->count; i++)
-        octets += weir_queue_octets(weir_frame_length(frame_of(message, i)));
+        octets +=
+            weir_queue_octets(weir_frame_length(weir_message_at(message, i)));
     return octets;
 }
 
@@ -346,8 +343,8 @@ int weir_queue_put_message(struct weir_queue *queue, weir_message *message)
         return -EAGAIN;
     weir_queue_begin(queue);
     for (uint32_t i = 0; i < message->count && !error; i++)
-        error =
-            weir_queue_frame_put(queue, frame_of(message, i), more(message, i));
+        error = weir_queue_frame_put(queue, weir_message_at(message, i),
+                                     more(message, i));
     if (error) {
         weir_queue_abort(queue);
         return error;
@@ -406,7 +403,7 @@ static struct weir_chunk *pack(struct weir_pool *pool, weir_message *message)
         return NULL;
     at = chunk->data;
     for (uint32_t i = 0; i < message->count; i++) {
-        weir_frame *frame = frame_of(message, i);
+        weir_frame *frame = weir_message_at(message, i);
         size_t size = weir_frame_length(frame);
 
         at += weir_queue_head(at, size, more(message, i));

@@ -16,22 +16,20 @@
 #include "endpoint.h"
 #include "socket.h"
 
-enum { BLOCK = 256, BLOCKS = 4096 };
+enum { BLOCK = WEIR_SHELLS_BLOCK, BLOCKS = WEIR_SHELLS_BLOCKS };
 
-struct block {
-    _Atomic(void *) shells[BLOCK];
-};
-
-/* A growing table of pointers that readers need no lock for. */
 struct table {
-    _Atomic(struct block *) blocks[BLOCKS];
+    struct weir_shells *shells;
     uint32_t used;
     uint32_t *free; /* stack of indices to use again */
     uint32_t n_free, room_free;
 };
 
 static struct weir_lock lock;
-static struct table socks, ctxs;
+struct weir_shells weir_shells_socks;
+static struct weir_shells ctx_shells;
+static struct table socks = {.shells = &weir_shells_socks};
+static struct table ctxs = {.shells = &ctx_shells};
 
 struct ep_entry {
     struct weir_ep *ep;
@@ -51,30 +49,16 @@ void weir_shells_after_fork(void)
     weir_lock_release(&lock);
 }
 
-static void *look_up(struct table *table, uint32_t index)
-{
-    struct block *block;
-
-    if (index >= (uint32_t)BLOCK * BLOCKS)
-        return NULL;
-    block = atomic_load_explicit(&table->blocks[index / BLOCK],
-                                 memory_order_acquire);
-    if (!block)
-        return NULL;
-    return atomic_load_explicit(&block->shells[index % BLOCK],
-                                memory_order_acquire);
-}
-
 static bool add_block(struct table *table, uint32_t index)
 {
-    struct block *block;
+    struct weir_shells_block *block;
 
     if (index >= (uint32_t)BLOCK * BLOCKS)
         return false;
-    if (atomic_load(&table->blocks[index / BLOCK]))
+    if (atomic_load(&table->shells->blocks[index / BLOCK]))
         return true;
     block = calloc(1, sizeof(*block));
-    atomic_store_explicit(&table->blocks[index / BLOCK], block,
+    atomic_store_explicit(&table->shells->blocks[index / BLOCK], block,
                           memory_order_release);
     return block != NULL;
 }
@@ -100,7 +84,7 @@ static bool get_index(struct table *table, uint32_t *index, void **shell)
 {
     if (table->n_free > 0) {
         *index = table->free[--table->n_free];
-        *shell = look_up(table, *index);
+        *shell = weir_shells_find(table->shells, *index);
         return true;
     }
     *shell = NULL;
@@ -114,7 +98,8 @@ static bool get_index(struct table *table, uint32_t *index, void **shell)
 /* A shell for an index that never had one.  The lock is held. */
 static void *make_shell(struct table *table, size_t size, uint32_t index)
 {
-    struct block *block = atomic_load(&table->blocks[index / BLOCK]);
+    struct weir_shells_block *block =
+        atomic_load(&table->shells->blocks[index / BLOCK]);
     void *shell = aligned_alloc(64, (size + 63) & ~(size_t)63);
 
     if (!shell) {
@@ -183,14 +168,9 @@ void weir_shells_free_ctx(struct weir_ctx *ctx)
     free_shell(&ctxs, ctx->index);
 }
 
-struct weir_sock *weir_shells_sock(uint32_t index)
-{
-    return look_up(&socks, index);
-}
-
 struct weir_ctx *weir_shells_ctx(uint32_t index)
 {
-    return look_up(&ctxs, index);
+    return weir_shells_find(&ctx_shells, index);
 }
 
 /* ---- endpoints ---- */

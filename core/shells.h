@@ -10,6 +10,10 @@
 #ifndef WEIR_SHELLS_H
 #define WEIR_SHELLS_H
 
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include <weir/weir.h>
 
 struct weir_sock;
@@ -24,8 +28,36 @@ struct weir_ctx *weir_shells_new_ctx(void);
 void weir_shells_free_sock(struct weir_sock *sock);
 void weir_shells_free_ctx(struct weir_ctx *ctx);
 
+/* A growing table of pointers that readers need no lock for. */
+enum { WEIR_SHELLS_BLOCK = 256, WEIR_SHELLS_BLOCKS = 4096 };
+
+struct weir_shells_block {
+    _Atomic(void *) shells[WEIR_SHELLS_BLOCK];
+};
+struct weir_shells {
+    _Atomic(struct weir_shells_block *) blocks[WEIR_SHELLS_BLOCKS];
+};
+extern struct weir_shells weir_shells_socks; /* not for others */
+
+static inline void *weir_shells_find(struct weir_shells *table, uint32_t index)
+{
+    struct weir_shells_block *block;
+
+    if (index >= (uint32_t)WEIR_SHELLS_BLOCK * WEIR_SHELLS_BLOCKS)
+        return NULL;
+    block = atomic_load_explicit(&table->blocks[index / WEIR_SHELLS_BLOCK],
+                                 memory_order_acquire);
+    if (!block)
+        return NULL;
+    return atomic_load_explicit(&block->shells[index % WEIR_SHELLS_BLOCK],
+                                memory_order_acquire);
+}
+
 /* The shell of that index, NULL if there never was one. */
-struct weir_sock *weir_shells_sock(uint32_t index);
+static inline struct weir_sock *weir_shells_sock(uint32_t index)
+{
+    return (struct weir_sock *)weir_shells_find(&weir_shells_socks, index);
+}
 struct weir_ctx *weir_shells_ctx(uint32_t index);
 
 /* Give an endpoint a handle / take it away.  Its socket's lock is held.

@@ -24,6 +24,7 @@
 enum {
     KEY_FIRST = 2,        /* 1 is the wake signal */
     LOOK_AGAIN = 1000000, /* ns */
+    LOOK_AFTER = 1000000, /* ns: the reactor, after what a call left unread */
     TRIES = 64 /* reads in vain, until a receive looks at the clock */
 };
 
@@ -73,11 +74,7 @@ static bool has_mail(struct weir_sock *sock)
     return atomic_load(&sock->mail) != NULL;
 }
 
-/* Mail that comes while we hold the lock is ours to deliver; what comes right
- * after is delivered by whoever gets the lock next, us included.  Posting
- * mail, trying the lock, releasing it and looking for mail are all
- * sequentially consistent: of two threads that cross, one sees the other. */
-void weir_sock_unlock(struct weir_sock *sock)
+static WEIR_NOINLINE void deliver_and_unlock(struct weir_sock *sock)
 {
     do {
         while (has_mail(sock))
@@ -86,6 +83,21 @@ void weir_sock_unlock(struct weir_sock *sock)
             weir_readiness_update(sock);
         weir_lock_release(&sock->lock);
     } while (has_mail(sock) && weir_lock_try(&sock->lock));
+}
+
+/* Mail that comes while we hold the lock is ours to deliver; what comes right
+ * after is delivered by whoever gets the lock next, us included.  Posting
+ * mail, trying the lock, releasing it and looking for mail are all
+ * sequentially consistent: of two threads that cross, one sees the other. */
+void weir_sock_unlock(struct weir_sock *sock)
+{
+    if (WEIR_UNLIKELY(has_mail(sock) || sock->watched)) {
+        deliver_and_unlock(sock);
+        return;
+    }
+    weir_lock_release(&sock->lock);
+    if (WEIR_UNLIKELY(has_mail(sock)))
+        weir_sock_nudge(sock);
 }
 
 void weir_sock_nudge(struct weir_sock *sock)
@@ -312,27 +324,44 @@ void weir_sock_touch(struct weir_sock *sock, struct weir_pipe *pipe)
 
 /* ---- handles ---- */
 
-static int check(const struct weir_sock *sock, weir_socket handle)
+static bool may_enter(const struct weir_sock *sock, weir_socket handle)
 {
-    if (sock->generation != handle.generation)
-        return weir_fail(EBADF, "the socket is closed, or never was open");
-    if (sock->state != WEIR_SOCK_OPEN)
-        return weir_fail(EBADF, "the socket is closed");
-    if (atomic_load_explicit(&sock->ctx->closing, memory_order_relaxed))
-        return weir_fail(WEIR_ECLOSING, "the socket's context is closing");
-    return 0;
+    return sock->generation == handle.generation &&
+           sock->state == WEIR_SOCK_OPEN &&
+           !atomic_load_explicit(&sock->ctx->closing, memory_order_relaxed);
 }
 
-static int find(weir_socket handle, struct weir_sock **out)
+/* Lock held on entry, not on return. */
+static WEIR_COLD int refuse(struct weir_sock *sock, weir_socket handle)
+{
+    bool open =
+        sock->generation == handle.generation && sock->state == WEIR_SOCK_OPEN;
+
+    weir_sock_unlock(sock);
+    if (open)
+        return weir_fail(WEIR_ECLOSING, "the socket's context is closing");
+    return weir_fail(EBADF, "the socket is closed, or never was open");
+}
+
+static bool is_ours(const struct weir_sock *sock)
+{
+    return atomic_load_explicit(&sock->fork_generation, memory_order_relaxed) ==
+           weir_fork_generation();
+}
+
+static WEIR_COLD int not_found(const struct weir_sock *sock)
+{
+    if (!sock)
+        return weir_fail(EBADF, "this is not a socket");
+    return weir_fail(WEIR_EFORK, "the socket belongs to the parent process");
+}
+
+static inline int find(weir_socket handle, struct weir_sock **out)
 {
     struct weir_sock *sock = weir_shells_sock(handle.index);
 
-    if (!sock || handle.generation == 0)
-        return weir_fail(EBADF, "this is not a socket");
-    if (atomic_load_explicit(&sock->fork_generation, memory_order_relaxed) !=
-        weir_fork_generation())
-        return weir_fail(WEIR_EFORK,
-                         "the socket belongs to the parent process");
+    if (WEIR_UNLIKELY(!sock || !is_ours(sock)))
+        return not_found(handle.generation ? sock : NULL);
     *out = sock;
     return 0;
 }
@@ -342,14 +371,11 @@ int weir_sock_get(weir_socket handle, struct weir_sock **out)
     struct weir_sock *sock = NULL;
     int r = find(handle, &sock);
 
-    if (r < 0)
+    if (WEIR_UNLIKELY(r < 0))
         return r;
     weir_sock_lock(sock);
-    r = check(sock, handle);
-    if (r < 0) {
-        weir_sock_unlock(sock);
-        return r;
-    }
+    if (WEIR_UNLIKELY(!may_enter(sock, handle)))
+        return refuse(sock, handle);
     sock->inside++;
     *out = sock;
     return 0;
@@ -358,10 +384,10 @@ int weir_sock_get(weir_socket handle, struct weir_sock **out)
 void weir_sock_put(struct weir_sock *sock)
 {
     sock->inside--;
-    if (sock->state == WEIR_SOCK_CLOSING)
+    if (WEIR_UNLIKELY(sock->state == WEIR_SOCK_CLOSING))
         weir_sock_wake(sock, WEIR_WAIT_STATE);
     if (!weir_list_empty(&sock->readable))
-        weir_reactor_tick(sock->reactor, &sock->tick, 1000000);
+        weir_reactor_tick(sock->reactor, &sock->tick, LOOK_AFTER);
     weir_sock_unlock(sock);
 }
 
@@ -484,22 +510,41 @@ static int64_t absolute(int64_t *until, int deadline)
     return *until;
 }
 
-int weir_sock_send(struct weir_sock *sock, weir_message *message, int deadline)
+/* It could not be sent at once. */
+static WEIR_NOINLINE int wait_and_send(struct weir_sock *sock,
+                                       weir_message *message, int deadline)
 {
     int64_t until = 0;
     int r;
 
-    if (!sock->pattern->send)
-        return weir_fail(EOPNOTSUPP, "a %s does not send", sock->pattern->name);
-    while ((r = sock->pattern->send(sock, message)) == -EAGAIN) {
+    do {
         r = weir_wait(sock, WEIR_WAIT_OUT, absolute(&until, deadline));
         if (r < 0)
             return r;
-    }
+    } while ((r = sock->pattern->send(sock, message)) == -EAGAIN);
+    return r;
+}
+
+static WEIR_COLD int no_sender(const struct weir_sock *sock)
+{
+    return weir_fail(EOPNOTSUPP, "a %s does not send", sock->pattern->name);
+}
+
+int weir_sock_send(struct weir_sock *sock, weir_message *message, int deadline)
+{
+    int r;
+
+    if (WEIR_UNLIKELY(!sock->pattern->send))
+        return no_sender(sock);
+    r = sock->pattern->send(sock, message);
+    if (WEIR_UNLIKELY(r == -EAGAIN))
+        r = wait_and_send(sock, message, deadline);
+    if (WEIR_UNLIKELY(r < 0))
+        return r;
     weir_rest_use(sock);
-    if (r >= 0)
+    if (!weir_list_empty(&sock->unflushed))
         weir_pace_sent(sock);
-    return r < 0 ? r : 0;
+    return 0;
 }
 
 static int take_held(struct weir_sock *sock, weir_message *message)
@@ -519,23 +564,41 @@ static int wait_for_input(struct weir_sock *sock, int tries, int64_t until)
     return weir_wait(sock, WEIR_WAIT_IN, until);
 }
 
-int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline)
+/* Nothing was there to receive. */
+static WEIR_NOINLINE int wait_and_receive(struct weir_sock *sock,
+                                          weir_message *message, int deadline)
 {
     int64_t until = 0;
     int r, tries = 0;
 
-    if (!sock->pattern->recv)
-        return weir_fail(EOPNOTSUPP, "a %s does not receive",
-                         sock->pattern->name);
-    if (sock->has_held)
-        return take_held(sock, message);
-    while ((r = sock->pattern->recv(sock, message)) == -EAGAIN) {
+    do {
         if (++tries <= TRIES && weir_drive_input(sock))
             continue;
         r = wait_for_input(sock, tries, absolute(&until, deadline));
         if (r < 0)
             return r;
-    }
+    } while ((r = sock->pattern->recv(sock, message)) == -EAGAIN);
+    return r;
+}
+
+static WEIR_COLD int no_receiver(const struct weir_sock *sock)
+{
+    return weir_fail(EOPNOTSUPP, "a %s does not receive", sock->pattern->name);
+}
+
+int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline)
+{
+    int r;
+
+    if (WEIR_UNLIKELY(!sock->pattern->recv))
+        return no_receiver(sock);
+    if (WEIR_UNLIKELY(sock->has_held))
+        return take_held(sock, message);
+    r = sock->pattern->recv(sock, message);
+    if (r == -EAGAIN)
+        r = wait_and_receive(sock, message, deadline);
+    if (WEIR_UNLIKELY(r < 0))
+        return r;
     weir_rest_use(sock);
     sock->received++;
     if (sock->waiting[WEIR_WAIT_IN] && sock->pattern->can_recv(sock))

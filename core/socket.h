@@ -285,8 +285,8 @@ int weir_poll_set(struct weir_sock *sock);
 int weir_wait_open(struct weir_sock *sock);
 void weir_wait_close(struct weir_sock *sock);
 
-/* pace.c: a message was put; flush now, or later?  Lock held on entry and on
- * return, not in between. */
+/* pace.c: a message was put, and some pipe is unflushed; flush now, or later?
+ * Lock held on entry and on return, not in between. */
 void weir_pace_sent(struct weir_sock *sock);
 void weir_pace_leave(struct weir_sock *sock); /* no longer streaming */
 /* The reactor looks: flush what is old; true: look again soon. */

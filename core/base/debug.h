@@ -14,6 +14,13 @@
 #define weir_debug_assert(x) ((void)sizeof(!(x)))
 #endif
 
+/* What is hardly ever called: it stays out of its callers, and out of their
+ * way. */
+#define WEIR_COLD __attribute__((cold, noinline))
+
+/* What would cost the short way through its caller registers, if inline. */
+#define WEIR_NOINLINE __attribute__((noinline))
+
 /* The usual outcome of a condition on a hot path. */
 #define WEIR_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define WEIR_UNLIKELY(x) __builtin_expect(!!(x), 0)

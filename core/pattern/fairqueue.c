@@ -109,13 +109,24 @@ struct weir_pipe *weir_fairqueue_next(struct weir_sock *sock)
     return look(sock, &dry);
 }
 
+/* The usual case: it is the first pipe's turn still, and what comes next is
+ * an ordinary message that is there whole. */
+static bool at_hand(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    return sock->in_quota > 0 && pipe && pipe->in &&
+           weir_queue_find_here(&pipe->in->out) &&
+           !(weir_queue_peeked_flags(pipe->in) & WEIR_FRAME_COMMAND);
+}
+
 struct weir_pipe *weir_fairqueue_message(struct weir_sock *sock)
 {
-    struct weir_pipe *pipe;
+    struct weir_pipe *pipe = first(sock);
     const uint8_t *data;
     unsigned flags;
     size_t size;
 
+    if (WEIR_LIKELY(at_hand(sock, pipe)))
+        return pipe;
     while ((pipe = weir_fairqueue_next(sock)) != NULL) {
         if (!weir_pipe_peek(pipe, &data, &size, &flags))
             continue;
@@ -129,14 +140,16 @@ struct weir_pipe *weir_fairqueue_message(struct weir_sock *sock)
 int weir_fairqueue_recv(struct weir_sock *sock, weir_message *message,
                         struct weir_pipe **from)
 {
-    struct weir_pipe *pipe = weir_fairqueue_message(sock);
-    bool command;
+    struct weir_pipe *pipe = first(sock);
 
+    if (WEIR_UNLIKELY(!at_hand(sock, pipe)))
+        pipe = weir_fairqueue_message(sock);
     if (!pipe)
         return -EAGAIN;
     if (from)
         *from = pipe;
-    return weir_pipe_take(pipe, message, &command);
+    sock->in_quota -= sock->in_quota > 0;
+    return weir_pipe_take_peeked(pipe, message);
 }
 
 int weir_fairqueue_take(struct weir_sock *sock, weir_message *message)

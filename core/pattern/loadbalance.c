@@ -14,8 +14,11 @@ static struct weir_pipe *first(struct weir_sock *sock)
     return node ? WEIR_CONTAINER(node, struct weir_pipe, out_turn) : NULL;
 }
 
+/* Nothing to do for one that is alone. */
 static void next_turn(struct weir_sock *sock, struct weir_pipe *pipe)
 {
+    if (pipe->out_turn.next == pipe->out_turn.prev)
+        return;
     weir_list_remove(&pipe->out_turn);
     weir_list_append(&sock->out_turn, &pipe->out_turn);
 }
@@ -34,12 +37,16 @@ void weir_loadbalance_remove(struct weir_sock *sock, struct weir_pipe *pipe)
     weir_list_remove(&pipe->out_turn);
 }
 
+static bool drops(const struct weir_pipe *pipe)
+{
+    return pipe->policy == WEIR_POLICY_DROP_NEW ||
+           pipe->policy == WEIR_POLICY_DROP_OLD;
+}
+
 /* Where a full pipe would drop something, look for one that has room. */
 static bool would_drop(struct weir_pipe *pipe)
 {
-    return (pipe->policy == WEIR_POLICY_DROP_NEW ||
-            pipe->policy == WEIR_POLICY_DROP_OLD) &&
-           !(pipe->out && weir_queue_room(pipe->out, 1));
+    return drops(pipe) && !(pipe->out && weir_queue_room(pipe->out, 1));
 }
 
 static int give(struct weir_sock *sock, struct weir_pipe *pipe,
@@ -55,9 +62,10 @@ static int give(struct weir_sock *sock, struct weir_pipe *pipe,
     return r;
 }
 
-int weir_loadbalance_send(struct weir_sock *sock, weir_frame *prefix,
-                          uint32_t n, weir_message *message, uint32_t skip,
-                          struct weir_pipe **chosen)
+static WEIR_NOINLINE int find_and_send(struct weir_sock *sock,
+                                       weir_frame *prefix, uint32_t n,
+                                       weir_message *message, uint32_t skip,
+                                       struct weir_pipe **chosen)
 {
     struct weir_pipe *full = NULL, *pipe;
     int r = -EAGAIN;
@@ -72,6 +80,24 @@ int weir_loadbalance_send(struct weir_sock *sock, weir_frame *prefix,
             *chosen = pipe;
         r = give(sock, pipe, prefix, n, message, skip);
     }
+    return r;
+}
+
+/* The usual case: who is next has room. */
+int weir_loadbalance_send(struct weir_sock *sock, weir_frame *prefix,
+                          uint32_t n, weir_message *message, uint32_t skip,
+                          struct weir_pipe **chosen)
+{
+    struct weir_pipe *pipe = first(sock);
+    int r;
+
+    if (WEIR_UNLIKELY(!pipe || drops(pipe)))
+        return find_and_send(sock, prefix, n, message, skip, chosen);
+    r = give(sock, pipe, prefix, n, message, skip);
+    if (WEIR_UNLIKELY(r == -EAGAIN))
+        return find_and_send(sock, prefix, n, message, skip, chosen);
+    if (chosen)
+        *chosen = pipe;
     return r;
 }
 
