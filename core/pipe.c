@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "base/debug.h"
-#include "base/fence.h"
 #include "endpoint.h"
 #include "message.h"
 #include "socket.h"
@@ -342,16 +341,12 @@ void weir_pipe_drop_taken(struct weir_pipe *pipe, enum weir_drop reason)
     pipe->tally.recv_dropped[reason]++;
 }
 
-/* A producer on inproc passes only light fences. */
 bool weir_pipe_rest(struct weir_pipe *pipe)
 {
     if (!pipe->in)
         return true;
     weir_queue_arm_reader(pipe->in);
-    if (pipe->splice)
-        weir_fence_heavy();
-    else
-        weir_fence_full();
+    weir_queue_fence_reader(pipe->in);
     if (!weir_queue_ready(pipe->in))
         return true;
     weir_queue_disarm_reader(pipe->in);

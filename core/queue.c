@@ -66,7 +66,7 @@ struct weir_queue *weir_queue_new(struct weir_pool *pool,
         return NULL;
     memset(queue, 0, sizeof(*queue));
     atomic_init(&queue->holders, 2);
-    queue->light = light;
+    queue->may_be_light = light;
     queue->in.pool = pool;
     weir_queue_reset_in(queue, 0);
     weir_queue_reset_out(queue, 0);

@@ -100,6 +100,8 @@ struct weir_queue_in {
     struct weir_chunk *saved_tail; /* the end of the last whole message */
     uint8_t *saved_write, *saved_limit;
     uint64_t wanted; /* octets that weir_queue_room() refused last */
+    uint32_t streak; /* commits since the consumer was woken, up to */
+    bool light;      /* WEIR_QUEUE_STREAM: then commits pass light fences */
 
     /* receiving */
     uint8_t *scan;           /* first octet not understood yet */
@@ -162,7 +164,8 @@ struct weir_queue {
     _Alignas(64) _Atomic uint32_t reader_armed;
     _Atomic uint32_t writer_armed;
     _Atomic uint32_t holders; /* ends not left yet */
-    bool light;
+    bool may_be_light;
+    _Atomic bool light; /* = in.light, for the consumer */
     _Atomic uint64_t mark_messages, mark_octets; /* 0: none */
     struct weir_queue_end reader, writer;
 };
@@ -171,8 +174,9 @@ struct weir_queue {
 
 /* Make an empty queue.  The producer's chunks come from `pool`, which stays
  * the producer's: it must not be closed before the producer's end is left.
- * light: many small commits come, so they pass the light half of a fence, and
- * a consumer that arms itself the heavy one; otherwise both pass full ones.
+ * light: once many commits have come in a row that found the consumer awake,
+ * they pass the light half of a fence, and a consumer that arms itself the
+ * heavy one; until then, and otherwise always, both pass full ones.
  * Returns NULL without memory.  Both ends are the caller's. */
 struct weir_queue *weir_queue_new(struct weir_pool *pool,
                                   struct weir_queue_limits mark, bool light);
@@ -393,6 +397,25 @@ static inline int weir_queue_frame(struct weir_queue *queue, const void *data,
     return 0;
 }
 
+/* Commits in a row that wake nobody, after which it pays to let who goes to
+ * sleep bear the cost of the fences. */
+#ifndef WEIR_QUEUE_STREAM /* a test has its own */
+#define WEIR_QUEUE_STREAM 64
+#endif
+
+/* A full fence, which also tells a consumer that finds nobody has seen its
+ * word whether the commits after this one pass light ones; not for others. */
+static inline void weir_queue_fence_writer(struct weir_queue *queue)
+{
+    struct weir_queue_in *in = &queue->in;
+
+    if (queue->may_be_light && ++in->streak == WEIR_QUEUE_STREAM) {
+        in->light = true;
+        atomic_store_explicit(&queue->light, true, memory_order_relaxed);
+    }
+    weir_fence_full();
+}
+
 /* Show the consumer all up to `position`, and tell it if it waits; not for
  * others.
  *
@@ -405,10 +428,10 @@ static inline void weir_queue_publish(struct weir_queue *queue,
     atomic_store_explicit(&queue->published, position, memory_order_release);
     atomic_store_explicit(&queue->messages, queue->in.put,
                           memory_order_release);
-    if (queue->light)
+    if (WEIR_LIKELY(queue->in.light))
         weir_fence_light();
     else
-        weir_fence_full();
+        weir_queue_fence_writer(queue);
     if (WEIR_UNLIKELY(
             atomic_load_explicit(&queue->reader_armed, memory_order_relaxed)))
         weir_queue_wake_reader(queue);
@@ -605,10 +628,21 @@ int weir_queue_take_message(struct weir_queue *queue, weir_message *message);
 int weir_queue_skip(struct weir_queue *queue);
 
 /* Ask to be told when something is published: once.  Then pass one
- * weir_fence_heavy() for all the queues armed, then look at
+ * weir_queue_fence_reader() for each of the queues armed, then look at
  * weir_queue_ready(), then sleep.
  * Thread: the consumer. */
 void weir_queue_arm_reader(struct weir_queue *queue);
+
+/* Does the producer pass light fences now?  To be asked after a full one.
+ * Thread: the consumer. */
+static inline bool weir_queue_is_light(struct weir_queue *queue)
+{
+    return atomic_load_explicit(&queue->light, memory_order_relaxed);
+}
+
+/* The fence between arming and looking.
+ * Thread: the consumer. */
+void weir_queue_fence_reader(struct weir_queue *queue);
 
 /* Take that back.
  * Thread: the consumer. */

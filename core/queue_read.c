@@ -300,6 +300,15 @@ void weir_queue_arm_reader(struct weir_queue *queue)
     atomic_store_explicit(&queue->reader_armed, 1, memory_order_release);
 }
 
+/* A producer that begins to pass light fences says so before a last full one:
+ * so it has seen our word, or we see that. */
+void weir_queue_fence_reader(struct weir_queue *queue)
+{
+    weir_fence_full();
+    if (weir_queue_is_light(queue))
+        weir_fence_heavy();
+}
+
 void weir_queue_disarm_reader(struct weir_queue *queue)
 {
     atomic_store_explicit(&queue->reader_armed, 0, memory_order_relaxed);

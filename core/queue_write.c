@@ -84,6 +84,9 @@ uint64_t weir_queue_pending(struct weir_queue *queue)
 /* Acquire: what the reader said to call was written before it armed. */
 void weir_queue_wake_reader(struct weir_queue *queue)
 {
+    queue->in.streak = 0;
+    queue->in.light = false;
+    atomic_store_explicit(&queue->light, false, memory_order_relaxed);
     if (atomic_exchange_explicit(&queue->reader_armed, 0, memory_order_acq_rel))
         queue->reader.wake(queue->reader.arg);
 }

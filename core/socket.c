@@ -221,10 +221,7 @@ void weir_sock_count(struct weir_sock *sock, int change)
 static void listen_to(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     weir_queue_arm_reader(pipe->in);
-    if (pipe->splice)
-        weir_fence_heavy();
-    else
-        weir_fence_full();
+    weir_queue_fence_reader(pipe->in);
     if (!weir_queue_ready(pipe->in))
         return;
     sock->pattern->readable(sock, pipe);

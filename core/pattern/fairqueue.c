@@ -194,6 +194,24 @@ static bool sort(struct weir_sock *sock)
     return found;
 }
 
+/* As weir_queue_fence_reader(), once for all of them. */
+static void fence_all(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+    bool light = false;
+
+    weir_fence_full();
+    if (sock->in_splices == 0)
+        return;
+    WEIR_LIST_EACH(node, after, &sock->in_turn)
+    {
+        light = light ||
+                (pipe_of(node)->in && weir_queue_is_light(pipe_of(node)->in));
+    }
+    if (light)
+        weir_fence_heavy();
+}
+
 bool weir_fairqueue_arm(struct weir_sock *sock)
 {
     struct weir_list *node, *after;
@@ -205,9 +223,6 @@ bool weir_fairqueue_arm(struct weir_sock *sock)
         if (pipe_of(node)->in)
             weir_queue_arm_reader(pipe_of(node)->in);
     }
-    if (sock->in_splices > 0)
-        weir_fence_heavy();
-    else
-        weir_fence_full();
+    fence_all(sock);
     return sort(sock);
 }

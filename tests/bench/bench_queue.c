@@ -260,7 +260,7 @@ static void pair_wait_message(struct pair *pair, uint64_t got)
         }
     atomic_store(&pair->reader, 0);
     weir_queue_arm_reader(queue);
-    weir_fence_heavy();
+    weir_queue_fence_reader(queue);
     if (!weir_queue_ready(queue))
         while (!atomic_load(&pair->reader))
             weir_park(&pair->reader, 0, weir_deadline_in(100));

@@ -9,6 +9,9 @@
  */
 #include "config.h"
 
+/* Light fences begin often here, and end often. */
+#define WEIR_QUEUE_STREAM 2
+
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -143,16 +146,6 @@ static void sleep_until_woken(struct sleeper *sleeper, const char *who)
             fail("the %s was never woken", who);
 }
 
-/* Producers of light queues pass light fences, others full ones; those of
- * received messages are never light. */
-static void pass_fence(const struct run *run)
-{
-    if (run->plan->light)
-        weir_fence_heavy();
-    else
-        weir_fence_full();
-}
-
 /* Where the oldest message may be dropped, its producer takes the consumer's
  * end under a lock. */
 static void lock_end(struct run *run, struct weir_queue *queue)
@@ -182,7 +175,7 @@ static void wait_for_message(struct run *run, struct weir_queue *queue,
 {
     atomic_store(&sleeper->awake, 0);
     weir_queue_arm_reader(queue);
-    pass_fence(run);
+    weir_queue_fence_reader(queue);
     if (is_ready(run, queue)) {
         weir_queue_disarm_reader(queue);
         return;
@@ -1028,7 +1021,6 @@ static void run_sleep(const struct plan *plan, double seconds)
  * either the look finds what was done, or who did it finds the other armed. */
 struct meeting {
     struct weir_queue *queue;
-    bool light;
     _Atomic uint32_t round, done; /* what the other side runs, has run */
     _Atomic uint32_t reader_told, writer_told;
     bool room; /* ordered by done: the producer's look found room */
@@ -1079,10 +1071,7 @@ static void meet_message(struct meeting *meeting, uint32_t round)
     atomic_store(&meeting->round, round);
     spin(round / 2 % 64);
     weir_queue_arm_reader(meeting->queue);
-    if (meeting->light)
-        weir_fence_heavy();
-    else
-        weir_fence_full();
+    weir_queue_fence_reader(meeting->queue);
     ready = weir_queue_ready(meeting->queue);
     (void)wait_for_change(&meeting->done, round - 1);
     if (!ready && !atomic_load(&meeting->reader_told))
@@ -1111,9 +1100,8 @@ static void told(void *word)
 static void run_meeting(const struct plan *plan, double seconds)
 {
     struct weir_pool *pool = weir_pool_new(plan->keep);
-    struct meeting meeting = {.queue =
-                                  weir_queue_new(pool, plan->mark, plan->light),
-                              .light = plan->light};
+    struct meeting meeting = {
+        .queue = weir_queue_new(pool, plan->mark, plan->light)};
     int64_t end = end_in(seconds);
     uint32_t round = 1;
     pthread_t thread;
