@@ -22,7 +22,7 @@ if ! ip netns add "$near" 2>/dev/null || ! ip netns add "$far" 2>/dev/null; then
     exit 77
 fi
 if ! ip -n "$near" link add wire type veth peer name wire netns "$far"; then
-    echo "this system has no veth devices"
+    echo "no pair of veth devices can be made here"
     exit 77
 fi
 
