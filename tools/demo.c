@@ -573,7 +573,8 @@ static int conclude(struct tour *tour, uint64_t start)
     uint64_t sent = 0;
     bool all = true;
 
-    printf("\nWhat became of every message (rt: a request and its answer)\n");
+    printf("\nWhat became of every message, the last ones that say \"that was "
+           "all\" included\n(rt: a request and its answer)\n");
     print_account(tour);
     for (size_t i = 0; i < tour->n_rows; i++) {
         sent += tour->rows[i].sent;
