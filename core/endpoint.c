@@ -785,7 +785,7 @@ int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent)
     if (unsent)
         *unsent = lost;
     if (lost > 0)
-        return weir_fail(EAGAIN, "%llu messages went unsent",
+        return weir_fail(EAGAIN, "messages that went unsent: %llu",
                          (unsigned long long)lost);
     return 0;
 }

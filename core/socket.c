@@ -862,7 +862,7 @@ int weir_sock_close(weir_socket handle, int deadline, uint64_t *unsent)
     if (unsent)
         *unsent = lost;
     if (lost > 0)
-        return weir_fail(EAGAIN, "%llu messages went unsent",
+        return weir_fail(EAGAIN, "messages that went unsent: %llu",
                          (unsigned long long)lost);
     return 0;
 }

@@ -25,7 +25,7 @@ struct settings {
 static const struct weir_args_option options[] = {
     {"type", "T",
      "PUSH PULL PUB SUB XPUB XSUB REQ REP DEALER ROUTER PAIR\n"
-     "XREQ XREP, in any case",
+     "XREQ XREP, in small letters too",
      WEIR_ARGS_TEXT, AT(type)},
     {"bind", "URL", "listen there", WEIR_ARGS_MANY, AT(binds)},
     {"connect", "URL", "connect there", WEIR_ARGS_MANY, AT(connects)},
@@ -589,7 +589,7 @@ static int end(struct cat *cat, enum outcome outcome)
     closed =
         weir_close(cat->socket, outcome == GO_ON ? WEIR_LINGER : 0, &unsent);
     if (closed == -EAGAIN && unsent)
-        code = weir_common_fail("%" PRIu64 " messages went unsent", unsent);
+        code = weir_common_fail("messages that went unsent: %" PRIu64, unsent);
     return code;
 }
 
