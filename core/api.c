@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/sized.h"
 #include "context.h"
 #include "endpoint.h"
 #include "frame.h"
@@ -547,20 +548,20 @@ int weir_wait_peers(weir_socket socket, int n, int deadline)
 int weir_next_event(weir_socket socket, weir_event *event, int deadline)
 {
     struct weir_sock *sock;
+    weir_event oldest;
     int r = check_deadline(deadline);
 
     if (r >= 0)
-        r = need(event, "the event");
-    if (r >= 0 && event->size < sizeof(*event))
-        r = weir_fail(EINVAL, "event->size is %u, less than %zu", event->size,
-                      sizeof(*event));
+        r = weir_sized_check(event, sizeof(*event), "weir_event");
     if (r >= 0)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
         return r;
     weir_sock_unlock(sock); /* we are inside: it stays */
-    r = weir_monitor_take(&sock->monitor, event, absolute(deadline));
+    r = weir_monitor_take(&sock->monitor, &oldest, absolute(deadline));
     weir_sock_lock(sock);
     weir_sock_put(sock);
+    if (r >= 0)
+        weir_sized_give(event, &oldest, sizeof(oldest));
     return r;
 }

@@ -41,10 +41,21 @@ int weir_frame_alloc(weir_frame *frame, size_t size)
     return 0;
 }
 
+/* Octets that are nowhere. */
+static int check_data(const void *data, size_t size)
+{
+    return data || !size
+               ? 0
+               : weir_fail(EINVAL, "the data is NULL, of %zu octets", size);
+}
+
 int weir_frame_copy_in(weir_frame *frame, const void *data, size_t size)
 {
-    int error = weir_frame_alloc(frame, size);
+    int error = check_data(data, size);
 
+    weir_frame_init(frame);
+    if (!error)
+        error = weir_frame_alloc(frame, size);
     if (!error && size)
         memcpy(weir_frame_octets(frame), data, size);
     return error;
@@ -53,9 +64,13 @@ int weir_frame_copy_in(weir_frame *frame, const void *data, size_t size)
 int weir_frame_wrap(weir_frame *frame, void *data, size_t size,
                     void (*release)(void *data, void *hint), void *hint)
 {
-    struct weir_chunk *chunk = weir_chunk_wrap(data, size, release, hint);
+    int error = check_data(data, size);
+    struct weir_chunk *chunk;
 
     weir_frame_init(frame);
+    if (error)
+        return error;
+    chunk = weir_chunk_wrap(data, size, release, hint);
     if (!chunk)
         return weir_fail(ENOMEM, "no memory to wrap a frame of %zu octets",
                          size);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/sized.h"
 #include "value.h"
 
 /* A row of the table: what every option has, and what only sockets' have. */
@@ -266,18 +267,19 @@ const weir_option *weir_options_find(const char *name)
     return row ? &row->option : NULL;
 }
 
-/* The row, if a socket of that type has it. */
+/* The row, if a socket of that type has it.  *out is written in any case:
+ * not every compiler sees that weir_fail() never gives 0. */
 static int find_for(enum weir_type type, const char *name,
                     const struct row **out)
 {
     const struct row *row = find(name);
 
+    *out = row;
     if (!row)
         return weir_fail(ENOENT, "no option \"%.64s\"", name);
     if (!(row->sockets >> type & 1))
         return weir_fail(WEIR_EINCOMPATIBLE, "a %s has no option \"%s\"",
                          type_names[type], name);
-    *out = row;
     return 0;
 }
 
@@ -449,7 +451,6 @@ int weir_options_describe(const weir_option *row, uint32_t sockets,
                           weir_option_info *info)
 {
     weir_option_info all = {
-        .size = info->size,
         .type = row->type,
         .name = row->name,
         .unit = row->unit,
@@ -463,11 +464,11 @@ int weir_options_describe(const weir_option *row, uint32_t sockets,
         .flags = row->flags,
     };
 
-    if (info->size < sizeof all)
-        return weir_fail(EINVAL, "weir_option_info: size is %u, not %zu",
-                         info->size, sizeof all);
-    memcpy(info, &all, sizeof all);
-    return 0;
+    int rc = weir_sized_check(info, sizeof all, "weir_option_info");
+
+    if (rc == 0)
+        weir_sized_give(info, &all, sizeof all);
+    return rc;
 }
 
 int weir_options_info(int index, weir_option_info *info)

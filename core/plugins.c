@@ -9,6 +9,7 @@
 #include <weir/weir.h>
 
 #include "base/error.h"
+#include "base/sized.h"
 #include "options.h"
 #include "plugin_file.h"
 #include "plugin_module.h"
@@ -288,9 +289,12 @@ int weir_plugin_scan(bool load,
                      void *arg)
 {
     struct scan scan = {.load = load};
-    int rc = see_all(&scan);
     size_t i;
+    int rc;
 
+    if (!see)
+        return weir_fail(EINVAL, "the function to be called is NULL");
+    rc = see_all(&scan);
     for (i = 0; rc == 0 && i < scan.n; i++)
         rc = see(arg, &scan.all[i]);
     free(scan.all);
@@ -303,11 +307,11 @@ int weir_plugin_load(const char *file, weir_plugin_info *out)
 {
     char stem[WEIR_STEM_ROOM];
     struct weir_loaded *loaded;
-    int rc;
+    weir_plugin_info info;
+    int rc = out ? weir_sized_check(out, sizeof *out, "weir_plugin_info") : 0;
 
-    if (out && out->size < sizeof *out)
-        return weir_fail(EINVAL, "weir_plugin_info: size is %u, not %zu",
-                         out->size, sizeof *out);
+    if (rc < 0)
+        return rc;
     if (!file || !weir_plugin_file_stem(file, ".so", stem))
         return weir_fail(WEIR_EPLUGIN,
                          "\"%.256s\" is not the name of a plugin's file, such "
@@ -317,9 +321,11 @@ int weir_plugin_load(const char *file, weir_plugin_info *out)
     if (rc < 0)
         return rc;
     rc = weir_registry_prefer(file, stem, &loaded);
-    if (rc == 0 && out)
-        describe(loaded, out);
+    if (rc == 0)
+        describe(loaded, &info);
     weir_registry_leave();
+    if (rc == 0 && out)
+        weir_sized_give(out, &info, sizeof info);
     return rc;
 }
 

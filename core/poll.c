@@ -41,8 +41,10 @@ static int check(const weir_poll_item *items, int n, int deadline)
 {
     int r = 0;
 
-    if (n < 0 || n > ITEMS_MAX || (n > 0 && !items))
+    if (n < 0 || n > ITEMS_MAX)
         return weir_fail(EINVAL, "%d items", n);
+    if (n > 0 && !items)
+        return weir_fail(EINVAL, "the items are NULL");
     if (deadline < WEIR_FOREVER)
         return weir_fail(EINVAL, "%d is not a deadline", deadline);
     for (int i = 0; i < n && r >= 0; i++)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/sized.h"
 #include "endpoint.h"
 #include "socket.h"
 #include "splice.h"
@@ -105,19 +106,12 @@ enum { VERSION_1 = sizeof(weir_stats) };
 
 static int check(const weir_stats *stats)
 {
-    if (!stats || stats->size < VERSION_1)
-        return weir_fail(EINVAL, "stats->size is %u, less than %zu",
-                         stats ? stats->size : 0, sizeof(*stats));
-    return 0;
+    return weir_sized_check(stats, VERSION_1, "weir_stats");
 }
 
 static void give(weir_stats *out, const weir_stats *sum)
 {
-    uint32_t size = out->size;
-
-    memset(out, 0, size);
-    memcpy(out, sum, sizeof(*sum));
-    out->size = size;
+    weir_sized_give(out, sum, sizeof(*sum));
 }
 
 static void name(weir_stats *sum, const struct weir_ep *ep)

@@ -69,7 +69,8 @@ typedef struct weir_endpoint {
 WEIR_API const char *weir_version(void);
 
 /* A short text for any code that a call gave (its sign does not matter).
- * The text is constant and never NULL. */
+ * Never NULL.  Borrowed: that for a code of the system is valid until this
+ * thread's next call of it. */
 WEIR_API const char *weir_strerror(int code);
 
 /* The calling thread's sentence about its last failed call; "" when none has
@@ -120,14 +121,17 @@ WEIR_API void weir_frame_init(weir_frame *frame);
  * Errors: -ENOMEM (the frame is then empty). */
 WEIR_API int weir_frame_alloc(weir_frame *frame, size_t size);
 
-/* Make a frame with a copy of `size` octets.  Errors: -ENOMEM. */
+/* Make a frame with a copy of `size` octets.
+ * Errors: -EINVAL data is NULL, and size is not 0; -ENOMEM.  The frame is then
+ * empty. */
 WEIR_API int weir_frame_copy_in(weir_frame *frame, const void *data,
                                 size_t size);
 
 /* Make a frame around the caller's memory, which must stay as it is until
  * release(data, hint) is called: once, from any thread, when the last
  * reference is gone.  release may be NULL for constant memory.
- * Errors: -ENOMEM (release is not called; the memory stays the caller's). */
+ * Errors: -EINVAL data is NULL, and size is not 0; -ENOMEM.  release is then
+ * not called, and the memory stays the caller's. */
 WEIR_API int weir_frame_wrap(weir_frame *frame, void *data, size_t size,
                              void (*release)(void *data, void *hint),
                              void *hint);
@@ -176,7 +180,8 @@ WEIR_API void weir_message_fini(weir_message *message);
  * error.  Errors: -ENOMEM; -E2BIG beyond 2^20 frames. */
 WEIR_API int weir_message_push(weir_message *message, weir_frame *frame);
 
-/* Put a copy of `size` octets at the end as a frame.  Errors: as above. */
+/* Put a copy of `size` octets at the end as a frame.
+ * Errors: as above; -EINVAL data is NULL, and size is not 0. */
 WEIR_API int weir_message_add(weir_message *message, const void *data,
                               size_t size);
 

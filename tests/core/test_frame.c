@@ -151,6 +151,22 @@ static void test_properties_live_as_long_as_a_frame(void **state)
     weir_frame_fini(&copy);
 }
 
+/* A frame that could not be made is an empty one. */
+static void test_octets_that_are_nowhere(void **state)
+{
+    weir_frame frame;
+
+    (void)state;
+    memset(&frame, 0xaa, sizeof frame);
+    assert_int_equal(weir_frame_copy_in(&frame, NULL, 1), -EINVAL);
+    assert_empty(&frame);
+    memset(&frame, 0xaa, sizeof frame);
+    assert_int_equal(weir_frame_wrap(&frame, NULL, 1, release, NULL), -EINVAL);
+    assert_empty(&frame);
+    assert_int_equal(weir_frame_copy_in(&frame, NULL, 0), 0);
+    assert_empty(&frame);
+}
+
 static void test_no_memory(void **state)
 {
     weir_frame frame;
@@ -186,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_wrap_share_move),
         cmocka_unit_test(test_inline_payloads_are_copied),
         cmocka_unit_test(test_properties_live_as_long_as_a_frame),
+        cmocka_unit_test(test_octets_that_are_nowhere),
         cmocka_unit_test(test_no_memory),
     };
 

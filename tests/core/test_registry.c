@@ -629,6 +629,27 @@ static void test_load_by_hand(void **state)
                      WEIR_PLUGIN_LOADED);
 }
 
+/* A caller of a later version has members that are not known here. */
+static void test_load_for_a_later_caller(void **state)
+{
+    struct {
+        weir_plugin_info info;
+        char more[64];
+    } later;
+    const char none[sizeof later.more] = "";
+
+    (void)state;
+    need_fixtures();
+    put(one, "transport_good.so", "transport_good.so");
+    memset(&later, 0xaa, sizeof later);
+    later.info.size = sizeof later;
+    assert_int_equal(
+        weir_plugin_load(path(one, "transport_good.so"), &later.info), 0);
+    assert_int_equal(later.info.size, sizeof later);
+    assert_memory_equal(later.more, none, sizeof none);
+    assert_int_equal(weir_plugin_scan(false, NULL, NULL), -EINVAL);
+}
+
 static void test_option_at(void **state)
 {
     weir_option_info info = {.size = sizeof info};
@@ -725,6 +746,7 @@ int main(void)
         CASE(test_scan),
         CASE(test_scan_stops),
         CASE(test_load_by_hand),
+        CASE(test_load_for_a_later_caller),
         CASE(test_option_at),
         CASE(test_mended),
         CASE(test_fork),

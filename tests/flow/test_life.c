@@ -565,6 +565,51 @@ static void test_events_missed(void **state)
     flow_end(context);
 }
 
+/* A struct of a caller that knows more members than this library. */
+static union {
+    uint32_t size;
+    weir_event event;
+    weir_stats stats;
+    weir_option_info option;
+    unsigned char octets[2048];
+} later;
+
+static void begin_later(void)
+{
+    memset(&later, 0xaa, sizeof later);
+    later.size = sizeof later;
+}
+
+static void end_later(size_t known)
+{
+    assert_int_equal(later.size, sizeof later);
+    for (size_t i = known; i < sizeof later; i++)
+        assert_int_equal(later.octets[i], 0);
+}
+
+static void test_later_structs(void **state)
+{
+    weir_context context = flow_context(1);
+    weir_socket pull = flow_open(context, WEIR_PULL);
+    char url[FLOW_URL];
+
+    (void)state;
+    flow_bind(pull, "tcp", url);
+    begin_later();
+    flow_ok(weir_next_event(pull, &later.event, WEIR_NOWAIT));
+    end_later(sizeof(weir_event));
+    begin_later();
+    flow_ok(weir_socket_stats(pull, &later.stats));
+    end_later(sizeof(weir_stats));
+    begin_later();
+    flow_ok(weir_option_at(NULL, 0, &later.option));
+    end_later(sizeof(weir_option_info));
+    flow_fails(weir_next_event(pull, NULL, WEIR_NOWAIT), EINVAL);
+    flow_fails(weir_option_at(NULL, 0, NULL), EINVAL);
+    flow_close(pull);
+    flow_end(context);
+}
+
 /* An attempt that fails says when the next one is. */
 static void test_retries(void **state)
 {
@@ -612,6 +657,7 @@ int main(void)
         cmocka_unit_test(test_context_ends_waiting),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_events_missed),
+        cmocka_unit_test(test_later_structs),
         cmocka_unit_test(test_retries),
     };
 
