@@ -539,6 +539,16 @@ static enum outcome flush(struct cat *cat, enum outcome outcome)
     return outcome;
 }
 
+/* Why there is no peer, if that is known. */
+static void report_nobody(const struct cat *cat)
+{
+    weir_stats stats = {.size = sizeof stats};
+
+    if (weir_socket_stats(cat->socket, &stats) == 0 && !stats.peers &&
+        stats.last_reason[0])
+        weir_common_fail("no peer: %s", stats.last_reason);
+}
+
 /* Counted messages that are missing. */
 static int report_missing(const struct cat *cat, enum outcome outcome)
 {
@@ -552,12 +562,13 @@ static int report_missing(const struct cat *cat, enum outcome outcome)
         return 0;
     if (outcome == STOPPED)
         return 1;
-    return weir_common_fail("timed out: %s %" PRIu64 " of %" PRIu64 " messages",
-                            receives                             ? "received"
-                            : cat->kind->turns == WEIR_TURNS_ASK ? "asked and "
-                                                                   "heard"
-                                                                 : "sent",
-                            done, want);
+    weir_common_fail("timed out: %s %" PRIu64 " of %" PRIu64 " messages",
+                     receives                             ? "received"
+                     : cat->kind->turns == WEIR_TURNS_ASK ? "asked and heard"
+                                                          : "sent",
+                     done, want);
+    report_nobody(cat);
+    return 1;
 }
 
 static int report_drops(struct cat *cat)

@@ -216,6 +216,14 @@ int weir_common_plugins(weir_plugin_info **out)
     return found.count;
 }
 
+bool weir_common_is_plugin(const weir_plugin_info *info, const char *name)
+{
+    const char *underscore = strchr(info->name, '_');
+
+    return strcmp(info->name, name) == 0 ||
+           (underscore && strcmp(underscore + 1, name) == 0);
+}
+
 /* ---- files ---- */
 
 static const char *self = "weir";

@@ -93,6 +93,9 @@ const char *weir_common_drop_name(int reason);
  * frees *found.  Returns how many, or -errno. */
 int weir_common_plugins(weir_plugin_info **found);
 
+/* Is it the plugin of that name: "transport_tcp", or "tcp" for short? */
+bool weir_common_is_plugin(const weir_plugin_info *info, const char *name);
+
 /* ---- files ---- */
 
 /* The file of this program, for running it again.  Constant, never NULL. */

@@ -1,8 +1,10 @@
 /* main.c - the command weir: finds the subcommand and runs it. */
 #include "config.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common.h"
 
@@ -52,10 +54,23 @@ static int finish(int code)
     return code ? code : 1;
 }
 
+/* A standard descriptor that is closed would go to whatever is opened next, to
+ * a connection say, which would then get what is printed.  One that gives an
+ * error takes its place. */
+static void hold_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return;
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct subcommand *subcommand;
 
+    hold_standard_descriptors();
     weir_common_set_self(argv[0]);
     if (argc < 2) {
         usage(stderr);

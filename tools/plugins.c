@@ -109,22 +109,13 @@ static void show(const weir_plugin_info *info)
         printf("  It has no options of its own.\n");
 }
 
-/* Is it meant: "transport_tcp", or "tcp" for short? */
-static bool is_meant(const weir_plugin_info *info, const char *name)
-{
-    const char *underscore = strchr(info->name, '_');
-
-    return strcmp(info->name, name) == 0 ||
-           (underscore && strcmp(underscore + 1, name) == 0);
-}
-
 static int show_named(const weir_plugin_info *found, int count,
                       const char *name)
 {
     int shown = 0;
 
     for (int i = 0; i < count; i++) {
-        if (!is_meant(&found[i], name))
+        if (!weir_common_is_plugin(&found[i], name))
             continue;
         if (shown++)
             printf("\n");

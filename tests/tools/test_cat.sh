@@ -151,6 +151,8 @@ heard 'two endpoints' 0 '{"frames": ["same"]}
 
 refused 'received 0 of 1' 1 --type pull --bind "$url" --count 1 --timeout 0.2
 refused 'sent 0 of 1' 1 --type push --connect "$url" --send x --timeout 0.2
+refused "no peer: $url: cannot connect" 1 --type push --connect "$url" \
+    --send x --timeout 0.2
 refused 'heard 0 of 1' 1 --type req --connect "$url" --send x --timeout 0.2
 refused 'sent 0 of 1' 1 --type pub --bind "$url" --send x --timeout 0.2
 talk 'timeout without a count' 0 '' --type pull --bind "$url" --timeout 0.2
@@ -165,6 +167,13 @@ for signal in INT TERM; do
     kill -s $signal "$listener"
     heard "until SIG$signal" 0 hello
 done
+
+# Standard input that is closed is not a connection that happens to have its
+# number.
+fresh
+"$weir" cat --type push --connect "$url" --timeout 20 --send - \
+    <&- 2>"$dir/err" && wrong "a closed standard input: exit code 0"
+grep -q 'standard input' "$dir/err" || wrong "closed input: $(cat "$dir/err")"
 
 # ---- what is wrong ----
 

@@ -50,6 +50,10 @@ for subcommand in cat plugins check options bench demo; do
     complains 'no-such-option'
 done
 
+# A descriptor that is closed is not taken for another.
+"$weir" --version >&- 2>"$dir/err" && wrong "--version into nothing"
+complains 'standard output'
+
 # ---- plugins and their options ----
 
 run 0 plugins
@@ -69,6 +73,12 @@ says 'Options of transport_tcp'
 run 0 options --mdoc sockets
 says '^.It Cm send-mark'
 run 1 options nosuch
+complains 'nosuch: no such plugin'
+run 1 options tcp nosuch
+complains 'nosuch: no such plugin'
+says 'keepalive'
+run 1 options inproc
+complains 'inproc: it has no options'
 
 # ---- conformance ----
 
