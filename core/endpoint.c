@@ -478,6 +478,15 @@ int weir_ep_give_pipe(struct weir_ep *ep)
     return r;
 }
 
+/* An address is wrong: a misspelt option would be a part of it. */
+static int wrong_address(const struct weir_url *url)
+{
+    if (!url->unknown)
+        return -EINVAL;
+    return weir_fail(EINVAL, "%.400s (\"%.*s\" is no option of an endpoint)",
+                     weir_error_text(), (int)url->unknown_size, url->unknown);
+}
+
 static int build(struct weir_sock *sock, const char *text, bool binder,
                  struct weir_ep **out)
 {
@@ -507,7 +516,7 @@ static int build(struct weir_sock *sock, const char *text, bool binder,
         r = call_plugin(ep, &url);
     if (r < 0) {
         unmake(ep);
-        return r;
+        return r == -EINVAL ? wrong_address(&url) : r;
     }
     *out = ep;
     return 0;

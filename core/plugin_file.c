@@ -17,6 +17,7 @@
 #include <weir/weir.h>
 
 #include "base/error.h"
+#include "base/outsider.h"
 
 static const char *const kinds[] = {"transport", "store", "mechanism",
                                     "pattern"};
@@ -73,7 +74,8 @@ static int cannot(const char *path, const char *what)
 
 static int check_owner(const char *path, const struct stat *state)
 {
-    if (state->st_uid != 0 && state->st_uid != geteuid())
+    if (state->st_uid != 0 && state->st_uid != geteuid() &&
+        !weir_outsider(state->st_uid))
         return weir_fail(
             WEIR_EPLUGIN,
             "%.256s is refused: its owner is user %ld, neither root "
@@ -174,19 +176,33 @@ static bool is_native(const elf_header *header)
            header->e_phentsize == sizeof(elf_segment);
 }
 
+/* This file's own header, where the linker can name it. */
+extern const elf_header __ehdr_start
+    __attribute__((weak, visibility("hidden")));
+
+/* Of a file for another machine the loader says that there is none. */
+static int check_machine(const char *path, const elf_header *header)
+{
+    if (!&__ehdr_start || header->e_machine == __ehdr_start.e_machine)
+        return 0;
+    return weir_fail(WEIR_EPLUGIN,
+                     "%.256s is for another kind of machine: ELF calls it %u, "
+                     "and this one %u",
+                     path, (unsigned)header->e_machine,
+                     (unsigned)__ehdr_start.e_machine);
+}
+
 /* The loader maps what the segments say; to touch a page beyond the end of
  * the file is a SIGBUS. */
-static int check_segments(const char *path, int fd, uint64_t size)
+static int check_segments(const char *path, int fd, const elf_header *header,
+                          uint64_t size)
 {
-    elf_header header;
     elf_segment segment;
     unsigned i;
 
-    if (!read_at(fd, &header, sizeof header, 0) || !is_native(&header))
-        return 0;
-    for (i = 0; i < header.e_phnum; i++) {
+    for (i = 0; i < header->e_phnum; i++) {
         if (!read_at(fd, &segment, sizeof segment,
-                     header.e_phoff + i * sizeof segment))
+                     header->e_phoff + i * sizeof segment))
             return weir_fail(
                 WEIR_EPLUGIN,
                 "%.256s is cut short: its program header is missing", path);
@@ -203,9 +219,41 @@ static int check_segments(const char *path, int fd, uint64_t size)
     return 0;
 }
 
+/* It comes last in most files, and is of no use to the loader: a file without
+ * it is one that was not copied to its end. */
+static int check_sections(const char *path, const elf_header *header,
+                          uint64_t size)
+{
+    uint64_t need = (uint64_t)header->e_shnum * header->e_shentsize;
+
+    if (!header->e_shoff ||
+        (header->e_shoff <= size && need <= size - header->e_shoff))
+        return 0;
+    return weir_fail(WEIR_EPLUGIN,
+                     "%.256s is cut short: it has %llu octets, and a table of "
+                     "sections at %llu",
+                     path, (unsigned long long)size,
+                     (unsigned long long)header->e_shoff);
+}
+
+static int check_content(const char *path, int fd, uint64_t size)
+{
+    elf_header header;
+    int rc;
+
+    if (!read_at(fd, &header, sizeof header, 0) || !is_native(&header))
+        return 0;
+    rc = check_machine(path, &header);
+    if (rc == 0)
+        rc = check_segments(path, fd, &header, size);
+    if (rc == 0)
+        rc = check_sections(path, &header, size);
+    return rc;
+}
+
 #else
 
-static int check_segments(const char *path, int fd, uint64_t size)
+static int check_content(const char *path, int fd, uint64_t size)
 {
     (void)path, (void)fd, (void)size;
     return 0;
@@ -224,7 +272,7 @@ static int check_whole(const char *path)
     if (fstat(fd, &state) < 0)
         rc = cannot(path, "look at");
     else
-        rc = check_segments(path, fd, (uint64_t)state.st_size);
+        rc = check_content(path, fd, (uint64_t)state.st_size);
     close(fd);
     return rc;
 }

@@ -26,8 +26,10 @@ bool weir_plugin_file_stem(const char *path, const char *suffix,
 
 /* Check that only root and the process's own user can have written a file and
  * the folder it is in, and where it is a symbolic link, what it leads to; for
- * a shared object also that it was not cut short, since the loader would die
- * of that.  `real` gets the path without symbolic links.
+ * a shared object also that it was not cut short, of which the loader would
+ * die, and is for this machine, which it would not tell.  Folders further up
+ * are not looked at: what is put in the place of this one has another owner.
+ * `real` gets the path without symbolic links.
  * Errors: -WEIR_EPLUGIN; the sentence names path and rule. */
 int weir_plugin_file_check(const char *path, char real[WEIR_FILE_ROOM]);
 

@@ -19,6 +19,12 @@ static const char *variable(const char *name)
     return weir_privileged() ? NULL : getenv(name);
 }
 
+/* Does a part of the variable count? */
+static bool is_folder(const char *path, size_t size)
+{
+    return path[0] == '/' && size < WEIR_FILE_ROOM;
+}
+
 void weir_plugin_search_start(struct weir_plugin_search *search)
 {
     search->rest = variable("WEIR_PLUGIN_PATH");
@@ -33,7 +39,7 @@ bool weir_plugin_search_next(struct weir_plugin_search *search,
         const char *at = search->rest;
 
         search->rest += size + (at[size] == ':');
-        if (at[0] == '/' && size < WEIR_FILE_ROOM) {
+        if (is_folder(at, size)) {
             memcpy(folder, at, size);
             folder[size] = '\0';
             return true;
@@ -113,26 +119,63 @@ bool weir_plugin_search_find(const char *stem, char path[WEIR_FILE_ROOM],
     return false;
 }
 
-int weir_plugin_search_missing(const char *stem)
+/* What of the variable does not count: the first of it, or NULL. */
+static const char *passed_over(size_t *size)
 {
-    char folders[256] = "", folder[WEIR_FILE_ROOM], package[WEIR_STEM_ROOM];
+    const char *at = variable("WEIR_PLUGIN_PATH");
+
+    for (; at && *at; at += *size + (at[*size] == ':')) {
+        *size = strcspn(at, ":");
+        if (*size && !is_folder(at, *size))
+            return at;
+    }
+    return NULL;
+}
+
+static void list_folders(char *list, size_t room)
+{
+    char folder[WEIR_FILE_ROOM];
     struct weir_plugin_search search;
     size_t used = 0;
-    char *at;
 
-    snprintf(package, sizeof package, "%s", stem);
-    for (at = package; (at = strchr(at, '_'));)
-        *at = '-';
     weir_plugin_search_start(&search);
-    while (used < sizeof folders && weir_plugin_search_next(&search, folder)) {
-        int size = snprintf(folders + used, sizeof folders - used, "%s%s",
-                            used ? ", " : "", folder);
+    while (used < room && weir_plugin_search_next(&search, folder)) {
+        int size = snprintf(list + used, room - used, "%s%s", used ? ", " : "",
+                            folder);
 
         used += size > 0 ? (size_t)size : 0;
     }
+    if (used >= room)
+        memcpy(list + room - 4, "...", 4);
+}
+
+/* The name of a package has hyphens. */
+static void name_package(const char *stem, char package[WEIR_STEM_ROOM])
+{
+    char *at;
+
+    snprintf(package, WEIR_STEM_ROOM, "%s", stem);
+    for (at = package; (at = strchr(at, '_'));)
+        *at = '-';
+}
+
+int weir_plugin_search_missing(const char *stem)
+{
+    char folders[256] = "", package[WEIR_STEM_ROOM];
+    size_t size;
+    const char *other = passed_over(&size);
+
+    list_folders(folders, sizeof folders);
+    name_package(stem, package);
+    (void)weir_fail(WEIR_EPLUGIN,
+                    "no plugin %s: install the package that has %s.so "
+                    "(weir-%s); it was looked for in %s",
+                    stem, stem, package, folders);
+    if (!other)
+        return -WEIR_EPLUGIN;
     return weir_fail(WEIR_EPLUGIN,
-                     "no plugin %s: install the package that has %s.so "
-                     "(weir-%s); it was looked for in %s%s",
-                     stem, stem, package, folders,
-                     used < sizeof folders ? "" : "...");
+                     "%s, but not in \"%.*s\" of WEIR_PLUGIN_PATH: want an "
+                     "absolute path of less than %d octets",
+                     weir_error_text(), size > 32 ? 32 : (int)size, other,
+                     WEIR_FILE_ROOM);
 }

@@ -322,8 +322,10 @@ static int load_scheme(const char *scheme, const weir_transport_ops **ops,
         return rc;
     *ops = find_transport(scheme, plugin);
     if (!*ops)
-        return weir_fail(WEIR_EPLUGIN, "plugin %s has no scheme \"%s\"", stem,
-                         scheme);
+        return weir_fail(WEIR_EPLUGIN, "%s %s has no scheme \"%s\"",
+                         weir_registry_find(stem) ? "plugin"
+                                                  : "what is loaded for",
+                         stem, scheme);
     return 0;
 }
 

@@ -60,24 +60,35 @@ int weir_url_init(struct weir_url *url, const char *text)
     url->scheme = url->text;
     url->address = end + 3;
     url->n_options = 0;
+    url->unknown = NULL;
+    url->unknown_size = 0;
     return 0;
 }
 
-/* Are all names in "name=value&name=value" known? */
-static bool all_known(const char *list,
-                      bool (*known)(void *arg, const char *name), void *arg)
+static bool is_known(const char *text, size_t size,
+                     bool (*known)(void *arg, const char *name), void *arg)
 {
     char name[WEIR_OPTION_NAME_MAX + 1];
-    size_t size;
 
+    if (size > WEIR_OPTION_NAME_MAX)
+        return false;
+    memcpy(name, text, size);
+    name[size] = '\0';
+    return known(arg, name);
+}
+
+/* Are all names in "name=value&name=value" known? */
+static bool all_known(struct weir_url *url, const char *list,
+                      bool (*known)(void *arg, const char *name), void *arg)
+{
     do {
-        size = strcspn(list, "=&");
-        if (size > WEIR_OPTION_NAME_MAX)
+        size_t size = strcspn(list, "=&");
+
+        if (!is_known(list, size, known, arg)) {
+            url->unknown = list;
+            url->unknown_size = size;
             return false;
-        memcpy(name, list, size);
-        name[size] = '\0';
-        if (!known(arg, name))
-            return false;
+        }
         list += strcspn(list, "&");
     } while (*list++);
     return true;
@@ -146,7 +157,7 @@ int weir_url_split(struct weir_url *url,
     char *next;
     int rc = 0;
 
-    if (!list || !all_known(list + 1, known, arg))
+    if (!list || !all_known(url, list + 1, known, arg))
         return 0;
     *list++ = '\0';
     for (; list && rc == 0; list = next) {

@@ -27,6 +27,8 @@ struct weir_url {
     const char *scheme, *address;
     size_t n_options;
     struct weir_url_option options[WEIR_URL_ROOM];
+    const char *unknown; /* why a '?' stayed in the address, see below */
+    size_t unknown_size;
 };
 
 /* Is it a scheme: a letter, then letters, digits, + - . ; all lower case? */
@@ -38,7 +40,8 @@ bool weir_url_is_scheme(const char *text, size_t size);
 int weir_url_init(struct weir_url *url, const char *text);
 
 /* Take off the options: what follows the last '?' of the address, when
- * known(arg, name) is true for each name in it; else the address stays whole.
+ * known(arg, name) is true for each name in it; else the address stays whole,
+ * and `unknown` is the first name that is not known, without a NUL behind it.
  * Values are percent-decoded, names are not.
  * Errors: -EINVAL an option without '=', a '%' without two hexadecimal
  * digits, or too many options.  The URL is then of no use. */

@@ -243,18 +243,33 @@ static void test_text_file(void **state)
 /* The loader would map what is not there, and the process die of SIGBUS. */
 static void test_truncated(void **state)
 {
-    static const size_t sizes[] = {100, 500, 1000, 2000, 3000};
-    size_t i;
+    size_t sizes[] = {100, 500, 1000, 2000, 3000, 0, 0}, size, i;
 
     (void)state;
     need_fixtures();
-    slurp(BUILT "transport_good.so", octets, sizeof octets);
+    size = slurp(BUILT "transport_good.so", octets, sizeof octets);
+    sizes[5] = size / 2;
+    sizes[6] = size - 1; /* only the table of sections lacks something */
     for (i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         spill(path(one, "transport_good.so"), octets, sizes[i]);
         assert_fails("good", path(one, "transport_good.so"), "cut short");
     }
     spill(path(one, "transport_good.so"), octets, 40);
     assert_fails("good", "transport_good", "the loader says");
+}
+
+/* The loader says of such a file that it is not there. */
+static void test_other_machine(void **state)
+{
+    size_t size;
+
+    (void)state;
+    need_fixtures();
+    size = slurp(BUILT "transport_good.so", octets, sizeof octets);
+    octets[18] ^= 1; /* e_machine */
+    spill(path(one, "transport_good.so"), octets, size);
+    assert_fails("good", path(one, "transport_good.so"),
+                 "another kind of machine");
 }
 
 static void test_undefined_symbol(void **state)
@@ -437,6 +452,7 @@ static void test_relative_folder(void **state)
     assert_int_equal(chdir(one), 0);
     setenv("WEIR_PLUGIN_PATH", ".::../x:", 1);
     assert_fails("good", WEIR_PLUGIN_DIR, "no plugin transport_good");
+    assert_says("not in \".\"");
     assert_int_equal(chdir("/"), 0);
 }
 
@@ -528,7 +544,7 @@ static void test_alias(void **state)
     spill(path(one, "transport_fine.alias"), "transport_good\n", 15);
     spill(path(one, "transport_finer.alias"), "transport_good", 14);
     assert_loads("fine", "transport_good");
-    assert_fails("finer", "transport_finer", "no scheme \"finer\"");
+    assert_fails("finer", "loaded for transport_finer", "no scheme \"finer\"");
     info = scan(one, "transport_fine", true);
     assert_int_equal(info.state, WEIR_PLUGIN_ALIAS);
     assert_string_equal(info.summary, "transport_good");
@@ -725,6 +741,7 @@ int main(void)
         CASE(test_missing),
         CASE(test_text_file),
         CASE(test_truncated),
+        CASE(test_other_machine),
         CASE(test_undefined_symbol),
         CASE(test_missing_dependency),
         CASE(test_other_abi),

@@ -90,6 +90,7 @@ static void test_unknown_is_address(void **state)
         assert_int_equal(split(text), 0);
         assert_string_equal(url.address, whole[i]);
         assert_int_equal(url.n_options, 0);
+        assert_true(!strchr(text, '?') == !url.unknown);
     }
 }
 

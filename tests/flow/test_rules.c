@@ -678,6 +678,8 @@ static void test_one_way_types(void **state)
     flow_fails(weir_set(push, "send-mark", "many"), EINVAL);
     assert_non_null(strstr(weir_last_error(), "many"));
     flow_fails(weir_bind(pull, "tcp://127.0.0.1:*?recv-mark=x", NULL), EINVAL);
+    flow_fails(weir_bind(pull, "tcp://127.0.0.1:*?lingr=1", NULL), EINVAL);
+    assert_non_null(strstr(weir_last_error(), "\"lingr\" is no option"));
     flow_fails(weir_connect(pull, "nothing://there", NULL), WEIR_EPLUGIN);
     assert_non_null(strstr(weir_last_error(), "nothing"));
     flow_close(push);
