@@ -102,9 +102,12 @@ static void on_deadline(struct weir_timer *timer)
 
 /* ---- what we know of the peer ---- */
 
+/* One that has no name, or a name that is none, is left out. */
 static size_t property(uint8_t *out, const char *name, const void *value,
                        size_t size)
 {
+    if (!name || !weir_zmtp_is_name(name, strlen(name)))
+        return 0;
     if (!out)
         return weir_zmtp_property_size(strlen(name), size);
     return weir_zmtp_put_property(out, name, strlen(name), value, size);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/sized.h"
 #include "value.h"
+#include "zmtp.h"
 
 /* A row of the table: what every option has, and what only sockets' have. */
 struct row {
@@ -190,13 +191,6 @@ static const char *const type_names[] = {
     [WEIR_XPUB] = "XPUB",     [WEIR_XSUB] = "XSUB",
 };
 
-static bool is_name_octet(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' ||
-           c == '+';
-}
-
 bool weir_options_property(const char **cursor,
                            struct weir_option_property *out)
 {
@@ -216,11 +210,7 @@ bool weir_options_property(const char **cursor,
 static int check_property_name(const weir_option *option, const char *name,
                                size_t size)
 {
-    size_t i;
-
-    for (i = 0; i < size && is_name_octet(name[i]); i++)
-        ;
-    if (i == size && size > 2 && size <= 255 && name[0] == 'X' &&
+    if (weir_zmtp_is_name(name, size) && size > 2 && name[0] == 'X' &&
         name[1] == '-')
         return 0;
     return weir_fail(EINVAL,

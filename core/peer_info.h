@@ -1,6 +1,6 @@
 /*
  * peer_info.h - what a peer said about itself, shared by its frames.
- * Above: link.h, frame.h.  Below: nothing.
+ * Above: link.h, frame.h.  Below: zmtp.h, which reads it.
  *
  * Made once, when a handshake has ended; constant from then on.  Frames may
  * outlive the link they came by, so it is counted.
@@ -23,8 +23,7 @@ struct weir_peer_info {
     uint8_t metadata[]; /* ZMTP 3.1, RFC 37, section "Metadata" */
 };
 
-/* Make one around a copy of `size` octets of metadata: name size (1 octet),
- * name, value size (4, big endian), value, and so on.  WEIR_PEER_INFO_HOLD
+/* Make one around a copy of `size` octets of metadata.  WEIR_PEER_INFO_HOLD
  * references are the caller's.
  * Returns NULL without memory.
  * Thread: any. */

@@ -385,6 +385,9 @@ int weir_zmtp_next(struct weir_zmtp_cursor *cursor,
 int weir_zmtp_find(const void *metadata, size_t len, const char *name,
                    struct weir_zmtp_property *property);
 
+/* Whether a property may have that name: 1 to 255 of A-Z a-z 0-9 - _ . + */
+bool weir_zmtp_is_name(const void *name, size_t len);
+
 /* Whether a property is called `name`, in any case. */
 bool weir_zmtp_is(const struct weir_zmtp_property *property, const char *name);
 
@@ -394,8 +397,8 @@ static inline size_t weir_zmtp_property_size(size_t name_len, size_t value_len)
     return 1 + name_len + 4 + value_len;
 }
 
-/* Write a property; returns its octets.  The caller has checked the name (1
- * to 255 of the octets above) and the value's size (31 bits). */
+/* Write a property; returns its octets.  The caller has checked the name, by
+ * weir_zmtp_is_name(), and the value's size (31 bits). */
 size_t weir_zmtp_put_property(uint8_t *p, const char *name, size_t name_len,
                               const void *value, size_t value_len);
 

@@ -17,14 +17,16 @@ static bool is_alphanumeric(uint8_t c)
            (c >= '0' && c <= '9');
 }
 
-static bool is_name(const uint8_t *name, size_t len)
+bool weir_zmtp_is_name(const void *name, size_t len)
 {
+    const uint8_t *at = name;
+
     for (size_t i = 0; i < len; i++) {
-        if (!is_alphanumeric(name[i]) && name[i] != '-' && name[i] != '_' &&
-            name[i] != '.' && name[i] != '+')
+        if (!is_alphanumeric(at[i]) && at[i] != '-' && at[i] != '_' &&
+            at[i] != '.' && at[i] != '+')
             return false;
     }
-    return len > 0;
+    return len > 0 && len < 256;
 }
 
 static uint32_t get_u32(const uint8_t *p)
@@ -74,7 +76,7 @@ int weir_zmtp_next(struct weir_zmtp_cursor *cursor,
     found.name = (const char *)at + 1;
     if (found.name_len > cursor->left - 1)
         return weir_fail(EPROTO, "metadata ends inside a name");
-    if (!is_name(at + 1, found.name_len))
+    if (!weir_zmtp_is_name(at + 1, found.name_len))
         return bad_name(at + 1, found.name_len);
     rc = take_value(cursor, at + 1 + found.name_len,
                     cursor->left - 1 - found.name_len, &found);

@@ -42,7 +42,8 @@ typedef struct weir_link weir_link;
 typedef struct weir_peer {
     uint32_t size, flags;            /* WEIR_PEER_* */
     const char *local, *remote;      /* addresses as text, may be NULL */
-    const weir_property *properties; /* an ipc peer's credentials, ... */
+    const weir_property *properties; /* an ipc peer's credentials, ...; names
+                                        of 1 to 255 of A-Z a-z 0-9 - _ . + */
     uint32_t n_properties, reserved;
 } weir_peer;
 enum {

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "handshake.h"
 #include "peer_info.h"
 
 static const uint8_t metadata[] = "\013Socket-Type\0\0\0\4PULL"
@@ -94,6 +95,41 @@ static void test_sizes_that_lie(void **state)
     weir_peer_info_unref(info, WEIR_PEER_INFO_HOLD);
 }
 
+/* What a transport says is told by ZMTP's rules, or not at all. */
+static void test_what_a_transport_says(void **state)
+{
+    char longest[256], too_long[257];
+    const weir_property said[] = {
+        {NULL, "a", 1},   {"", "b", 1},       {"with blank", "c", 1},
+        {"Good", "d", 1}, {too_long, "e", 1}, {longest, "f", 1},
+    };
+    const weir_peer peer = {
+        .size = sizeof(peer),
+        .remote = "there",
+        .properties = said,
+        .n_properties = sizeof(said) / sizeof(said[0]),
+    };
+    uint8_t data[1024];
+    struct weir_peer_info *info;
+    size_t size;
+
+    (void)state;
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    memset(too_long, 'y', sizeof(too_long) - 1);
+    too_long[sizeof(too_long) - 1] = '\0';
+    size = weir_handshake_encode_peer(NULL, &peer);
+    assert_true(size <= sizeof(data));
+    assert_int_equal(weir_handshake_encode_peer(data, &peer), size);
+    info = weir_peer_info_new(data, size);
+    assert_property(info, "good", "d");
+    assert_property(info, longest, "f");
+    assert_property(info, "Peer-Address", "there");
+    assert_none(info, "with blank");
+    assert_none(info, too_long);
+    weir_peer_info_unref(info, WEIR_PEER_INFO_HOLD);
+}
+
 /* The maker hands out references without counting them one by one, and the
  * last one frees: AddressSanitizer sees too early, the leak check too late. */
 static void test_references(void **state)
@@ -117,6 +153,7 @@ int main(void)
         cmocka_unit_test(test_names_compare_without_case),
         cmocka_unit_test(test_any_part_of_it),
         cmocka_unit_test(test_sizes_that_lie),
+        cmocka_unit_test(test_what_a_transport_says),
         cmocka_unit_test(test_references),
     };
 
