@@ -1,6 +1,7 @@
 /* libzmq.c - one side of a benchmark with libzmq. */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,83 +13,128 @@
 static void *context;
 
 struct end {
+    struct weir_side_end base;
     void *socket;
-    size_t size;
-    char payload[];
+    bool stamps;
 };
+
+static int complain(const char *what)
+{
+    fprintf(stderr, "libzmq: %s: %s\n", what, zmq_strerror(zmq_errno()));
+    return -1;
+}
 
 static int start(const struct weir_side_plan *plan)
 {
-    (void)plan;
     context = zmq_ctx_new();
-    if (!context)
-        perror("zmq_ctx_new");
-    return context ? 0 : -1;
+    if (context && plan->n > 1000)
+        zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 65535);
+    return context ? 0 : complain("context");
 }
 
-static int type_of(const struct weir_side_plan *plan, bool binds)
+/* Topics go to the publisher as messages, and a mark would drop some. */
+static void set_options(void *socket, const struct weir_side_plan *plan,
+                        enum weir_side_kind kind)
 {
-    if (!plan->latency)
-        return binds ? ZMQ_PULL : ZMQ_PUSH;
-    if (!plan->reqrep)
-        return ZMQ_PAIR;
-    return binds ? ZMQ_REQ : ZMQ_REP;
-}
-
-static int join(void *socket, const struct weir_side_plan *plan, bool binds,
-                char *url, size_t room)
-{
-    int zero = 0;
+    int zero = 0, one = 1;
 
     zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
-    if (!binds)
-        return zmq_connect(socket, plan->url);
-    if (zmq_bind(socket, plan->url) != 0)
-        return -1;
-    return zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, url, &room);
+    if (kind == WEIR_SIDE_PUB && plan->nodrop)
+        zmq_setsockopt(socket, ZMQ_XPUB_NODROP, &one, sizeof one);
+    if (strcmp(plan->test->name, "topics") == 0) {
+        zmq_setsockopt(socket, ZMQ_SNDHWM, &zero, sizeof zero);
+        zmq_setsockopt(socket, ZMQ_RCVHWM, &zero, sizeof zero);
+    }
 }
 
-static void *open_end(const struct weir_side_plan *plan, bool binds, char *url,
-                      size_t room)
+static struct weir_side_end *open_end(const struct weir_side_plan *plan,
+                                      enum weir_side_kind kind)
 {
-    struct end *end = malloc(sizeof *end + plan->size + 1);
+    static const int types[] = {
+        [WEIR_SIDE_PUSH] = ZMQ_PUSH, [WEIR_SIDE_PULL] = ZMQ_PULL,
+        [WEIR_SIDE_PAIR] = ZMQ_PAIR, [WEIR_SIDE_REQ] = ZMQ_REQ,
+        [WEIR_SIDE_REP] = ZMQ_REP,   [WEIR_SIDE_PUB] = ZMQ_PUB,
+        [WEIR_SIDE_SUB] = ZMQ_SUB,   [WEIR_SIDE_DEALER] = ZMQ_DEALER,
+    };
+    struct end *end = calloc(1, sizeof *end);
 
-    if (!end)
+    if (!end || weir_side_end_init(&end->base, plan) != 0)
         return NULL;
-    end->size = plan->size;
-    memset(end->payload, 'x', plan->size + 1);
-    end->socket = zmq_socket(context, type_of(plan, binds));
-    if (end->socket && join(end->socket, plan, binds, url, room) == 0)
-        return end;
-    fprintf(stderr, "libzmq: %s: %s\n", plan->url, zmq_strerror(zmq_errno()));
-    free(end);
-    return NULL;
+    end->stamps = plan->test->stamps;
+    end->socket = zmq_socket(context, types[kind]);
+    if (!end->socket) {
+        complain("socket");
+        return NULL;
+    }
+    set_options(end->socket, plan, kind);
+    return &end->base;
 }
 
-static long send_one(void *arg)
+static void *socket_of(struct weir_side_end *base)
 {
-    struct end *end = arg;
-
-    return zmq_send(end->socket, end->payload, end->size, 0) < 0 ? -1 : 1;
+    return ((struct end *)base)->socket;
 }
 
-static long recv_one(void *arg)
+static int bind_end(struct weir_side_end *base, const char *url, char *found)
 {
-    struct end *end = arg;
+    size_t room = 256;
+
+    if (zmq_bind(socket_of(base), url) != 0 ||
+        zmq_getsockopt(socket_of(base), ZMQ_LAST_ENDPOINT, found, &room) != 0)
+        return complain(url);
+    return 0;
+}
+
+static int connect_end(struct weir_side_end *base, const char *url)
+{
+    return zmq_connect(socket_of(base), url) == 0 ? 0 : complain(url);
+}
+
+static int subscribe(struct weir_side_end *base, const void *topic, size_t size)
+{
+    return zmq_setsockopt(socket_of(base), ZMQ_SUBSCRIBE, topic, size);
+}
+
+static long send_one(struct weir_side_end *base, bool waits)
+{
+    if (zmq_send(socket_of(base), base->payload, base->size,
+                 waits ? 0 : ZMQ_DONTWAIT) >= 0)
+        return 1;
+    return zmq_errno() == EAGAIN ? 0 : -1;
+}
+
+static long recv_one(struct weir_side_end *base, bool waits)
+{
     zmq_msg_t message;
-    int code;
+    long got = 1;
 
     zmq_msg_init(&message);
-    code = zmq_msg_recv(&message, end->socket, 0);
+    if (zmq_msg_recv(&message, socket_of(base), waits ? 0 : ZMQ_DONTWAIT) < 0)
+        got = zmq_errno() == EAGAIN ? 0 : -1;
+    else if (((struct end *)base)->stamps)
+        weir_side_stamp(base, zmq_msg_data(&message), zmq_msg_size(&message));
     zmq_msg_close(&message);
-    return code < 0 ? -1 : 1;
+    return got;
+}
+
+static int wait_either(struct weir_side_end *base)
+{
+    zmq_pollitem_t item = {socket_of(base), 0, ZMQ_POLLIN | ZMQ_POLLOUT, 0};
+
+    return zmq_poll(&item, 1, -1) < 0 ? -1 : 0;
 }
 
 static const struct weir_side_ops ops = {
+    .name = "libzmq",
+    .wire = WEIR_SIDE_ZMTP,
     .start = start,
     .open = open_end,
+    .bind = bind_end,
+    .connect = connect_end,
+    .subscribe = subscribe,
     .send = send_one,
     .recv = recv_one,
+    .wait = wait_either,
 };
 
 int main(int argc, char **argv)

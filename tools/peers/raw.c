@@ -1,12 +1,12 @@
 /*
- * raw.c - one side of a benchmark with nothing but a socket: the least that
+ * raw.c - one side of a benchmark with nothing but sockets: the least that
  * moving frames can cost here.
  *
- * thr packs frames (one octet of flags, a length of one or eight octets) into
- * 64 KB and writes that; the other side reads 64 KB and finds the frames, each
- * of which becomes a struct of 64 octets, short payloads copied into it.
- * lat writes a frame and reads one: where there is a second CPU it looks for
- * 20 us before it sleeps.
+ * Frames (one octet of flags, a length of one or eight octets) are packed into
+ * 64 KB, and that is written; what is read, 64 KB at a time, is parsed into
+ * structs of 64 octets, with short payloads copied into them.  Where each
+ * message has to leave at once it is written by itself, and the one who waits
+ * for it looks for 20 us before it sleeps if there is a second CPU.
  */
 #include "config.h"
 
@@ -14,24 +14,24 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <arpa/inet.h>
 #include <poll.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 #ifdef HAVE_SCHED_SETAFFINITY
 #include <sched.h>
 #endif
 
+#include "address.h"
 #include "side.h"
 
 #define BATCH   65536
 #define SPIN_NS 20000
+#define EVENTS  64
 
 /* What a frame becomes. */
 struct frame {
@@ -41,158 +41,194 @@ struct frame {
     uint64_t spare;
 };
 
+/* A connection, and what was read from it and not parsed yet. */
+struct line {
+    int fd;
+    unsigned char *in; /* NULL before the first octet */
+    size_t start, end;
+};
+
 struct end {
-    int listener, fd;
-    bool latency, spins;
-    size_t size;
-    unsigned char *out, *in; /* room for BATCH or one frame each */
-    size_t out_size, in_start, in_end, room;
+    struct weir_side_end base;
+    enum weir_side_kind kind;
+    int listener, poller; /* -1: none */
+    bool at_once, spins, stamps;
+    struct line **lines, *now; /* `now` is being read */
+    size_t n_lines, room;      /* room: of a buffer */
+    unsigned char *out;
+    size_t out_start, out_end;
+    struct epoll_event events[EVENTS];
+    int n_events;
     struct frame last;
 };
 
 /* ---- connections ---- */
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in in;
-    struct sockaddr_un un;
-};
-
-/* "tcp://127.0.0.1:port or *" or "ipc://path".  Returns its length, 0 when it
- * is neither. */
-static socklen_t read_url(const char *url, union address *address)
+static int add_line(struct end *end, int fd)
 {
-    const char *colon = strrchr(url, ':');
-
-    memset(address, 0, sizeof *address);
-    if (strncmp(url, "tcp://", 6) == 0 && colon > url + 6) {
-        address->in.sin_family = AF_INET;
-        address->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        address->in.sin_port = htons((uint16_t)atoi(colon + 1));
-        return sizeof address->in;
-    }
-    if (strncmp(url, "ipc://", 6) == 0 &&
-        strlen(url + 6) < sizeof address->un.sun_path) {
-        address->un.sun_family = AF_UNIX;
-        strcpy(address->un.sun_path, url + 6);
-        return sizeof address->un;
-    }
-    return 0;
-}
-
-static int listen_at(struct end *end, union address *address, socklen_t length,
-                     char *url, size_t room, const char *given)
-{
-    end->listener = socket(address->any.sa_family, SOCK_STREAM, 0);
-    if (address->any.sa_family == AF_UNIX)
-        unlink(address->un.sun_path);
-    if (end->listener < 0 || bind(end->listener, &address->any, length) != 0 ||
-        listen(end->listener, 1) != 0 ||
-        getsockname(end->listener, &address->any, &length) != 0)
-        return -1;
-    if (address->any.sa_family == AF_INET)
-        snprintf(url, room, "tcp://127.0.0.1:%u",
-                 (unsigned)ntohs(address->in.sin_port));
-    else
-        snprintf(url, room, "%s", given);
-    return 0;
-}
-
-static int prepare(struct end *end)
-{
+    struct line **lines =
+        realloc(end->lines, (end->n_lines + 1) * sizeof *lines);
+    struct line *line = calloc(1, sizeof *line);
+    struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = line}};
     int one = 1;
 
-    setsockopt(end->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    return end->spins ? fcntl(end->fd, F_SETFL, O_NONBLOCK) : 0;
+    if (!lines || !line || fd < 0)
+        return -1;
+    end->lines = lines;
+    end->lines[end->n_lines++] = line;
+    line->fd = fd;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (end->poller >= 0)
+        return epoll_ctl(end->poller, EPOLL_CTL_ADD, fd, &event);
+    end->now = line;
+    return end->spins || end->kind == WEIR_SIDE_DEALER
+               ? fcntl(fd, F_SETFL, O_NONBLOCK)
+               : 0;
 }
 
-/* The one who connects to us, the first time. */
+/* All who wait to be accepted. */
+static void take_newcomers(struct end *end)
+{
+    int fd;
+
+    while ((fd = accept(end->listener, NULL, NULL)) >= 0)
+        add_line(end, fd);
+}
+
+static void admit(struct weir_side_end *base)
+{
+    take_newcomers((struct end *)base);
+}
+
+/* The only one who connects to us, the first time. */
 static bool meet(struct end *end)
 {
-    if (end->fd >= 0)
+    if (end->n_lines || end->poller >= 0)
         return true;
-    end->fd = accept(end->listener, NULL, NULL);
-    close(end->listener);
-    return end->fd >= 0 && prepare(end) == 0;
+    return add_line(end, accept(end->listener, NULL, NULL)) == 0;
 }
 
-/* ---- moving octets ---- */
-
-static uint64_t now_ns(void)
+static void drop_line(struct end *end)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    close(end->now->fd); /* its struct stays: there are few */
+    end->now->fd = -1;
+    end->now = NULL;
 }
+
+/* ---- writing ---- */
 
 static bool would_wait(ssize_t done)
 {
     return done < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-static bool write_all(struct end *end, const unsigned char *data, size_t size)
+/* Write all of it; without `waits` as much as goes.  How much did, or -1. */
+static ssize_t write_some(int fd, const unsigned char *data, size_t size,
+                          bool waits)
 {
-    struct pollfd wait = {end->fd, POLLOUT, 0};
+    struct pollfd wait = {fd, POLLOUT, 0};
+    size_t done = 0;
 
-    while (size) {
-        ssize_t done = send(end->fd, data, size, MSG_NOSIGNAL);
+    while (done < size) {
+        ssize_t wrote = send(fd, data + done, size - done, MSG_NOSIGNAL);
 
-        if (would_wait(done))
+        if (would_wait(wrote) && !waits)
+            break;
+        if (would_wait(wrote))
             poll(&wait, 1, -1);
-        else if (done < 0 && errno != EINTR)
-            return false;
-        data += done > 0 ? done : 0;
-        size -= done > 0 ? (size_t)done : 0;
+        else if (wrote < 0 && errno != EINTR)
+            return -1;
+        done += wrote > 0 ? (size_t)wrote : 0;
     }
+    return (ssize_t)done;
+}
+
+/* What was packed, to everybody. */
+static void flush_to_all(struct end *end)
+{
+    take_newcomers(end);
+    for (size_t i = 0; i < end->n_lines; i++) {
+        struct line *line = end->lines[i];
+
+        if (line->fd >= 0 &&
+            write_some(line->fd, end->out, end->out_end, true) < 0)
+            line->fd = -1;
+    }
+    end->out_end = 0;
+}
+
+/* What was packed, to the one peer or the one that asked. */
+static bool flush_to_one(struct end *end, bool waits)
+{
+    ssize_t done;
+
+    if (!end->now)
+        return false;
+    done = write_some(end->now->fd, end->out + end->out_start,
+                      end->out_end - end->out_start, waits);
+    if (done < 0)
+        return false;
+    end->out_start += (size_t)done;
+    if (end->out_start == end->out_end)
+        end->out_start = end->out_end = 0;
     return true;
 }
 
-/* Read what is there, after waiting for it.  0 at the end. */
-static ssize_t read_some(struct end *end)
-{
-    struct pollfd wait = {end->fd, POLLIN, 0};
-    unsigned char *to = end->in + end->in_end;
-    uint64_t start = end->spins ? now_ns() : 0;
-    ssize_t done;
-
-    do {
-        done = read(end->fd, to, end->room - end->in_end);
-    } while (would_wait(done) && now_ns() - start < SPIN_NS);
-    while (would_wait(done) || (done < 0 && errno == EINTR)) {
-        poll(&wait, 1, -1);
-        done = read(end->fd, to, end->room - end->in_end);
-    }
-    return done;
-}
-
-/* ---- frames ---- */
-
-static size_t pack(unsigned char *to, const struct end *end)
+static size_t pack(unsigned char *to, const struct weir_side_end *base)
 {
     size_t head = 2;
 
     to[0] = 0;
-    if (end->size < 256) {
-        to[1] = (unsigned char)end->size;
+    if (base->size < 256) {
+        to[1] = (unsigned char)base->size;
     } else {
         to[0] = 2;
         head = 9;
         for (size_t i = 0; i < 8; i++)
-            to[1 + i] = (unsigned char)((uint64_t)end->size >> (56 - 8 * i));
+            to[1 + i] = (unsigned char)((uint64_t)base->size >> (56 - 8 * i));
     }
-    memset(to + head, 'x', end->size);
-    return head + end->size;
+    memcpy(to + head, base->payload, base->size);
+    return head + base->size;
 }
 
-/* The frame at in_start into `last`, if it is whole. */
-static bool unpack(struct end *end)
+static bool is_full(const struct end *end)
 {
-    const unsigned char *at = end->in + end->in_start;
-    size_t left = end->in_end - end->in_start, head = 2;
+    return end->out_end + end->base.size + 9 > end->room;
+}
+
+static long send_frame(struct weir_side_end *base, bool waits)
+{
+    struct end *end = (struct end *)base;
+
+    if (!meet(end))
+        return -1;
+    if (is_full(end) && !flush_to_one(end, false))
+        return -1;
+    if (is_full(end))
+        return 0;
+    end->out_end += pack(end->out + end->out_end, base);
+    if (!end->at_once && !is_full(end))
+        return 1;
+    if (end->kind == WEIR_SIDE_PUB)
+        flush_to_all(end);
+    else if (!flush_to_one(end, waits))
+        return -1;
+    return 1;
+}
+
+/* ---- reading ---- */
+
+/* The frame that begins what was read into `last`, if it is whole. */
+static bool unpack(struct end *end, struct line *line)
+{
+    size_t left = line->end - line->start, head = 2;
+    const unsigned char *at;
     uint64_t size = 0;
 
-    if (left < 2 || (at[0] & 2 && left < 9))
+    if (left < 2)
+        return false;
+    at = line->in + line->start;
+    if (at[0] & 2 && left < 9)
         return false;
     if (at[0] & 2) {
         head = 9;
@@ -209,45 +245,95 @@ static bool unpack(struct end *end)
         memcpy(end->last.inside, at + head, size);
         end->last.payload = end->last.inside;
     }
-    end->in_start += head + size;
+    line->start += head + size;
     return true;
 }
 
-static long recv_frames(void *arg)
+/* Make room behind what is not parsed. */
+static bool make_room(const struct end *end, struct line *line)
 {
-    struct end *end = arg;
+    if (!line->in)
+        line->in = malloc(end->room);
+    if (line->in && line->start) {
+        memmove(line->in, line->in + line->start, line->end - line->start);
+        line->end -= line->start;
+        line->start = 0;
+    }
+    return line->in != NULL;
+}
+
+/* Read what is there; with `waits`, wait for it.  0 at the end. */
+static ssize_t read_some(const struct end *end, struct line *line, bool waits)
+{
+    struct pollfd wait = {line->fd, POLLIN, 0};
+    uint64_t start = end->spins && waits ? weir_meter_now() : 0;
+    unsigned char *to = line->in + line->end;
+    size_t room = end->room - line->end;
+    ssize_t done;
+
+    do {
+        done = read(line->fd, to, room);
+    } while (start && would_wait(done) && weir_meter_now() - start < SPIN_NS);
+    while (waits && (would_wait(done) || (done < 0 && errno == EINTR))) {
+        poll(&wait, 1, -1);
+        done = read(line->fd, to, room);
+    }
+    line->end += done > 0 ? (size_t)done : 0;
+    return done;
+}
+
+/* Of several connections, the next one with something to read. */
+static struct line *next_line(struct end *end)
+{
+    for (;;) {
+        while (end->n_events > 0) {
+            struct line *line = end->events[--end->n_events].data.ptr;
+
+            if (line)
+                return line;
+            take_newcomers(end);
+        }
+        end->n_events = epoll_wait(end->poller, end->events, EVENTS, -1);
+        if (end->n_events < 0 && errno != EINTR)
+            return NULL;
+    }
+}
+
+static long recv_frame(struct weir_side_end *base, bool waits)
+{
+    struct end *end = (struct end *)base;
     ssize_t done;
 
     if (!meet(end))
         return -1;
-    while (!unpack(end)) {
-        if (end->in_start) {
-            memmove(end->in, end->in + end->in_start,
-                    end->in_end - end->in_start);
-            end->in_end -= end->in_start;
-            end->in_start = 0;
-        }
-        done = read_some(end);
-        if (done <= 0)
+    while (!end->now || !unpack(end, end->now)) {
+        if (end->poller >= 0)
+            end->now = next_line(end);
+        if (!end->now || !make_room(end, end->now))
             return -1;
-        end->in_end += (size_t)done;
+        done = read_some(end, end->now, waits);
+        if (would_wait(done))
+            return 0;
+        if (done <= 0 && end->poller < 0)
+            return -1;
+        if (done <= 0)
+            drop_line(end);
     }
+    if (end->stamps)
+        weir_side_stamp(base, end->last.payload, end->last.size);
     return 1;
 }
 
-static long send_frame(void *arg)
+static int wait_either(struct weir_side_end *base)
 {
-    struct end *end = arg;
+    struct end *end = (struct end *)base;
+    struct pollfd wait = {end->now->fd, POLLIN, 0};
 
-    if (!meet(end))
+    if (!flush_to_one(end, false))
         return -1;
-    end->out_size += pack(end->out + end->out_size, end);
-    if (end->latency || end->out_size + end->size + 9 > end->room) {
-        if (!write_all(end, end->out, end->out_size))
-            return -1;
-        end->out_size = 0;
-    }
-    return 1;
+    if (end->out_end)
+        wait.events |= POLLOUT;
+    return poll(&wait, 1, -1) < 0 ? -1 : 0;
 }
 
 /* ---- the table ---- */
@@ -266,60 +352,87 @@ static bool has_company(void)
 
 static int start(const struct weir_side_plan *plan)
 {
-    if (!plan->one_process)
-        return 0;
-    fputs("raw: two processes only\n", stderr);
-    return -1;
+    (void)plan;
+    return 0;
 }
 
-static struct end *new_end(const struct weir_side_plan *plan)
+/* A socket with several peers has a set of descriptors. */
+static int make_poller(struct end *end, const struct weir_side_plan *plan)
+{
+    bool binds = end->kind == WEIR_SIDE_PULL || end->kind == WEIR_SIDE_REP ||
+                 end->kind == WEIR_SIDE_PUB;
+
+    end->poller = -1;
+    if (!plan->test->many || !binds)
+        return 0;
+    end->poller = epoll_create1(EPOLL_CLOEXEC);
+    return end->poller;
+}
+
+static struct weir_side_end *open_end(const struct weir_side_plan *plan,
+                                      enum weir_side_kind kind)
 {
     struct end *end = calloc(1, sizeof *end);
 
-    if (!end)
+    if (!end || weir_side_end_init(&end->base, plan) != 0)
         return NULL;
-    end->listener = end->fd = -1;
-    end->latency = plan->latency;
-    end->spins = plan->latency && has_company();
-    end->size = plan->size;
+    end->kind = kind;
+    end->listener = -1;
+    end->at_once =
+        plan->test->at_once || kind == WEIR_SIDE_REQ || kind == WEIR_SIDE_REP;
+    end->spins = end->at_once && has_company();
+    end->stamps = plan->test->stamps;
     end->room = plan->size + 9 > BATCH ? plan->size + 9 : BATCH;
     end->out = malloc(end->room);
-    end->in = malloc(end->room);
-    if (end->out && end->in)
-        return end;
-    free(end->out);
-    free(end->in);
-    free(end);
-    return NULL;
+    return end->out && make_poller(end, plan) >= 0 ? &end->base : NULL;
 }
 
-static void *open_end(const struct weir_side_plan *plan, bool binds, char *url,
-                      size_t room)
+static int complain(const char *url)
 {
-    struct end *end = new_end(plan);
-    union address address;
-    socklen_t length = read_url(plan->url, &address);
-    int code = -1;
+    fprintf(stderr, "raw: %s: %s\n", url, strerror(errno));
+    return -1;
+}
 
-    errno = EINVAL;
-    if (end && length && binds) {
-        code = listen_at(end, &address, length, url, room, plan->url);
-    } else if (end && length) {
-        end->fd = socket(address.any.sa_family, SOCK_STREAM, 0);
-        if (end->fd >= 0 && connect(end->fd, &address.any, length) == 0)
-            code = prepare(end);
-    }
-    if (code == 0)
-        return end;
-    fprintf(stderr, "raw: %s: %s\n", plan->url, strerror(errno));
-    return NULL;
+static int bind_end(struct weir_side_end *base, const char *url, char *found)
+{
+    struct end *end = (struct end *)base;
+    struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = NULL}};
+
+    end->listener = weir_address_listen(url, found, 256);
+    if (end->listener < 0)
+        return complain(url);
+    if (end->poller < 0)
+        return 0;
+    fcntl(end->listener, F_SETFL, O_NONBLOCK);
+    return epoll_ctl(end->poller, EPOLL_CTL_ADD, end->listener, &event);
+}
+
+static int connect_end(struct weir_side_end *base, const char *url)
+{
+    if (add_line((struct end *)base, weir_address_connect(url)) != 0)
+        return complain(url);
+    return 0;
+}
+
+static int subscribe(struct weir_side_end *base, const void *topic, size_t size)
+{
+    (void)base;
+    (void)topic;
+    return size ? -1 : 0;
 }
 
 static const struct weir_side_ops ops = {
+    .name = "raw",
+    .wire = WEIR_SIDE_NO_WIRE,
     .start = start,
     .open = open_end,
+    .bind = bind_end,
+    .connect = connect_end,
+    .subscribe = subscribe,
     .send = send_frame,
-    .recv = recv_frames,
+    .recv = recv_frame,
+    .wait = wait_either,
+    .admit = admit,
 };
 
 int main(int argc, char **argv)

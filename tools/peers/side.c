@@ -1,272 +1,329 @@
-/* side.c - one side of a benchmark. */
+/* side.c - the sides of one run of a benchmark: processes and threads. */
 #include "config.h"
 
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdint.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/mman.h>
 #include <unistd.h>
+#ifdef HAVE_SYS_PRCTL_H
+#include <sys/prctl.h>
+#endif
 
+#include "address.h"
 #include "side.h"
 
-/* ---- clocks ---- */
+/* ---- ends ---- */
 
-static uint64_t read_clock(clockid_t clock)
+int weir_side_end_init(struct weir_side_end *end,
+                       const struct weir_side_plan *plan)
 {
-    struct timespec now;
-
-    if (clock_gettime(clock, &now) != 0)
-        return 0;
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static uint64_t now_ns(void)
-{
-    return read_clock(CLOCK_MONOTONIC);
-}
-
-/* CPU time of this process and the other one (0: there is none); 0 where the
- * system does not tell. */
-static uint64_t cpu_ns(pid_t other)
-{
-    uint64_t own = read_clock(CLOCK_PROCESS_CPUTIME_ID), others;
-    clockid_t clock;
-
-    if (!other)
-        return own;
-    if (clock_getcpuclockid(other, &clock) != 0)
-        return 0;
-    others = read_clock(clock);
-    return others ? own + others : 0;
-}
-
-/* ---- a histogram: 128 steps for each doubling ---- */
-
-#define STEPS 128
-
-static uint64_t histogram[60 * STEPS];
-static uint64_t samples;
-
-static void add_sample(uint64_t ns)
-{
-    unsigned shift = 0;
-
-    while (ns >> shift >= 2 * STEPS)
-        shift++;
-    histogram[shift * STEPS + (ns >> shift)]++;
-    samples++;
-}
-
-/* The middle of the step that holds the sample at `part` of all. */
-static uint64_t percentile(double part)
-{
-    uint64_t rank = (uint64_t)((double)samples * part), seen = 0;
-    unsigned i = 0;
-
-    while (i < sizeof histogram / sizeof histogram[0] - 1 &&
-           seen + histogram[i] <= rank)
-        seen += histogram[i++];
-    if (i < 2 * STEPS)
-        return i;
-    return (uint64_t)(i % STEPS + STEPS) << (i / STEPS - 1) |
-           (UINT64_C(1) << (i / STEPS - 1)) >> 1;
-}
-
-/* ---- measuring ---- */
-
-struct result {
-    uint64_t messages, ns, cpu;
-};
-
-static uint64_t seconds(double number)
-{
-    return (uint64_t)(number * 1e9);
-}
-
-/* Receive for so long, after the first message.  False when it is over. */
-static bool count_messages(const struct weir_side_ops *ops, void *end,
-                           uint64_t ns, unsigned step, struct result *result)
-{
-    uint64_t start = now_ns(), messages = 0, now;
-
-    do {
-        for (unsigned i = 0; i < step; i++) {
-            long got = ops->recv(end);
-
-            if (got < 0)
-                return false;
-            messages += (uint64_t)got;
-        }
-        now = now_ns();
-    } while (now - start < ns);
-    result->messages = messages;
-    result->ns = now - start;
-    return true;
-}
-
-static bool measure_throughput(const struct weir_side_ops *ops, void *end,
-                               const struct weir_side_plan *plan, pid_t other,
-                               struct result *result)
-{
-    unsigned step = plan->batch > 1 || plan->size > 4096 ? 1 : 64;
-    uint64_t cpu;
-
-    if (ops->recv(end) < 0 ||
-        !count_messages(ops, end, seconds(plan->warm), step, result))
-        return false;
-    cpu = cpu_ns(other);
-    if (!count_messages(ops, end, seconds(plan->run), step, result))
-        return false;
-    result->cpu = cpu ? cpu_ns(other) - cpu : 0;
-    return true;
-}
-
-static bool measure_latency(const struct weir_side_ops *ops, void *end,
-                            uint64_t ns, pid_t other, struct result *result)
-{
-    uint64_t cpu = cpu_ns(other), start = now_ns(), before = start, now;
-
-    samples = 0;
-    memset(histogram, 0, sizeof histogram);
-    do {
-        if (ops->send(end) < 0 || ops->recv(end) < 0)
-            return false;
-        now = now_ns();
-        add_sample(now - before);
-        before = now;
-    } while (now - start < ns);
-    result->messages = samples;
-    result->ns = now - start;
-    result->cpu = cpu ? cpu_ns(other) - cpu : 0;
-    return true;
-}
-
-static bool measure(const struct weir_side_ops *ops, void *end,
-                    const struct weir_side_plan *plan, pid_t other,
-                    struct result *result)
-{
-    if (!plan->latency)
-        return measure_throughput(ops, end, plan, other, result);
-    return measure_latency(ops, end, seconds(plan->warm), other, result) &&
-           measure_latency(ops, end, seconds(plan->run), other, result);
-}
-
-/* ---- the two sides ---- */
-
-struct feeder {
-    const struct weir_side_ops *ops;
-    const struct weir_side_plan *plan;
-    void *end;
-};
-
-/* Send, or answer, until it is over. */
-static void *feed(void *arg)
-{
-    const struct feeder *feeder = arg;
-    const struct weir_side_ops *ops = feeder->ops;
-
-    if (feeder->plan->latency) {
-        while (ops->recv(feeder->end) >= 0 && ops->send(feeder->end) >= 0)
-            ;
-    } else {
-        while (ops->send(feeder->end) >= 0)
-            ;
-    }
-    return NULL;
-}
-
-static int play_connecting(const struct weir_side_ops *ops,
-                           const struct weir_side_plan *plan)
-{
-    struct feeder feeder = {ops, plan, ops->open(plan, false, NULL, 0)};
-
-    if (!feeder.end)
-        return 1;
-    feed(&feeder);
+    end->size = plan->size;
+    end->payload = malloc(plan->size + 16);
+    if (!end->payload)
+        return -1;
+    memset(end->payload, 'x', plan->size + 16);
     return 0;
 }
 
-/* The other side, of which we learn the number, or a thread of our own. */
-static bool meet(const struct weir_side_ops *ops,
-                 const struct weir_side_plan *plan, const char *url,
-                 pid_t *other)
+void weir_side_stamp(struct weir_side_end *end, const void *data, size_t size)
 {
-    static struct weir_side_plan near;
-    static struct feeder feeder;
-    pthread_t thread;
-    long pid;
+    if (size >= sizeof end->stamp)
+        memcpy(end->stamp, data, sizeof end->stamp);
+}
 
-    *other = 0;
-    if (!plan->one_process) {
-        printf("url %s\n", url);
-        fflush(stdout);
-        if (scanf("%ld", &pid) != 1)
-            return false;
-        *other = (pid_t)pid;
-        return true;
+/* ---- where to meet ---- */
+
+/* A port that was free a moment ago. */
+static void find_port(char *url, size_t room)
+{
+    int fd = weir_address_listen("tcp://127.0.0.1:*", url, room);
+
+    if (fd >= 0)
+        close(fd);
+}
+
+/* A new place each time. */
+static void choose_url(const struct weir_side *side, char *url, size_t room)
+{
+    static unsigned number;
+    const struct weir_side_plan *plan = side->plan;
+
+    if (plan->url)
+        snprintf(url, room, "%s", plan->url);
+    else if (strcmp(plan->transport, "ipc") == 0)
+        snprintf(url, room, "ipc:///tmp/weir-bench-%ld-%u", (long)getpid(),
+                 ++number);
+    else if (strcmp(plan->transport, "tcp") != 0)
+        snprintf(url, room, "%s://weir-bench-%u", plan->transport, ++number);
+    else if (side->ops->no_wildcard)
+        find_port(url, room);
+    else
+        snprintf(url, room, "tcp://127.0.0.1:*");
+}
+
+static void forget_url(const struct weir_side *side)
+{
+    if (!side->plan->url && strncmp(side->shared->url, "ipc://", 6) == 0)
+        unlink(side->shared->url + 6);
+}
+
+/* ---- the other sides ---- */
+
+static void play(struct weir_side *side, unsigned number)
+{
+    unsigned first = number;
+
+    while (first && side->feed[first - 1] == side->feed[number])
+        first--;
+    if (side->feed[number](side, number - first) != 0)
+        kill(side->threads ? getpid() : getppid(), SIGTERM);
+}
+
+/* After so many seconds something hangs. */
+static unsigned life(const struct weir_side_plan *plan)
+{
+    return (unsigned)(plan->warm + plan->run) + 60;
+}
+
+static pid_t fork_side(struct weir_side *side, unsigned number)
+{
+    pid_t parent = getpid(), process = fork();
+
+    if (process != 0)
+        return process;
+#if defined HAVE_SYS_PRCTL_H && defined PR_SET_PDEATHSIG
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+    alarm(life(side->plan));
+    if (getppid() == parent)
+        play(side, number);
+    _exit(0);
+}
+
+int weir_side_add(struct weir_side *side, unsigned n,
+                  int (*feed)(struct weir_side *side, unsigned number))
+{
+    while (n--) {
+        unsigned number = side->others;
+
+        if (number == WEIR_SIDE_MOST) {
+            fprintf(stderr, "%s: at most %d sides\n", side->ops->name,
+                    WEIR_SIDE_MOST);
+            return -1;
+        }
+        side->feed[number] = feed;
+        side->others++;
+        if (!side->threads)
+            side->processes[number] = fork_side(side, number);
+        if (side->processes[number] < 0) {
+            perror("fork");
+            return -1;
+        }
     }
-    near = *plan;
-    near.url = url;
-    feeder.ops = ops;
-    feeder.plan = &near;
-    feeder.end = ops->open(&near, false, NULL, 0);
-    return feeder.end && pthread_create(&thread, NULL, feed, &feeder) == 0;
+    return 0;
 }
 
-static int play_binding(const struct weir_side_ops *ops,
-                        const struct weir_side_plan *plan)
+struct player {
+    struct weir_side *side;
+    unsigned number;
+};
+
+static void *play_thread(void *arg)
 {
-    char url[256] = "";
-    struct result result = {0, 0, 0};
-    void *end = ops->open(plan, true, url, sizeof url);
-    pid_t other;
+    const struct player *player = arg;
 
-    if (!end || !meet(ops, plan, url, &other) ||
-        !measure(ops, end, plan, other, &result))
-        return 1;
-    printf("result %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRIu64 " %" PRIu64
-           "\n",
-           result.messages, result.ns,
-           result.cpu ? (int64_t)result.cpu : INT64_C(-1),
-           plan->latency ? percentile(0.5) : 0,
-           plan->latency ? percentile(0.99) : 0);
-    fflush(stdout);
-    _exit(0); /* the other side is still sending: there is no clean end */
+    play(player->side, player->number);
+    return NULL;
 }
 
-/* ---- arguments ---- */
+static int start_threads(struct weir_side *side)
+{
+    static struct player players[WEIR_SIDE_MOST];
+    pthread_t thread;
+
+    for (unsigned i = 0; i < side->others; i++) {
+        players[i] = (struct player){side, i};
+        if (pthread_create(&thread, NULL, play_thread, &players[i]) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+struct weir_side_end *weir_side_bind(struct weir_side *side,
+                                     enum weir_side_kind kind)
+{
+    struct weir_side_end *end;
+    char url[256];
+
+    forget_url(side);
+    choose_url(side, url, sizeof url);
+    if (side->ops->start(side->plan) != 0)
+        return NULL;
+    end = side->ops->open(side->plan, kind);
+    if (!end || side->ops->bind(end, url, side->shared->url) != 0)
+        return NULL;
+    atomic_store(&side->shared->bound, 1);
+    if (side->threads && start_threads(side) != 0)
+        return NULL;
+    return end;
+}
+
+const char *weir_side_url(struct weir_side *side)
+{
+    while (!atomic_load(&side->shared->bound))
+        weir_meter_sleep(200000);
+    return side->shared->url;
+}
+
+struct weir_side_end *weir_side_connect(struct weir_side *side,
+                                        enum weir_side_kind kind)
+{
+    const char *url = weir_side_url(side);
+    struct weir_side_end *end;
+
+    if (!side->threads && side->ops->start(side->plan) != 0)
+        return NULL;
+    end = side->ops->open(side->plan, kind);
+    return end && side->ops->connect(end, url) == 0 ? end : NULL;
+}
+
+void weir_side_await(struct weir_side *side, struct weir_side_end *end,
+                     const _Atomic uint64_t *word, uint64_t value)
+{
+    while (atomic_load(word) < value) {
+        if (side->ops->admit)
+            side->ops->admit(end);
+        weir_meter_sleep(200000);
+    }
+}
+
+/* ---- figures ---- */
+
+uint64_t weir_side_cpu(const struct weir_side *side)
+{
+    uint64_t sum = weir_meter_cpu(0);
+
+    for (unsigned i = 0; sum && i < side->others; i++) {
+        uint64_t cpu =
+            side->processes[i] ? weir_meter_cpu(side->processes[i]) : 0;
+
+        if (side->processes[i] && !cpu)
+            return 0;
+        sum += cpu;
+    }
+    return sum;
+}
+
+double weir_side_peak(const struct weir_side *side)
+{
+    uint64_t sum = weir_meter_peak(0);
+
+    for (unsigned i = 0; i < side->others; i++)
+        sum += side->processes[i] ? weir_meter_peak(side->processes[i]) : 0;
+    return (double)sum / 1e6;
+}
+
+void weir_side_figure(const char *name, double value)
+{
+    printf("figure %s %.9g\n", name, value);
+}
+
+/* ---- a run ---- */
+
+static bool take_pair(struct weir_side_plan *plan, const char *key,
+                      const char *value)
+{
+    if (strcmp(key, "transport") == 0)
+        plan->transport = value;
+    else if (strcmp(key, "url") == 0)
+        plan->url = value;
+    else if (strcmp(key, "size") == 0)
+        plan->size = (size_t)strtoull(value, NULL, 10);
+    else if (strcmp(key, "n") == 0)
+        plan->n = strtoull(value, NULL, 10);
+    else if (strcmp(key, "warm") == 0)
+        plan->warm = atof(value);
+    else if (strcmp(key, "run") == 0)
+        plan->run = atof(value);
+    else if (strcmp(key, "batch") == 0)
+        plan->batch = (unsigned)strtoul(value, NULL, 10);
+    else if (strcmp(key, "reqrep") == 0)
+        plan->reqrep = *value == '1';
+    else if (strcmp(key, "nodrop") == 0)
+        plan->nodrop = *value == '1';
+    else
+        return false;
+    return true;
+}
 
 static bool read_plan(struct weir_side_plan *plan, int argc,
                       const char *const *argv)
 {
-    if (argc < 7)
-        return false;
-    plan->latency = strcmp(argv[0], "lat") == 0;
-    plan->one_process = strcmp(argv[1], "both") == 0;
-    plan->binds = plan->one_process || strcmp(argv[1], "bind") == 0;
-    plan->url = argv[2];
-    plan->size = (size_t)strtoull(argv[3], NULL, 10);
-    plan->warm = atof(argv[4]);
-    plan->run = atof(argv[5]);
-    plan->batch = (unsigned)strtoul(argv[6], NULL, 10);
-    plan->reqrep = argc > 7 && strcmp(argv[7], "reqrep") == 0;
-    return plan->run > 0 && plan->batch > 0;
+    plan->test = argc > 0 ? weir_side_find(argv[0]) : NULL;
+    for (int i = 1; i < argc; i++) {
+        const char *equals = strchr(argv[i], '=');
+        char key[16];
+
+        if (!equals)
+            return false;
+        snprintf(key, sizeof key, "%.*s", (int)(equals - argv[i]), argv[i]);
+        if (!take_pair(plan, key, equals + 1))
+            return false;
+    }
+    return plan->test && plan->transport && plan->run > 0 && plan->batch > 0;
+}
+
+static bool can(const struct weir_side_ops *ops,
+                const struct weir_side_plan *plan)
+{
+    if (ops->wire == WEIR_SIDE_NO_WIRE)
+        return plan->test->raw && strcmp(plan->transport, "inproc") != 0;
+    return ops->wire == WEIR_SIDE_ZMTP || plan->test->sp;
+}
+
+static int run(struct weir_side *side)
+{
+    int code = side->plan->test->run(side);
+
+    for (unsigned i = 0; i < side->others; i++) {
+        if (side->processes[i] > 0)
+            kill(side->processes[i], SIGKILL);
+    }
+    forget_url(side);
+    return code;
+}
+
+/* Threads are still sending: there is no clean end for them. */
+static void end(const char *word)
+{
+    puts(word);
+    fflush(stdout);
+    _exit(0);
 }
 
 int weir_side_main(const struct weir_side_ops *ops, int argc,
                    const char *const *argv)
 {
-    struct weir_side_plan plan = {.url = NULL};
+    struct weir_side_plan plan = {.batch = 1, .size = 64, .run = 1};
+    struct weir_side side = {.ops = ops, .plan = &plan};
 
     if (!read_plan(&plan, argc, argv)) {
         fputs("this is a helper of `weir bench`; see there\n", stderr);
         return 2;
     }
-    alarm((unsigned)(plan.warm + plan.run) + 10);
-    if (ops->start(&plan) != 0)
+    if (!can(ops, &plan))
+        end("cannot");
+    side.threads = strcmp(plan.transport, "inproc") == 0;
+    side.shared = mmap(NULL, sizeof *side.shared, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (side.shared == MAP_FAILED)
         return 1;
-    return plan.binds ? play_binding(ops, &plan) : play_connecting(ops, &plan);
+    alarm(life(&plan));
+    if (run(&side) != 0)
+        return 1;
+    end("done");
+    return 0;
 }

@@ -1,0 +1,224 @@
+/* run.c - runs of several contestants, taking turns. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../child.h"
+#include "../common.h"
+#include "bench.h"
+
+/* ---- the programs ---- */
+
+static bool usable(const char *program)
+{
+    return access(program, X_OK) == 0;
+}
+
+/* A helper lies beside this program where it was built, one folder above
+ * that (libtool hides programs in .libs), or where it was installed. */
+static bool find_helper(struct weir_bench_impl *impl, const char *name)
+{
+    const char *self = weir_common_self(), *slash = strrchr(self, '/');
+    int folder = slash ? (int)(slash - self) : 0;
+
+    snprintf(impl->program, sizeof impl->program, "%.*s/weir-bench-%s", folder,
+             self, name);
+    if (folder && usable(impl->program))
+        return true;
+    snprintf(impl->program, sizeof impl->program, "%.*s/../weir-bench-%s",
+             folder, self, name);
+    if (folder && usable(impl->program))
+        return true;
+    snprintf(impl->program, sizeof impl->program, "%s/weir-bench-%s",
+             WEIR_HELPER_DIR, name);
+    return usable(impl->program);
+}
+
+int weir_bench_find(struct weir_bench_impl *impl, const char *name)
+{
+    static const char *const names[] = {"libzmq", "nng", "nanomsg", "raw"};
+    size_t i = 0;
+
+    impl->name = name;
+    impl->subcommand = NULL;
+    if (strcmp(name, "weir") == 0) {
+        impl->subcommand = "bench-side";
+        snprintf(impl->program, sizeof impl->program, "%s", weir_common_self());
+        return 0;
+    }
+    while (i < sizeof names / sizeof *names && strcmp(names[i], name) != 0)
+        i++;
+    if (i == sizeof names / sizeof *names) {
+        weir_common_fail("--peer %s: want libzmq, nng, nanomsg or raw", name);
+        return 2;
+    }
+    if (find_helper(impl, name))
+        return 0;
+    return weir_common_fail("--peer %s: its helper was not built, or is not "
+                            "at %s",
+                            name, impl->program);
+}
+
+/* ---- one run ---- */
+
+#define WORDS 12
+
+/* The words of a command line. */
+struct line {
+    struct weir_text words[WORDS];
+    const char *argv[WORDS + 1];
+    int count;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+add_word(struct line *line, const char *format, ...)
+{
+    struct weir_text *word = &line->words[line->count];
+    char text[512];
+    va_list list;
+
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    weir_text_format(word, "%s", text);
+    line->argv[line->count++] = weir_text_string(word);
+}
+
+static void write_line(struct line *line, const struct weir_bench_entry *entry,
+                       const struct weir_bench_way *way)
+{
+    const struct weir_bench_plan *plan = &entry->plan;
+
+    add_word(line, "%s", entry->impl->program);
+    if (entry->impl->subcommand)
+        add_word(line, "%s", entry->impl->subcommand);
+    add_word(line, "%s", plan->test->name);
+    add_word(line, "transport=%s", plan->transport);
+    add_word(line, "size=%" PRIu64, plan->size);
+    add_word(line, "n=%" PRIu64, plan->n);
+    add_word(line, "warm=%.3f", way->warm);
+    add_word(line, "run=%.3f", way->duration);
+    add_word(line, "batch=%" PRIu64, way->batch);
+    if (way->reqrep)
+        add_word(line, "reqrep=1");
+    if (way->nodrop)
+        add_word(line, "nodrop=1");
+    if (way->url)
+        add_word(line, "url=%s", way->url);
+}
+
+int weir_bench_metric(const struct weir_side_test *test, const char *name)
+{
+    for (int i = 0; test->metrics[i].name; i++) {
+        if (strcmp(test->metrics[i].name, name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+int weir_bench_read_figure(const struct weir_side_test *test, const char *line,
+                           double values[WEIR_SIDE_METRICS])
+{
+    char name[32], end;
+    double value;
+    int metric;
+
+    if (sscanf(line, "figure %31s %lf%c", name, &value, &end) != 2)
+        return 0;
+    metric = weir_bench_metric(test, name);
+    if (metric < 0)
+        return -1;
+    values[metric] = value;
+    return 1;
+}
+
+/* Read figures up to the end.  1: it is done; 0: it cannot; -1: neither. */
+static int read_figures(struct weir_child *child,
+                        const struct weir_side_test *test, uint64_t until,
+                        double values[WEIR_SIDE_METRICS])
+{
+    const char *line;
+
+    while ((line = weir_child_line(child, until))) {
+        if (strcmp(line, "cannot") == 0)
+            return 0;
+        if (strcmp(line, "done") == 0)
+            return values[0] > 0 ? 1 : -1;
+        if (weir_bench_read_figure(test, line, values) < 1)
+            return -1;
+    }
+    return -1;
+}
+
+static int run_once(const struct weir_bench_entry *entry,
+                    const struct weir_bench_way *way,
+                    double values[WEIR_SIDE_METRICS])
+{
+    uint64_t until = weir_common_until(way->warm + way->duration + 60);
+    struct line line = {.count = 0};
+    struct weir_child child;
+    int code;
+
+    memset(values, 0, WEIR_SIDE_METRICS * sizeof *values);
+    write_line(&line, entry, way);
+    code =
+        weir_child_start(&child, entry->impl->program, line.argv, way->one_cpu);
+    if (code >= 0) {
+        code = read_figures(&child, entry->plan.test, until, values);
+        weir_child_end(&child, code < 0 ? SIGTERM : 0, weir_common_until(5));
+    }
+    for (int i = 0; i < line.count; i++)
+        weir_text_fini(&line.words[i]);
+    return code;
+}
+
+/* ---- all runs ---- */
+
+static void tell(const struct weir_bench_entry *entry, size_t run,
+                 const struct weir_bench_way *way)
+{
+    const struct weir_bench_plan *plan = &entry->plan;
+
+    if (way->quiet || !isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr,
+            "\r%s %s, %" PRIu64 " octets, %" PRIu64 ": run %zu of %" PRIu64
+            ", %-10s",
+            plan->test->name, plan->transport, plan->size, plan->n, run + 1,
+            way->runs, entry->impl->name);
+}
+
+static void be_silent(const struct weir_bench_way *way)
+{
+    if (!way->quiet && isatty(STDERR_FILENO))
+        fprintf(stderr, "\r%72s\r", "");
+}
+
+int weir_bench_run(struct weir_bench_entry *entries, size_t n,
+                   const struct weir_bench_way *way)
+{
+    double values[WEIR_SIDE_METRICS];
+    int code = 0;
+
+    for (size_t run = 0; run < way->runs; run++) {
+        for (size_t i = 0; i < n; i++) {
+            struct weir_bench_entry *entry = &entries[i];
+
+            tell(entry, run, way);
+            if (run_once(entry, way, values) < 0)
+                code = weir_common_fail(
+                    "%s %s with %s, %" PRIu64 " octets, %" PRIu64 ": no result",
+                    entry->plan.test->name, entry->plan.transport,
+                    entry->impl->name, entry->plan.size, entry->plan.n);
+            for (int m = 0; m < WEIR_SIDE_METRICS; m++)
+                entry->values[m][run] = values[m];
+        }
+    }
+    be_silent(way);
+    return code;
+}

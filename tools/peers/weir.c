@@ -1,0 +1,177 @@
+/* weir.c - one side of a benchmark with weir itself: what a plain user would
+ * write.  A batch of more than one goes through the calls for arrays. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/weir.h>
+
+#include "../common.h"
+#include "side.h"
+
+#define BATCH_MOST 1024
+
+static weir_context context;
+
+struct end {
+    struct weir_side_end base;
+    weir_socket socket;
+    bool stamps;
+    int batch;
+    weir_message *messages; /* `batch` of them */
+};
+
+static int start(const struct weir_side_plan *plan)
+{
+    int code = weir_context_open(&context, 1);
+
+    (void)plan;
+    if (code < 0)
+        weir_common_fail_code(code, "no context");
+    return code < 0 ? -1 : 0;
+}
+
+static int open_socket(struct end *end, const struct weir_side_plan *plan,
+                       enum weir_side_kind kind)
+{
+    static const int types[] = {
+        [WEIR_SIDE_PUSH] = WEIR_PUSH, [WEIR_SIDE_PULL] = WEIR_PULL,
+        [WEIR_SIDE_PAIR] = WEIR_PAIR, [WEIR_SIDE_REQ] = WEIR_REQ,
+        [WEIR_SIDE_REP] = WEIR_REP,   [WEIR_SIDE_PUB] = WEIR_PUB,
+        [WEIR_SIDE_SUB] = WEIR_SUB,   [WEIR_SIDE_DEALER] = WEIR_DEALER,
+    };
+    int code = weir_open(&end->socket, context, types[kind]);
+
+    if (code >= 0 && kind == WEIR_SIDE_PUB && plan->nodrop)
+        code = weir_set(end->socket, "nodrop", "yes");
+    return code;
+}
+
+static struct end *new_end(const struct weir_side_plan *plan)
+{
+    struct end *end = calloc(1, sizeof *end);
+
+    if (!end || weir_side_end_init(&end->base, plan) != 0)
+        return NULL;
+    end->stamps = plan->test->stamps;
+    end->batch = plan->batch < BATCH_MOST ? (int)plan->batch : BATCH_MOST;
+    end->messages = calloc((size_t)end->batch, sizeof *end->messages);
+    for (int i = 0; end->messages && i < end->batch; i++)
+        weir_message_init(&end->messages[i]);
+    return end->messages ? end : NULL;
+}
+
+static struct weir_side_end *open_end(const struct weir_side_plan *plan,
+                                      enum weir_side_kind kind)
+{
+    struct end *end = new_end(plan);
+    int code = end ? open_socket(end, plan, kind) : -ENOMEM;
+
+    if (code >= 0)
+        return &end->base;
+    weir_common_fail_code(code, "no socket");
+    return NULL;
+}
+
+static struct end *own(struct weir_side_end *base)
+{
+    return (struct end *)base;
+}
+
+static int bind_end(struct weir_side_end *base, const char *url, char *found)
+{
+    weir_endpoint endpoint;
+    int code = weir_bind(own(base)->socket, url, &endpoint);
+
+    if (code >= 0)
+        code = weir_endpoint_url(endpoint, found, 256);
+    if (code >= 0)
+        return 0;
+    weir_common_fail_code(code, "%s", url);
+    return -1;
+}
+
+static int connect_end(struct weir_side_end *base, const char *url)
+{
+    int code = weir_connect(own(base)->socket, url, NULL);
+
+    if (code >= 0)
+        return 0;
+    weir_common_fail_code(code, "%s", url);
+    return -1;
+}
+
+static int subscribe(struct weir_side_end *base, const void *topic, size_t size)
+{
+    return weir_subscribe(own(base)->socket, topic, size) < 0 ? -1 : 0;
+}
+
+/* Fill what the last call took, then send all. */
+static long send_array(struct end *end, int deadline)
+{
+    for (int i = 0; i < end->batch; i++) {
+        if (!weir_message_count(&end->messages[i]) &&
+            weir_message_add(&end->messages[i], end->base.payload,
+                             end->base.size) < 0)
+            return -1;
+    }
+    return weir_send_many(end->socket, end->messages, end->batch, deadline);
+}
+
+static long send_some(struct weir_side_end *base, bool waits)
+{
+    int deadline = waits ? WEIR_FOREVER : WEIR_NOWAIT, code;
+    struct end *end = own(base);
+
+    if (end->batch > 1)
+        return send_array(end, deadline);
+    code = weir_send(end->socket, base->payload, base->size, deadline);
+    return code >= 0 ? 1 : code == -EAGAIN ? 0 : -1;
+}
+
+static long recv_some(struct weir_side_end *base, bool waits)
+{
+    int deadline = waits ? WEIR_FOREVER : WEIR_NOWAIT, code;
+    struct end *end = own(base);
+    weir_frame *frame;
+
+    if (end->batch > 1)
+        return weir_recv_many(end->socket, end->messages, end->batch, deadline);
+    code = weir_recv_message(end->socket, end->messages, deadline);
+    if (code < 0)
+        return code == -EAGAIN ? 0 : -1;
+    if (end->stamps) {
+        frame = weir_message_frame(end->messages, 0);
+        weir_side_stamp(base, weir_frame_data(frame), weir_frame_size(frame));
+    }
+    return 1;
+}
+
+static int wait_either(struct weir_side_end *base)
+{
+    weir_poll_item item = {.socket = own(base)->socket,
+                           .events = WEIR_POLL_IN | WEIR_POLL_OUT};
+
+    return weir_poll(&item, 1, WEIR_FOREVER) < 0 ? -1 : 0;
+}
+
+static const struct weir_side_ops ops = {
+    .name = "weir",
+    .wire = WEIR_SIDE_ZMTP,
+    .start = start,
+    .open = open_end,
+    .bind = bind_end,
+    .connect = connect_end,
+    .subscribe = subscribe,
+    .send = send_some,
+    .recv = recv_some,
+    .wait = wait_either,
+};
+
+int weir_bench_side_main(int argc, const char *const *argv)
+{
+    return weir_side_main(&ops, argc, argv);
+}
