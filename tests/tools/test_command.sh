@@ -89,27 +89,6 @@ echo 'no plugin' >"$dir/transport_tcp.so"
 run 1 check "$dir/transport_tcp.so"
 complains 'transport_tcp.so'
 
-# ---- bench ----
-
-run 2 bench
-run 2 bench thr --size big
-complains 'big'
-run 2 bench thr --peer nosuch
-complains 'nosuch'
-run 0 bench thr --transport ipc inproc --size 64 1K --runs 2 --warm 0.05 \
-    --duration 0.05 --peer raw --json "$dir/figures"
-says '^ipc  *1024  *raw '
-says '^inproc  *64  *weir '
-[ "$(grep -c '"metric": "msg/s"' "$dir/figures")" = 6 ] ||
-    wrong "not six figures: $(cat "$dir/figures")"
-run 0 bench lat --transport tcp --runs 1 --warm 0.05 --duration 0.05 \
-    --reqrep --json -
-for metric in p50_us p99_us cpu_us; do
-    says "\"impl\": \"weir\", \"test\": \"lat\", \"transport\": \"tcp\", \"size\": 64, \"metric\": \"$metric\", \"median\": [0-9.]*, \"min\": [0-9.]*, \"max\": [0-9.]*, \"runs\": 1}"
-done
-run 0 bench thr --transport inproc --runs 1 --warm 0.05 --duration 0.05 \
-    --batch 64
-
 # ---- demo ----
 
 run 0 demo

@@ -1,0 +1,147 @@
+#!/bin/sh
+# test_bench.sh - weir bench: each test runs for a moment, over each transport
+# and with each library that was built, and gives all of its figures.
+set -u
+weir=$top_builddir/tools/weir
+dir=$(mktemp -d)
+failed=0
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 1' HUP INT TERM
+
+wrong() {
+    echo "FAILED: $*"
+    [ ! -s "$dir/out" ] || sed 's/^/    /' "$dir/out"
+    [ ! -s "$dir/err" ] || sed 's/^/    /' "$dir/err"
+    failed=1
+}
+
+# run CODE ARGUMENT...: weir bench ends with this code.
+run() {
+    want=$1
+    shift
+    "$weir" bench "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    code=$?
+    [ $code = "$want" ] || wrong "weir bench $*: exit code $code, not $want"
+}
+
+# complains WORDS, says WORDS: the last one did.
+complains() {
+    grep -q -e "$1" "$dir/err" || wrong "no '$1' on standard error"
+}
+
+says() {
+    grep -q -e "$1" "$dir/out" || wrong "no '$1' was said"
+}
+
+# has LIBRARY TEST TRANSPORT METRIC...: lines with these figures are in the
+# file, and they are numbers above 0.
+has() {
+    what="\"impl\": \"$1\", \"test\": \"$2\", \"transport\": \"$3\""
+    shift 3
+    for metric; do
+        grep -e "$what" "$dir/figures" | grep -q -e "\"metric\": \"$metric\", \"median\": [0-9.e+-]*[1-9][0-9.e+-]*, \"min\": [0-9.e+-]*, \"max\": [0-9.e+-]*, \"runs\": " ||
+            wrong "no figure $what $metric: $(cat "$dir/figures")"
+    done
+}
+
+# What was built to compare with.
+peers=
+for name in libzmq nng nanomsg raw; do
+    [ ! -x "$top_builddir/tools/weir-bench-$name" ] || peers="$peers $name"
+done
+
+# each TEST TRANSPORTS LIBRARIES METRICS ARGUMENT...: run it briefly with all
+# that are built, and look for the figures of those that can do it.
+each() {
+    test=$1 transports=$2 libraries=$3 metrics=$4
+    shift 4
+    run 0 "$test" --transport $transports ${peers:+--peer $peers} --runs 1 \
+        --warm 0.02 --duration 0.05 --json "$dir/figures" "$@"
+    for library in weir $peers; do
+        case " weir $libraries " in *" $library "*) ;; *) continue ;; esac
+        for transport in $transports; do
+            [ "$library $transport" = "raw inproc" ] && continue
+            has $library "$test" $transport $metrics
+        done
+    done
+}
+
+# ---- arguments ----
+
+run 2
+complains 'usage: weir bench TEST'
+run 2 nosuch
+complains 'nosuch: no such test'
+tests='thr lat burst paced fanout fanin duplex idle conns topics plugins'
+run 0 --help
+for test in $tests; do
+    says "^  $test "
+done
+for test in $tests; do
+    run 2 $test --no-such-option
+    complains 'no-such-option'
+    run 2 $test extra
+    complains 'extra: not an option'
+    run 0 $test --help
+    says "usage: weir bench $test"
+    says '--json FILE'
+done
+run 2 thr --size big
+complains 'big'
+run 2 burst --burst -1
+complains '--burst -1'
+run 2 thr --peer nosuch
+complains 'nosuch'
+run 2 thr --runs 1000
+complains 'runs'
+run 2 thr --duration 0
+complains 'duration'
+run 1 thr --json "$dir/no/where" --runs 1 --warm 0 --duration 0.01
+complains 'no/where'
+
+# A side that gives no figure is a failure.
+run 1 thr --transport tcp --url tcp://127.0.0.1:notaport --runs 1 --warm 0 \
+    --duration 0.01
+complains 'no result'
+
+# ---- the tests ----
+
+all='libzmq nng nanomsg raw'
+each thr 'tcp ipc inproc' "$all" 'msg/s MB/s cpu_us' --size 64 1K
+each lat 'tcp ipc inproc' "$all" 'p50_us p99_us p99.9_us cpu_us'
+each burst 'tcp ipc inproc' "$all" 'p50_us p99_us cpu_us' --burst 1,20
+each paced 'tcp ipc inproc' "$all" 'p50_us p99_us p99.9_us cpu_us msg/s' \
+    --pace 10000
+each fanout 'tcp ipc inproc' "$all" 'delivered/s sent/s cpu_us' \
+    --subscribers 2
+each fanin 'tcp ipc inproc' "$all" 'msg/s cpu_us' --senders 2
+each duplex 'tcp ipc inproc' "$all" 'msg/s cpu_us'
+each idle tcp "$all" 'msg/s cpu_us' --idle 0,100
+each conns 'tcp ipc' "$all" 'conn/s cpu_us' --connections 100
+each topics tcp libzmq 'match_ns cold_ns add_us' --topics 10,1000
+each plugins 'tcp ipc inproc' "$all" 'first_us again_us'
+
+# Other forms.
+run 0 lat --transport tcp --runs 1 --warm 0.02 --duration 0.05 --reqrep \
+    --one-cpu --json -
+says '"impl": "weir", "test": "lat", "transport": "tcp", "size": 64, "one-cpu": true, "metric": "p50_us", "median": [0-9.]*, "min": [0-9.]*, "max": [0-9.]*, "runs": 1}'
+run 0 thr --transport inproc --runs 1 --warm 0.02 --duration 0.05 --batch 64
+run 0 fanout --transport tcp --runs 1 --warm 0.02 --duration 0.05 \
+    --subscribers 2 --nodrop --json "$dir/figures"
+has weir fanout tcp delivered/s
+run 0 idle --runs 1 --warm 0.02 --duration 0.05 --idle 10 --reqrep \
+    --json "$dir/figures"
+has weir idle tcp msg/s p50_us
+
+# ---- charts ----
+
+run 0 thr --transport tcp,ipc --size 16,256 --runs 2 --warm 0.02 \
+    --duration 0.02 --svg "$dir/chart.svg"
+says '^ipc  *256  *weir '
+for words in '<svg ' '>weir bench thr: medians of 2 runs<' '>weir ipc<' \
+    '>size of a message, octets<' '>msg/s (more is better)<' '>256<' '</svg>'
+do
+    grep -q -e "$words" "$dir/chart.svg" || wrong "no $words in the chart"
+done
+
+exit $failed
