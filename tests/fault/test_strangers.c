@@ -8,6 +8,7 @@
 #include "fault.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -358,6 +359,59 @@ static void half_open_cap(void **state)
     close_context(context);
 }
 
+/* Nobody gets a descriptor from now on; *old gets what the limit was. */
+static void forbid_descriptors(struct rlimit *old)
+{
+    struct rlimit none;
+
+    getrlimit(RLIMIT_NOFILE, old);
+    none = *old;
+    none.rlim_cur = 3;
+    setrlimit(RLIMIT_NOFILE, &none);
+}
+
+static void connect_late(int fd, const char *url)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET};
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    to.sin_port = htons((uint16_t)atoi(strrchr(url, ':') + 1));
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+}
+
+/* Descriptors run out, and soon after there are too many handshakes: who
+ * waited for descriptors does not let one more in. */
+static void half_open_cap_without_descriptors(void **state)
+{
+    weir_context context = new_context(1);
+    weir_socket pull = new_socket(context, "PULL");
+    struct rlimit old;
+    char url[SOCKET_URL];
+    int fds[5], before;
+
+    (void)state;
+    for (int i = 1; i < 5; i++)
+        fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+    set_option(pull, "half-open", "2");
+    bind_to(pull, "tcp://127.0.0.1:*", url);
+    before = count_descriptors();
+    fds[0] = raw_connect(url);
+    assert_true(await_event(pull, WEIR_EVENT_OPENED, NULL, SOON));
+    forbid_descriptors(&old);
+    for (int i = 1; i < 5; i++)
+        connect_late(fds[i], url);
+    assert_true(await_event(pull, WEIR_EVENT_ACCEPT_FAILED, NULL, SOON));
+    setrlimit(RLIMIT_NOFILE, &old);
+    close(fds[0]); /* two of the others come in, and the timer runs still */
+    AWAIT(pull, refused, 1);
+    sleep_ms(400);
+    assert_int_equal(count_descriptors(), before + 2);
+    for (int i = 1; i < 5; i++)
+        close(fds[i]);
+    close_socket(pull);
+    close_context(context);
+}
+
 /* PINGs without end, whose PONGs nobody reads: the memory for them is bounded,
  * and others are served. */
 static void ping_flood(void **state)
@@ -461,6 +515,7 @@ int main(void)
         cmocka_unit_test(all_visit_ipc),
         cmocka_unit_test(silent_ones_are_closed),
         cmocka_unit_test(half_open_cap),
+        cmocka_unit_test(half_open_cap_without_descriptors),
         cmocka_unit_test(ping_flood),
         cmocka_unit_test(command_flood),
         cmocka_unit_test(out_of_descriptors),
