@@ -363,11 +363,13 @@ static int check_abilities(const struct weir_sock *sock,
 static int set_url(struct weir_ep *ep, const char *scheme, const char *address)
 {
     int n = snprintf(NULL, 0, "%s://%s", scheme, address);
+    char *url = malloc((size_t)n + 1);
 
-    ep->url = malloc((size_t)n + 1);
-    if (!ep->url)
+    if (!url)
         return weir_fail(ENOMEM, "no memory for an endpoint");
-    snprintf(ep->url, (size_t)n + 1, "%s://%s", scheme, address);
+    snprintf(url, (size_t)n + 1, "%s://%s", scheme, address);
+    free(ep->url);
+    ep->url = url;
     return 0;
 }
 
@@ -375,6 +377,7 @@ static int call_plugin(struct weir_ep *ep, const struct weir_url *url)
 {
     char actual[WEIR_URL_MAX], text[WEIR_URL_MAX];
     weir_error error = {sizeof(error), 0, text, sizeof(text)};
+    void *self = NULL;
     int r;
 
     text[0] = '\0';
@@ -382,15 +385,18 @@ static int call_plugin(struct weir_ep *ep, const struct weir_url *url)
     if (ep->binder)
         r = ep->ops->bind(&weir_the_host, &weir_the_transport_host, ep,
                           url->scheme, url->address, actual, sizeof(actual),
-                          &ep->self, &error);
+                          &self, &error);
     else
         r = ep->ops->dial(&weir_the_host, &weir_the_transport_host, ep,
-                          url->scheme, url->address, &ep->self, &error);
+                          url->scheme, url->address, &self, &error);
     if (r < 0)
         return weir_fail(-r, "%s", text[0] ? text : weir_strerror(-r));
-    free(ep->url);
-    ep->url = NULL;
-    return set_url(ep, url->scheme, actual);
+    r = set_url(ep, url->scheme, actual);
+    if (r < 0)
+        ep->ops->close(self);
+    else
+        ep->self = self;
+    return r;
 }
 
 static void on_attach(struct weir_task *task);
