@@ -375,6 +375,8 @@ static int hold(struct weir_sock *sock, weir_message *message, size_t *size,
 
     weir_message_move(&sock->held, message);
     sock->has_held = true;
+    sock->held_news = sock->news;
+    weir_sock_wake(sock, WEIR_WAIT_IN); /* another's buffer may be larger */
     *size = is;
     if (count > 1)
         return weir_fail(EMSGSIZE, "the message has %u frames", count);

@@ -61,8 +61,9 @@ struct weir_pattern_ops {
      * weir_send.  NULL: the type does not send. */
     int (*send)(struct weir_sock *sock, weir_message *message);
 
-    /* Take the next message into an empty one.  -EAGAIN: none.  NULL: the
-     * type does not receive. */
+    /* Take the next message into an empty one.  1: it is one that the pattern
+     * has made itself, which no queue counts.  -EAGAIN: none.  NULL: the type
+     * does not receive. */
     int (*recv)(struct weir_sock *sock, weir_message *message);
 
     /* Would send / recv go on without waiting? */

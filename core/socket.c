@@ -549,7 +549,7 @@ static int take_held(struct weir_sock *sock, weir_message *message)
     weir_message_move(message, &sock->held);
     weir_message_init(&sock->held);
     sock->has_held = false;
-    return 0;
+    return sock->held_news;
 }
 
 /* Peers may send what nobody wants without end: that keeps no call for longer
@@ -559,6 +559,14 @@ static int wait_for_input(struct weir_sock *sock, int tries, int64_t until)
     if (tries > TRIES && weir_deadline_left(until) == 0)
         return -EAGAIN;
     return weir_wait(sock, WEIR_WAIT_IN, until);
+}
+
+/* What did not fit somebody's buffer comes first. */
+static int receive(struct weir_sock *sock, weir_message *message)
+{
+    if (WEIR_UNLIKELY(sock->has_held))
+        return take_held(sock, message);
+    return sock->pattern->recv(sock, message);
 }
 
 /* Nothing was there to receive. */
@@ -574,7 +582,7 @@ static WEIR_NOINLINE int wait_and_receive(struct weir_sock *sock,
         r = wait_for_input(sock, tries, absolute(&until, deadline));
         if (r < 0)
             return r;
-    } while ((r = sock->pattern->recv(sock, message)) == -EAGAIN);
+    } while ((r = receive(sock, message)) == -EAGAIN);
     return r;
 }
 
@@ -589,13 +597,12 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline)
 
     if (WEIR_UNLIKELY(!sock->pattern->recv))
         return no_receiver(sock);
-    if (WEIR_UNLIKELY(sock->has_held))
-        return take_held(sock, message);
-    r = sock->pattern->recv(sock, message);
+    r = receive(sock, message);
     if (r == -EAGAIN)
         r = wait_and_receive(sock, message, deadline);
     if (WEIR_UNLIKELY(r < 0))
         return r;
+    sock->news = r > 0;
     weir_rest_use(sock);
     sock->received++;
     if (sock->waiting[WEIR_WAIT_IN] && sock->pattern->can_recv(sock))
@@ -693,12 +700,23 @@ static bool finish_endpoints(struct weir_sock *sock)
     return done;
 }
 
+/* What did not fit a buffer will not be received any more. */
+static void drop_held(struct weir_sock *sock)
+{
+    weir_stats_add_held(&sock->gone, sock);
+    sock->gone.recv_dropped[WEIR_DROP_UNREAD] += sock->gone.recv_queued;
+    sock->gone.recv_queued = sock->gone.recv_queued_bytes = 0;
+    weir_message_fini(&sock->held);
+    sock->has_held = false;
+}
+
 /* Pipes of endpoints that were closed before, with messages nobody read. */
 static void bury_rest(struct weir_sock *sock)
 {
     struct weir_list *node;
 
     weir_sock_lock(sock);
+    drop_held(sock);
     while ((node = weir_list_first(&sock->pipes)) != NULL)
         weir_sock_bury(sock, WEIR_CONTAINER(node, struct weir_pipe, all));
     sock->unsent =
@@ -721,7 +739,6 @@ static void on_teardown(struct weir_task *task)
     weir_rest_close(sock);
     if (sock->pattern->close)
         sock->pattern->close(sock);
-    weir_message_fini(&sock->held);
     weir_wait_close(sock);
     weir_sock_lock(sock);
     weir_readiness_close(sock);

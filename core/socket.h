@@ -152,6 +152,8 @@ struct weir_sock {
 
     weir_message held; /* received, but it did not fit the caller's buffer */
     bool has_held;
+    bool news, held_news; /* of the last received, and of that one: it is one
+                             that the pattern has made, which nobody counts */
 
     struct weir_monitor monitor;
     struct weir_stats gone;     /* sums of pipes that are gone, and our own */
@@ -312,6 +314,10 @@ void weir_rest_close(struct weir_sock *sock);
 /* stats.c: add a pipe's counters to a sum. */
 void weir_stats_add_pipe(weir_stats *sum, const struct weir_pipe *pipe);
 void weir_stats_add(weir_stats *sum, const weir_stats *part);
+
+/* The message that did not fit the caller's buffer is not delivered yet; nor
+ * will it be, when the socket is closed.  Lock held. */
+void weir_stats_add_held(weir_stats *sum, struct weir_sock *sock);
 
 /* turn.c: drive what is due, and see to it that the rest is, soon.  The
  * reactor; lock held on entry and on return, not in between. */

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/sized.h"
 #include "endpoint.h"
+#include "frame.h"
 #include "socket.h"
 #include "splice.h"
 
@@ -100,6 +101,18 @@ void weir_stats_add(weir_stats *sum, const weir_stats *part)
     }
 }
 
+/* A pipe has counted it as taken, and may be gone since. */
+void weir_stats_add_held(weir_stats *sum, struct weir_sock *sock)
+{
+    if (!sock->has_held || sock->held_news)
+        return;
+    sum->delivered--;
+    sum->recv_queued++;
+    for (uint32_t i = 0; i < weir_message_count(&sock->held); i++)
+        sum->recv_queued_bytes += weir_queue_octets(
+            weir_frame_length(weir_message_frame(&sock->held, i)));
+}
+
 /* ---- the public calls ---- */
 
 enum { VERSION_1 = sizeof(weir_stats) };
@@ -134,6 +147,7 @@ int weir_socket_stats(weir_socket socket, weir_stats *stats)
     sum = sock->gone;
     WEIR_LIST_EACH(node, after, &sock->pipes)
     weir_stats_add_pipe(&sum, WEIR_CONTAINER(node, struct weir_pipe, all));
+    weir_stats_add_held(&sum, sock);
     weir_sock_put(sock);
     give(stats, &sum);
     return 0;

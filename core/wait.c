@@ -428,6 +428,8 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
         return 0;
     if (!weir_list_empty(&sock->readable) || !weir_list_empty(&sock->unflushed))
         return 0; /* became due while we spun */
+    if (what == WEIR_WAIT_IN && sock->has_held)
+        return 0; /* it did not fit another thread's buffer */
     if (is_over(sock, what))
         return 0; /* that was announced while we spun: nobody wakes us */
     sleep_until(sock, what, deadline);

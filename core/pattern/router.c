@@ -298,11 +298,11 @@ static int take(struct weir_sock *sock, weir_message *message)
     struct weir_pipe *pipe;
 
     if (weir_news_take(&router->news, message))
-        return 0;
+        return 1;
     pipe = weir_fairqueue_message(sock);
     if (pipe)
         return take_from(pipe, message);
-    return weir_news_take(&router->news, message) ? 0 : -EAGAIN;
+    return weir_news_take(&router->news, message) ? 1 : -EAGAIN;
 }
 
 static bool can_take(struct weir_sock *sock)

@@ -234,7 +234,7 @@ static int take(struct weir_sock *sock, weir_message *message)
     if (!can_take(sock))
         return -EAGAIN;
     if (weir_news_take(&xpub->news, message))
-        return 0;
+        return 1;
     pipe = weir_fairqueue_next(sock);
     r = weir_pipe_take(pipe, message, &command);
     readable(sock, pipe);
