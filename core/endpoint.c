@@ -636,9 +636,10 @@ void weir_ep_shut(struct weir_ep *ep)
 
 /* Let go of a pipe's connection.  False: somebody drives it just now, and the
  * reactor will be told. */
-static bool release_pipe(struct weir_pipe *pipe)
+static bool release_pipe(struct weir_pipe *pipe, struct weir_parting *how)
 {
     if (pipe->splice) {
+        snprintf(how->peer, sizeof(how->peer), "%s", pipe->ep->url);
         weir_splice_part(pipe);
         return true;
     }
@@ -646,11 +647,8 @@ static bool release_pipe(struct weir_pipe *pipe)
         return true; /* its driver word is held for good */
     if (!weir_link_seize(&pipe->link))
         return false;
-    if (atomic_load(&pipe->link.live)) {
-        pipe->tally.send_dropped[WEIR_DROP_CUT] +=
-            (uint64_t)weir_link_stop(&pipe->link);
-        pipe->sock->n_links--;
-    }
+    if (atomic_load(&pipe->link.live))
+        weir_link_end(&pipe->link, how);
     return true;
 }
 
@@ -664,20 +662,22 @@ static bool bury_pipes(struct weir_ep *ep, bool all)
     WEIR_LIST_EACH(node, after, &ep->sock->pipes)
     {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+        struct weir_parting how = {.reason = "closed by this side"};
 
         if (pipe->ep != ep || atomic_load(&pipe->link.down.posted) ||
             atomic_load(&pipe->link.rearm.posted)) {
             done = done && pipe->ep != ep;
             continue;
         }
-        if (!release_pipe(pipe)) {
+        if (!release_pipe(pipe, &how)) {
             done = false;
             continue;
         }
-        pipe->dying = true;
-        weir_sock_down(ep->sock, pipe);
-        if (all || !weir_pipe_ready(pipe))
-            weir_sock_bury(ep->sock, pipe);
+        if (pipe->up) {
+            pipe->dying = true; /* so that the pattern forgets it */
+            weir_sock_part(ep->sock, pipe, &how);
+        }
+        weir_sock_retire(ep->sock, pipe, all);
     }
     return done;
 }
@@ -714,10 +714,10 @@ bool weir_ep_finish(struct weir_ep *ep, bool all)
     if (!done)
         return false;
     close_plugin(ep);
-    weir_ep_event(ep, WEIR_EVENT_CLOSED, NULL, 0, 0, 0, "");
     weir_sock_lock(sock);
     weir_list_remove(&ep->in_sock);
     ep->finished = true;
+    weir_ep_event(ep, WEIR_EVENT_CLOSED, NULL, 0, 0, 0, "");
     atomic_fetch_add(&ep->done_word, 1);
     if (ep->n_pipes == 0 && ep->waiters == 0)
         unmake(ep);
@@ -779,11 +779,27 @@ static void flush(struct weir_ep *ep, int64_t deadline)
     sock->flushing--;
 }
 
+/* Messages of its own that it has given up so far.  Lock held. */
+static uint64_t given_up(struct weir_ep *ep)
+{
+    struct weir_list *node, *after;
+    weir_stats sum = ep->gone;
+
+    WEIR_LIST_EACH(node, after, &ep->sock->pipes)
+    {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+
+        if (pipe->ep == ep)
+            weir_stats_add_pipe(&sum, pipe);
+    }
+    return sum.send_dropped[WEIR_DROP_CLOSED];
+}
+
 int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent)
 {
     struct weir_ep *ep;
     struct weir_sock *sock;
-    uint64_t lost = 0;
+    uint64_t lost, before;
     int r = weir_ep_get(handle, &ep);
 
     if (r < 0)
@@ -791,6 +807,7 @@ int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent)
     sock = ep->sock;
     weir_shells_remove_ep(ep);
     ep->waiters++;
+    before = given_up(ep);
     flush(ep, deadline == WEIR_LINGER
                   ? weir_deadline_in((int)ep->options.linger)
                   : deadline);
@@ -798,7 +815,7 @@ int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent)
     weir_reactor_post(reactor_of(ep), &ep->close);
     weir_reactor_await(reactor_of(ep), &ep->done_word);
     weir_sock_lock(sock);
-    lost = ep->gone.send_dropped[WEIR_DROP_CLOSED];
+    lost = given_up(ep) - before;
     if (--ep->waiters == 0 && ep->n_pipes == 0)
         unmake(ep);
     weir_sock_put(sock);

@@ -646,21 +646,19 @@ static void close_connection(struct weir_link *link)
     link->watch.fd = -1;
 }
 
-int weir_link_stop(struct weir_link *link)
+/* Returns how many messages were cut. */
+static int stop(struct weir_link *link)
 {
     struct weir_pipe *pipe = weir_link_pipe(link);
-    int cut = 0;
+    int cut;
 
-    if (!atomic_load(&link->live))
-        return 0;
     atomic_store(&link->live, false);
     atomic_store(&link->readable, false);
     weir_heartbeat_stop(link);
-    if (pipe->in && !link->messages) /* there it has whole messages only */
+    if (!link->messages) /* there it has whole messages only */
         weir_queue_rollback(pipe->in);
     close_connection(link);
-    if (pipe->out)
-        cut = weir_queue_cut(pipe->out);
+    cut = weir_queue_cut(pipe->out);
     free(link->peer);
     link->peer = NULL;
     weir_link_fini(link);
@@ -694,12 +692,15 @@ static uint64_t unconfirmed(struct weir_pipe *pipe)
     return taken - pipe->link.written_at_up;
 }
 
-static void report(struct weir_pipe *pipe, const char *peer, uint64_t lost)
+void weir_link_end(struct weir_link *link, struct weir_parting *how)
 {
-    struct weir_link *link = &pipe->link;
+    struct weir_pipe *pipe = weir_link_pipe(link);
 
-    weir_ep_event(pipe->ep, WEIR_EVENT_DISCONNECTED, peer, pipe->peer_id, lost,
-                  link->code, link->reason);
+    snprintf(how->peer, sizeof(how->peer), "%s", weir_link_peer(link));
+    how->unconfirmed = unconfirmed(pipe);
+    pipe->tally.unconfirmed += how->unconfirmed;
+    pipe->tally.send_dropped[WEIR_DROP_CUT] += (uint64_t)stop(link);
+    pipe->sock->n_links--;
 }
 
 /* What a peer sent after the handshake made no sense. */
@@ -716,28 +717,26 @@ static void count_refused(struct weir_pipe *pipe)
 
 /* The socket's side of a loss.  Lock held on entry, not on return.  Returns
  * whether a dialer should try again. */
-static bool lose(struct weir_pipe *pipe, int cut, uint64_t lost)
+static bool lose(struct weir_pipe *pipe)
 {
     struct weir_sock *sock = pipe->sock;
     bool dialer = pipe->ep->pipe == pipe;
+    struct weir_parting how = {.code = pipe->link.code,
+                               .reason = pipe->link.reason};
 
-    sock->n_links--;
-    if (makes_no_sense(pipe->link.code))
+    weir_link_end(&pipe->link, &how);
+    if (makes_no_sense(how.code))
         count_refused(pipe);
-    pipe->tally.send_dropped[WEIR_DROP_CUT] += (uint64_t)cut;
-    pipe->tally.unconfirmed += lost;
-    weir_sock_down(sock, pipe);
+    weir_sock_part(sock, pipe, &how);
     weir_list_remove(&pipe->drive);
     weir_list_remove(&pipe->flush);
     if (dialer && !pipe->ep->options.immediate) {
         weir_sock_unlock(sock);
         return true;
     }
-    pipe->dying = true;
     if (dialer)
         pipe->ep->pipe = NULL;
-    if (!weir_pipe_ready(pipe))
-        weir_sock_bury(sock, pipe);
+    weir_sock_retire(sock, pipe, false);
     weir_sock_unlock(sock);
     return dialer;
 }
@@ -765,9 +764,8 @@ static void on_down(struct weir_task *task)
     struct weir_link *link = WEIR_CONTAINER(task, struct weir_link, down);
     struct weir_pipe *pipe = weir_link_pipe(link);
     struct weir_ep *ep = pipe->ep;
-    char peer[128], reason[192];
-    uint64_t lost;
-    int code, cut;
+    char reason[192];
+    int code;
 
     if (!atomic_load(&link->live) || !(link->messages || weir_link_hold(link)))
         return; /* its driver posts us again */
@@ -781,12 +779,8 @@ static void on_down(struct weir_task *task)
     }
     accept_verdict(link);
     code = link->code;
-    lost = unconfirmed(pipe);
-    snprintf(peer, sizeof(peer), "%s", weir_link_peer(link));
     snprintf(reason, sizeof(reason), "%s", link->reason);
-    cut = weir_link_stop(link);
-    report(pipe, peer, lost);
-    if (lose(pipe, cut, lost)) {
+    if (lose(pipe)) {
         if (ep->pipe == pipe)
             (void)weir_link_let_go(link);
         weir_ep_again(ep, makes_no_sense(code), code, reason);

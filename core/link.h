@@ -27,6 +27,7 @@
 struct weir_pipe;
 struct weir_handshake;
 struct weir_messages;
+struct weir_parting;
 
 /* Who drives: free, held, or held with a request to go round again. */
 enum { WEIR_DRIVER_FREE = 0, WEIR_DRIVER_HELD = 1, WEIR_DRIVER_AGAIN = 3 };
@@ -135,8 +136,9 @@ void weir_link_fail(struct weir_link *link, int code);
 void weir_link_condemn(struct weir_link *link, int code);
 
 /* Close descriptor or plugin object, cut the half-written message, forget
- * the half-read one.  Driver only.  Returns how many messages were cut. */
-int weir_link_stop(struct weir_link *link);
+ * the half-read one; count what that costs the pipe, and fill in *how, but
+ * for the reason.  The link is live; driver word and socket's lock held. */
+void weir_link_end(struct weir_link *link, struct weir_parting *how);
 
 /* Would closing it now take back what the peer's system has not acknowledged?
  * A TCP that is left with unread octets sends a reset.  Socket's lock held. */

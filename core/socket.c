@@ -42,7 +42,7 @@ static void deliver_one(struct weir_sock *sock, struct weir_pipe *pipe,
         weir_pipe_free(pipe);
         return;
     }
-    if ((bits & WEIR_MAIL_ROOM) && pipe->attached) {
+    if ((bits & WEIR_MAIL_ROOM) && pipe->attached && !pipe->dying) {
         if (sock->pattern->writable)
             sock->pattern->writable(sock, pipe);
         weir_sock_wake(sock, WEIR_WAIT_OUT);
@@ -269,6 +269,17 @@ void weir_sock_down(struct weir_sock *sock, struct weir_pipe *pipe)
     pipe->counted = false;
 }
 
+void weir_sock_part(struct weir_sock *sock, struct weir_pipe *pipe,
+                    const struct weir_parting *how)
+{
+    bool was_up = pipe->up;
+
+    weir_sock_down(sock, pipe);
+    if (was_up)
+        weir_ep_event(pipe->ep, WEIR_EVENT_DISCONNECTED, how->peer,
+                      pipe->peer_id, how->unconfirmed, how->code, how->reason);
+}
+
 /* What the queues still hold is lost, and counted so. */
 static void count_remains(struct weir_pipe *pipe)
 {
@@ -300,6 +311,21 @@ void weir_sock_bury(struct weir_sock *sock, struct weir_pipe *pipe)
     pipe->buried = true;
     if (atomic_load(&pipe->mail) == 0)
         weir_pipe_free(pipe);
+}
+
+/* A dialer's pipe that had no connection was in use by the pattern still. */
+void weir_sock_retire(struct weir_sock *sock, struct weir_pipe *pipe, bool all)
+{
+    bool lasted = weir_pipe_lasts(pipe);
+
+    pipe->dying = true;
+    if (all || !weir_pipe_ready(pipe)) {
+        weir_sock_bury(sock, pipe);
+        return;
+    }
+    if (lasted && pipe->attached && sock->pattern->down)
+        sock->pattern->down(sock, pipe);
+    weir_pipe_clear_out(pipe);
 }
 
 void weir_sock_dry(struct weir_sock *sock, struct weir_pipe *pipe)

@@ -177,6 +177,25 @@ void weir_sock_bury(struct weir_sock *sock, struct weir_pipe *pipe);
 int weir_sock_up(struct weir_sock *sock, struct weir_pipe *pipe);
 void weir_sock_down(struct weir_sock *sock, struct weir_pipe *pipe);
 
+/* How the connection of a ready peer has ended. */
+struct weir_parting {
+    char peer[128];       /* its address */
+    uint64_t unconfirmed; /* messages it may not have got, at most */
+    int code;             /* 0: it was we who closed it; or why, positive */
+    const char *reason;   /* borrowed */
+};
+
+/* The same as weir_sock_down, and the event that each ready peer has one of,
+ * whoever ended it.  Lock held, so whoever learns of it finds things as they
+ * are afterwards. */
+void weir_sock_part(struct weir_sock *sock, struct weir_pipe *pipe,
+                    const struct weir_parting *how);
+
+/* The pipe gets no other connection.  What waits to be sent is dropped; it
+ * goes when what was received has been read, or with `all` at once.  Its link
+ * is as for weir_sock_bury.  Lock held. */
+void weir_sock_retire(struct weir_sock *sock, struct weir_pipe *pipe, bool all);
+
 /* Key of a pipe's descriptor in the set. */
 uint64_t weir_sock_key(const struct weir_pipe *pipe);
 

@@ -10,6 +10,7 @@
 #include "splice.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -444,19 +445,20 @@ void weir_splice_parted(struct weir_pipe *pipe)
     struct weir_sock *sock = pipe->sock;
     struct weir_ep *ep = pipe->ep;
     bool dialer = ep->pipe == pipe;
+    struct weir_parting how = {.unconfirmed = 0};
     int refused;
 
     if (pipe->dying)
         return;
     refused = atomic_load(&pipe->splice->refused);
     weir_splice_part(pipe);
+    snprintf(how.peer, sizeof(how.peer), "%s", ep->url);
+    how.code = refused ? refused : ECONNRESET;
+    how.reason =
+        refused ? "the connection was refused" : "the other socket is gone";
     pipe->dying = true;
-    if (pipe->up)
-        weir_ep_event(ep, WEIR_EVENT_DISCONNECTED, ep->url, pipe->peer_id, 0, 0,
-                      "the other socket is gone");
-    weir_sock_down(sock, pipe);
-    if (!weir_pipe_ready(pipe))
-        weir_sock_bury(sock, pipe);
+    weir_sock_part(sock, pipe, &how);
+    weir_sock_retire(sock, pipe, false);
     if (dialer)
         wait_again(ep, refused);
 }
