@@ -85,12 +85,34 @@ static int64_t next_pause(struct weir_ep *ep, bool permanent)
     return ms;
 }
 
+bool weir_ep_opening(struct weir_ep *ep)
+{
+    bool is;
+
+    weir_sock_lock(ep->sock);
+    is = ep->opening;
+    weir_sock_unlock(ep->sock);
+    return is;
+}
+
+/* Not while the application's thread is in attach(), which may be long. */
+static void retry(struct weir_ep *ep)
+{
+    bool later;
+
+    weir_sock_lock(ep->sock);
+    later = ep->again = ep->opening;
+    weir_sock_unlock(ep->sock);
+    if (!later)
+        ep->ops->retry(ep->self);
+}
+
 static void on_retry(struct weir_timer *timer)
 {
     struct weir_ep *ep = WEIR_CONTAINER(timer, struct weir_ep, retry);
 
     if (!atomic_load(&ep->closing))
-        ep->ops->retry(ep->self);
+        retry(ep);
 }
 
 static void give_up(struct weir_ep *ep, int code, const char *reason)
@@ -424,6 +446,13 @@ static struct weir_ep *make(struct weir_sock *sock, bool binder,
     return ep;
 }
 
+static void close_plugin(struct weir_ep *ep)
+{
+    if (ep->self)
+        ep->ops->close(ep->self);
+    ep->self = NULL;
+}
+
 static void unmake(struct weir_ep *ep)
 {
     weir_values_fini(&ep->values);
@@ -438,7 +467,6 @@ static int attach(struct weir_ep *ep)
     int r;
 
     text[0] = '\0';
-    ep->attached = true;
     r = ep->ops->attach(ep->self, ep->splices ? NULL : reactor_of(ep), &error);
     if (r >= 0)
         return 0;
@@ -455,8 +483,8 @@ static void on_attach(struct weir_task *task)
 
     if (atomic_load(&ep->closing))
         return;
-    if (ep->attached)
-        ep->ops->retry(ep->self); /* inproc: the other side has gone */
+    if (ep->splices)
+        retry(ep); /* the other side has gone */
     else
         (void)attach(ep);
 }
@@ -533,11 +561,14 @@ static int build(struct weir_sock *sock, const char *text, bool binder,
     return 0;
 }
 
-/* It becomes one of the socket's.  Lock held. */
+/* It becomes one of the socket's, which may be closing since.  Lock held. */
 static int enlist(struct weir_ep *ep)
 {
-    int r = weir_shells_add_ep(ep);
+    int r;
 
+    if (ep->sock->state != WEIR_SOCK_OPEN)
+        return weir_fail(WEIR_ECLOSING, "the socket is being closed");
+    r = weir_shells_add_ep(ep);
     if (r < 0)
         return r;
     weir_list_append(&ep->sock->eps, &ep->in_sock);
@@ -551,56 +582,96 @@ static int enlist(struct weir_ep *ep)
     return r;
 }
 
-/* Who hears of it may close it at once, which takes the lock. */
+/* Who hears of it may close it at once, which takes the lock.  Lock held. */
+static void announce(struct weir_ep *ep)
+{
+    if (ep->binder)
+        weir_ep_event(ep, WEIR_EVENT_LISTENING, NULL, 0, 0, 0, "");
+    if (ep->splices)
+        ep->opening = true;
+    else
+        weir_reactor_post(reactor_of(ep), &ep->attach);
+}
+
+/* Once: it may be finished already.  Lock held. */
+static void end(struct weir_ep *ep)
+{
+    if (!ep->ending)
+        weir_reactor_post(reactor_of(ep), &ep->close);
+    ep->ending = true;
+}
+
+/* What had to wait for the end of attach() is done now.  It is closed when the
+ * other side at the same name does not go with it: the call fails.  Lock held;
+ * when that is let go the endpoint may be no more. */
+static void settle(struct weir_ep *ep, bool failed)
+{
+    ep->opening = false;
+    if (failed)
+        weir_shells_remove_ep(ep);
+    if (failed || ep->unwanted || ep->sock->cut)
+        end(ep);
+    else if (ep->again)
+        weir_reactor_post(reactor_of(ep), &ep->attach);
+    ep->again = false;
+    weir_sock_wake(ep->sock, WEIR_WAIT_STATE);
+}
+
+/* Lock held on entry and on return, not in between. */
 static int begin(struct weir_ep *ep)
 {
     struct weir_sock *sock = ep->sock;
-    bool splices = ep->splices;
+    int r;
 
-    weir_sock_lock(sock);
-    if (ep->binder)
-        weir_ep_event(ep, WEIR_EVENT_LISTENING, NULL, 0, 0, 0, "");
-    if (!splices)
-        weir_reactor_post(reactor_of(ep), &ep->attach);
+    announce(ep);
+    if (!ep->splices)
+        return 0;
     weir_sock_unlock(sock);
-    return splices ? attach(ep) : 0;
+    r = attach(ep);
+    weir_sock_lock(sock);
+    settle(ep, r < 0);
+    return r;
 }
 
-/* The other side at the same name does not go with it: the call fails. */
-static void undo(struct weir_ep *ep)
+/* Lock held.  What came to nothing is closed without it. */
+static int open_it(struct weir_sock *sock, const char *url, bool binder,
+                   weir_endpoint *out)
 {
-    weir_shells_remove_ep(ep);
-    weir_reactor_post(reactor_of(ep), &ep->close);
+    struct weir_ep *ep = NULL;
+    weir_endpoint made;
+    int r;
+
+    weir_sock_unlock(sock); /* we are inside: it stays */
+    r = build(sock, url, binder, &ep);
+    weir_sock_lock(sock);
+    if (r < 0)
+        return r;
+    r = enlist(ep);
+    if (r < 0) {
+        weir_sock_unlock(sock);
+        close_plugin(ep);
+        unmake(ep);
+        weir_sock_lock(sock);
+        return r;
+    }
+    made = (weir_endpoint){ep->index, ep->generation};
+    r = begin(ep);
+    if (r >= 0 && out)
+        *out = made;
+    return r;
 }
 
 int weir_ep_open(weir_socket handle, const char *url, bool binder,
                  weir_endpoint *out)
 {
     struct weir_sock *sock;
-    struct weir_ep *ep = NULL;
     int r = weir_sock_get(handle, &sock);
 
     if (r < 0)
         return r;
-    weir_sock_unlock(sock); /* we are inside: it stays */
-    r = build(sock, url, binder, &ep);
-    weir_sock_lock(sock);
-    if (r >= 0)
-        r = enlist(ep);
-    weir_sock_unlock(sock);
-    if (r >= 0) {
-        weir_endpoint made = {ep->index, ep->generation};
-
-        r = begin(ep);
-        if (r < 0)
-            undo(ep);
-        else if (out)
-            *out = made;
-    } else if (ep) {
-        ep->ops->close(ep->self);
-        unmake(ep);
-    }
-    weir_sock_lock(sock);
+    sock->in_plugins++;
+    r = open_it(sock, url, binder, out);
+    sock->in_plugins--;
     weir_sock_put(sock);
     return r;
 }
@@ -688,13 +759,6 @@ void weir_ep_forget_pipe(struct weir_ep *ep)
         unmake(ep);
 }
 
-static void close_plugin(struct weir_ep *ep)
-{
-    if (ep->self)
-        ep->ops->close(ep->self);
-    ep->self = NULL;
-}
-
 bool weir_ep_finish(struct weir_ep *ep, bool all)
 {
     struct weir_sock *sock = ep->sock;
@@ -702,7 +766,7 @@ bool weir_ep_finish(struct weir_ep *ep, bool all)
 
     weir_ep_shut(ep);
     weir_sock_lock(sock); /* who holds it may have missed that we close */
-    done = !atomic_load(&ep->attach.posted);
+    done = !atomic_load(&ep->attach.posted) && !atomic_load(&ep->close.posted);
     weir_sock_unlock(sock);
     if (!done)
         return false;
@@ -779,27 +843,51 @@ static void flush(struct weir_ep *ep, int64_t deadline)
     sock->flushing--;
 }
 
-/* Messages of its own that it has given up so far.  Lock held. */
-static uint64_t given_up(struct weir_ep *ep)
+/* Wait until no thread is in attach().  Returns false when the deadline has
+ * passed, or the socket is being closed: then that thread has it closed.
+ * Lock held. */
+static bool await_attached(struct weir_ep *ep, int64_t deadline)
 {
-    struct weir_list *node, *after;
-    weir_stats sum = ep->gone;
+    int64_t limit = weir_sock_patience(deadline);
 
-    WEIR_LIST_EACH(node, after, &ep->sock->pipes)
-    {
-        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+    while (ep->opening && weir_wait(ep->sock, WEIR_WAIT_STATE, limit) >= 0)
+        ;
+    if (!ep->opening)
+        return true;
+    ep->unwanted = true;
+    atomic_store(&ep->closing, true);
+    return false;
+}
 
-        if (pipe->ep == ep)
-            weir_stats_add_pipe(&sum, pipe);
-    }
-    return sum.send_dropped[WEIR_DROP_CLOSED];
+/* Lock held on entry and on return, not in between. */
+static void finish(struct weir_ep *ep)
+{
+    struct weir_sock *sock = ep->sock;
+
+    end(ep);
+    weir_sock_unlock(sock);
+    weir_reactor_await(reactor_of(ep), &ep->done_word);
+    weir_sock_lock(sock);
+}
+
+static int closed(uint64_t lost, bool finished)
+{
+    if (lost > 0)
+        return weir_fail(EAGAIN, "messages that went unsent: %llu",
+                         (unsigned long long)lost);
+    if (!finished)
+        return weir_fail(EAGAIN, "the transport still opens the endpoint, "
+                                 "which is closed after that");
+    return 0;
 }
 
 int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent)
 {
     struct weir_ep *ep;
     struct weir_sock *sock;
-    uint64_t lost, before;
+    weir_stats sum;
+    uint64_t lost;
+    bool finished;
     int r = weir_ep_get(handle, &ep);
 
     if (r < 0)
@@ -807,24 +895,21 @@ int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent)
     sock = ep->sock;
     weir_shells_remove_ep(ep);
     ep->waiters++;
-    before = given_up(ep);
-    flush(ep, deadline == WEIR_LINGER
-                  ? weir_deadline_in((int)ep->options.linger)
-                  : deadline);
-    weir_sock_unlock(sock);
-    weir_reactor_post(reactor_of(ep), &ep->close);
-    weir_reactor_await(reactor_of(ep), &ep->done_word);
-    weir_sock_lock(sock);
-    lost = given_up(ep) - before;
-    if (--ep->waiters == 0 && ep->n_pipes == 0)
+    lost = weir_stats_sum(sock, ep).send_dropped[WEIR_DROP_CLOSED];
+    if (deadline == WEIR_LINGER)
+        deadline = weir_deadline_in((int)ep->options.linger);
+    flush(ep, deadline);
+    finished = await_attached(ep, deadline);
+    if (finished)
+        finish(ep);
+    sum = weir_stats_sum(sock, ep);
+    lost = sum.send_dropped[WEIR_DROP_CLOSED] + sum.send_queued - lost;
+    if (--ep->waiters == 0 && ep->n_pipes == 0 && ep->finished)
         unmake(ep);
     weir_sock_put(sock);
     if (unsent)
         *unsent = lost;
-    if (lost > 0)
-        return weir_fail(EAGAIN, "messages that went unsent: %llu",
-                         (unsigned long long)lost);
-    return 0;
+    return closed(lost, finished);
 }
 
 void weir_ep_abandon(struct weir_ep *ep)

@@ -45,7 +45,6 @@ struct weir_ep {
     char *url; /* as it can be connected to */
 
     /* the reactor's */
-    bool attached;
     bool gave_up; /* permanent failure: no more attempts */
     struct weir_listener *listeners;
     bool paused; /* accepting waits for descriptors or for handshakes */
@@ -55,6 +54,13 @@ struct weir_ep {
     uint32_t n_handshakes;
     struct weir_timer resume; /* of accepting */
     struct weir_task attach, close, failed;
+
+    /* splices: a thread is in the plugin's attach(), so no other of its
+     * functions is called; the socket's lock */
+    bool opening;
+    bool again;    /* retry() is due when that is over, */
+    bool unwanted; /* or close() */
+    bool ending;   /* `close` was posted */
 
     /* a connect's one pipe; the socket's lock */
     struct weir_pipe *pipe;
@@ -76,8 +82,13 @@ int weir_ep_open(weir_socket sock, const char *url, bool binder,
                  weir_endpoint *out);
 
 /* Close it: flush up to `deadline` (absolute ns, or WEIR_LINGER), and wait
- * until the reactor has ended it.  Errors: -EAGAIN, *unsent says how many. */
+ * until the reactor has ended it.  Errors: -EAGAIN, *unsent says how many; or
+ * its plugin is still in attach(), and it ends when that is over. */
 int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent);
+
+/* Is a thread in the plugin's attach()?  Nothing of it can be ended then.
+ * The socket is not locked. */
+bool weir_ep_opening(struct weir_ep *ep);
 
 /* Make no more connections.  Reactor. */
 void weir_ep_shut(struct weir_ep *ep);

@@ -25,6 +25,7 @@ enum {
     KEY_FIRST = 2,        /* 1 is the wake signal */
     LOOK_AGAIN = 1000000, /* ns */
     LOOK_AFTER = 1000000, /* ns: the reactor, after what a call left unread */
+    PATIENCE = 100000000, /* ns that a bind or connect has after a deadline */
     TRIES = 64 /* reads in vain, until a receive looks at the clock */
 };
 
@@ -404,11 +405,24 @@ int weir_sock_get(weir_socket handle, struct weir_sock **out)
     return 0;
 }
 
+static void end_orphan(struct weir_sock *sock);
+
+/* A call ends while the socket is being closed; true: that took the lock. */
+static WEIR_COLD bool leave_closing(struct weir_sock *sock)
+{
+    if (sock->orphaned && sock->inside == 0) {
+        end_orphan(sock);
+        return true;
+    }
+    weir_sock_wake(sock, WEIR_WAIT_STATE);
+    return false;
+}
+
 void weir_sock_put(struct weir_sock *sock)
 {
     sock->inside--;
-    if (WEIR_UNLIKELY(sock->state == WEIR_SOCK_CLOSING))
-        weir_sock_wake(sock, WEIR_WAIT_STATE);
+    if (WEIR_UNLIKELY(sock->state == WEIR_SOCK_CLOSING) && leave_closing(sock))
+        return;
     if (!weir_list_empty(&sock->readable))
         weir_reactor_tick(sock->reactor, &sock->tick, LOOK_AFTER);
     weir_sock_unlock(sock);
@@ -721,7 +735,8 @@ static bool finish_endpoints(struct weir_sock *sock)
         struct weir_ep *ep = WEIR_CONTAINER(node, struct weir_ep, in_sock);
 
         weir_shells_remove_ep(ep);
-        done = weir_ep_finish(ep, true) && done;
+        if (!weir_ep_opening(ep))
+            done = weir_ep_finish(ep, true) && done;
     }
     return done;
 }
@@ -736,21 +751,43 @@ static void drop_held(struct weir_sock *sock)
     sock->has_held = false;
 }
 
-/* Pipes of endpoints that were closed before, with messages nobody read. */
+/* Pipes of endpoints that were closed before, with messages nobody read.  Those
+ * of one that a thread still opens stay, with what will never be sent. */
 static void bury_rest(struct weir_sock *sock)
 {
-    struct weir_list *node;
+    struct weir_list *node, *after;
+    weir_stats sum;
 
     weir_sock_lock(sock);
     drop_held(sock);
-    while ((node = weir_list_first(&sock->pipes)) != NULL)
-        weir_sock_bury(sock, WEIR_CONTAINER(node, struct weir_pipe, all));
-    sock->unsent =
-        sock->gone.send_dropped[WEIR_DROP_CLOSED] - sock->unsent_before;
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+    {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+
+        if (pipe->dying || !sock->cut)
+            weir_sock_bury(sock, pipe);
+    }
+    sum = weir_stats_sum(sock, NULL);
+    sock->unsent = sum.send_dropped[WEIR_DROP_CLOSED] + sum.send_queued -
+                   sock->unsent_before;
     weir_sock_unlock(sock);
 }
 
-/* On the reactor: everything ends.  Nobody else is inside any more. */
+/* Nobody is inside any more. */
+static void shut_down(struct weir_sock *sock)
+{
+    weir_turn_close(sock);
+    weir_rest_close(sock);
+    if (sock->pattern->close)
+        sock->pattern->close(sock);
+    weir_wait_close(sock);
+    weir_sock_lock(sock);
+    weir_readiness_close(sock);
+    weir_sock_unlock(sock);
+}
+
+/* On the reactor: everything ends, or all that those who are inside do not
+ * need. */
 static void on_teardown(struct weir_task *task)
 {
     struct weir_sock *sock = WEIR_CONTAINER(task, struct weir_sock, teardown);
@@ -761,19 +798,13 @@ static void on_teardown(struct weir_task *task)
         return;
     }
     bury_rest(sock);
-    weir_turn_close(sock);
-    weir_rest_close(sock);
-    if (sock->pattern->close)
-        sock->pattern->close(sock);
-    weir_wait_close(sock);
-    weir_sock_lock(sock);
-    weir_readiness_close(sock);
-    weir_sock_unlock(sock);
+    if (!sock->cut)
+        shut_down(sock);
     atomic_fetch_add(&sock->done_word, 1);
     weir_unpark(&sock->done_word, INT_MAX);
 }
 
-/* The handle dies; calls under way end. */
+/* The handle dies; calls under way end, unless they are with a plugin. */
 static int begin_closing(weir_socket handle, struct weir_sock **out)
 {
     struct weir_sock *sock = NULL;
@@ -791,7 +822,7 @@ static int begin_closing(weir_socket handle, struct weir_sock **out)
     sock->generation++;
     weir_monitor_close(&sock->monitor);
     weir_wait_wake_all(sock);
-    while (sock->inside > 0) {
+    while (sock->inside > sock->in_plugins) {
         (void)weir_wait_closing(sock, WEIR_NEVER);
         weir_wait_wake_all(sock);
     }
@@ -837,6 +868,51 @@ static void linger(struct weir_sock *sock, int64_t deadline)
     sock->flushing--;
 }
 
+int64_t weir_sock_patience(int64_t deadline)
+{
+    int64_t least = weir_now() + PATIENCE;
+
+    return deadline < least ? least : deadline;
+}
+
+/* A bind or connect under way may be in a plugin that takes its time. */
+static void await_plugins(struct weir_sock *sock, int64_t deadline)
+{
+    int64_t limit = weir_sock_patience(deadline);
+
+    while (sock->inside > 0 && weir_wait_closing(sock, limit) >= 0)
+        ;
+}
+
+/* End what can be ended.  Lock held on entry, not on return. */
+static void tear_down(struct weir_sock *sock)
+{
+    sock->cut = sock->inside > 0;
+    atomic_store(&sock->done_word, 0);
+    weir_sock_unlock(sock);
+    weir_reactor_post(sock->reactor, &sock->teardown);
+    weir_reactor_await(sock->reactor, &sock->done_word);
+}
+
+/* The same, and then the rest if the last of those inside has come out since.
+ * Lock held on entry, not on return.  False: the last one ends it; the socket
+ * is not ours any more.  *lost gets how many messages went unsent. */
+static bool tear_down_all(struct weir_sock *sock, uint64_t *lost)
+{
+    bool orphaned;
+
+    tear_down(sock);
+    weir_sock_lock(sock);
+    while (sock->cut && sock->inside == 0) {
+        tear_down(sock);
+        weir_sock_lock(sock);
+    }
+    *lost = sock->unsent;
+    orphaned = sock->orphaned = sock->cut;
+    weir_sock_unlock(sock);
+    return !orphaned;
+}
+
 static void recycle(struct weir_sock *sock)
 {
     struct weir_ctx *ctx = sock->ctx;
@@ -847,6 +923,14 @@ static void recycle(struct weir_sock *sock)
     weir_lock_release(&sock->lock);
     weir_ctx_part(ctx, sock);
     weir_shells_free_sock(sock);
+}
+
+/* Whoever closed it has not waited for us.  Lock held on entry, not on
+ * return. */
+static void end_orphan(struct weir_sock *sock)
+{
+    tear_down(sock);
+    recycle(sock);
 }
 
 void weir_sock_abandon(struct weir_sock *sock)
@@ -880,10 +964,23 @@ static int close_in_child(weir_socket handle)
     return 0;
 }
 
+static int closed(uint64_t lost, bool finished)
+{
+    if (lost > 0)
+        return weir_fail(EAGAIN, "messages that went unsent: %llu",
+                         (unsigned long long)lost);
+    if (!finished)
+        return weir_fail(EAGAIN, "another thread is in a bind or connect that "
+                                 "takes long: the socket ends after that");
+    return 0;
+}
+
 int weir_sock_close(weir_socket handle, int deadline, uint64_t *unsent)
 {
     struct weir_sock *sock = NULL;
+    int64_t until;
     uint64_t lost;
+    bool finished;
     int r;
 
     if (deadline < WEIR_LINGER)
@@ -895,17 +992,15 @@ int weir_sock_close(weir_socket handle, int deadline, uint64_t *unsent)
         return r;
     if (deadline == WEIR_LINGER)
         deadline = (int)sock->options.linger;
-    sock->unsent_before = sock->gone.send_dropped[WEIR_DROP_CLOSED];
-    linger(sock, weir_deadline_in(deadline));
-    weir_sock_unlock(sock);
-    weir_reactor_post(sock->reactor, &sock->teardown);
-    weir_reactor_await(sock->reactor, &sock->done_word);
-    lost = sock->unsent;
-    recycle(sock);
+    sock->unsent_before =
+        weir_stats_sum(sock, NULL).send_dropped[WEIR_DROP_CLOSED];
+    until = weir_deadline_in(deadline);
+    linger(sock, until);
+    await_plugins(sock, until);
+    finished = tear_down_all(sock, &lost);
+    if (finished)
+        recycle(sock);
     if (unsent)
         *unsent = lost;
-    if (lost > 0)
-        return weir_fail(EAGAIN, "messages that went unsent: %llu",
-                         (unsigned long long)lost);
-    return 0;
+    return closed(lost, finished);
 }

@@ -127,7 +127,8 @@ struct weir_sock {
     uint64_t received, received_dry; /* messages; those until it ran dry */
     _Atomic uint32_t splices;        /* pipes of inproc */
     uint32_t inside;                 /* threads in a call */
-    uint32_t flushing;               /* of those, in a flush */
+    uint32_t in_plugins;             /* of those, in a bind or connect */
+    uint32_t flushing;               /* and in a flush */
 
     /* the I/O thread's care */
     struct weir_tick tick;
@@ -160,6 +161,8 @@ struct weir_sock {
     _Atomic uint32_t done_word; /* moves when the teardown is complete */
     struct weir_task teardown;
     uint64_t unsent, unsent_before; /* the teardown's result */
+    bool cut; /* some are in plugins still: only what they do not need ends */
+    bool orphaned; /* the last of them ends the rest */
 };
 
 /* ---- slots: pipes by number, for the set's keys and for topic sets ---- */
@@ -259,6 +262,9 @@ int weir_sock_get(weir_socket handle, struct weir_sock **out);
 /* The call is over: unlocks. */
 void weir_sock_put(struct weir_sock *sock);
 int weir_sock_close(weir_socket handle, int deadline, uint64_t *unsent);
+/* Until when a close with that deadline (absolute ns) waits for a bind or
+ * connect under way: a little, even if it is past. */
+int64_t weir_sock_patience(int64_t deadline);
 /* Deadlines as weir_send: milliseconds from now. */
 int weir_sock_send(struct weir_sock *sock, weir_message *message, int deadline);
 int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline);
@@ -333,6 +339,10 @@ void weir_rest_close(struct weir_sock *sock);
 /* stats.c: add a pipe's counters to a sum. */
 void weir_stats_add_pipe(weir_stats *sum, const struct weir_pipe *pipe);
 void weir_stats_add(weir_stats *sum, const weir_stats *part);
+
+/* The counters of an endpoint, or of its whole socket (NULL), with all pipes
+ * there were.  Lock held. */
+weir_stats weir_stats_sum(struct weir_sock *sock, const struct weir_ep *ep);
 
 /* The message that did not fit the caller's buffer is not delivered yet; nor
  * will it be, when the socket is closed.  Lock held. */

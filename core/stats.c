@@ -101,6 +101,21 @@ void weir_stats_add(weir_stats *sum, const weir_stats *part)
     }
 }
 
+weir_stats weir_stats_sum(struct weir_sock *sock, const struct weir_ep *ep)
+{
+    struct weir_list *node, *after;
+    weir_stats sum = ep ? ep->gone : sock->gone;
+
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+    {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+
+        if (!ep || pipe->ep == ep)
+            weir_stats_add_pipe(&sum, pipe);
+    }
+    return sum;
+}
+
 /* A pipe has counted it as taken, and may be gone since. */
 void weir_stats_add_held(weir_stats *sum, struct weir_sock *sock)
 {
@@ -135,7 +150,6 @@ static void name(weir_stats *sum, const struct weir_ep *ep)
 
 int weir_socket_stats(weir_socket socket, weir_stats *stats)
 {
-    struct weir_list *node, *after;
     struct weir_sock *sock;
     weir_stats sum;
     int r = check(stats);
@@ -144,9 +158,7 @@ int weir_socket_stats(weir_socket socket, weir_stats *stats)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
         return r;
-    sum = sock->gone;
-    WEIR_LIST_EACH(node, after, &sock->pipes)
-    weir_stats_add_pipe(&sum, WEIR_CONTAINER(node, struct weir_pipe, all));
+    sum = weir_stats_sum(sock, NULL);
     weir_stats_add_held(&sum, sock);
     weir_sock_put(sock);
     give(stats, &sum);
@@ -155,7 +167,6 @@ int weir_socket_stats(weir_socket socket, weir_stats *stats)
 
 int weir_endpoint_stats(weir_endpoint endpoint, weir_stats *stats)
 {
-    struct weir_list *node, *after;
     struct weir_ep *ep;
     weir_stats sum;
     int r = check(stats);
@@ -164,15 +175,8 @@ int weir_endpoint_stats(weir_endpoint endpoint, weir_stats *stats)
         r = weir_ep_get(endpoint, &ep);
     if (r < 0)
         return r;
-    sum = ep->gone;
+    sum = weir_stats_sum(ep->sock, ep);
     name(&sum, ep);
-    WEIR_LIST_EACH(node, after, &ep->sock->pipes)
-    {
-        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
-
-        if (pipe->ep == ep)
-            weir_stats_add_pipe(&sum, pipe);
-    }
     weir_sock_put(ep->sock);
     give(stats, &sum);
     return 0;

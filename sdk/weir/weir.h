@@ -234,7 +234,9 @@ WEIR_API int weir_open_named(weir_socket *out, weir_context context,
  * kernel (inproc: to the peer's queue).  *unsent (may be NULL) gets how many
  * messages were given up.  The handle is dead when this returns, whatever it
  * returns; other threads' calls on it end with -WEIR_ECLOSING or -EBADF.
- * Errors: -EAGAIN messages went unsent: *unsent is written in this case too. */
+ * Errors: -EAGAIN messages went unsent: *unsent is written in this case too;
+ * or a transport takes long over a bind or connect of another thread: the
+ * connections are closed, and the rest ends with that call. */
 #define WEIR_LINGER (-2)
 WEIR_API int weir_close(weir_socket socket, int deadline, uint64_t *unsent);
 
@@ -264,7 +266,8 @@ WEIR_API int weir_endpoint_url(weir_endpoint endpoint, char *buffer,
 /* Undo a bind or a connect.  A bind stops accepting and its connections
  * close; a connect's connection closes.  What waits to be sent there is
  * flushed up to `deadline` (or WEIR_LINGER), then dropped and counted;
- * *unsent (may be NULL) gets how many.  Errors: -EAGAIN as weir_close. */
+ * *unsent (may be NULL) gets how many.  May be called as soon as an event has
+ * told of the endpoint.  Errors: -EAGAIN as weir_close. */
 WEIR_API int weir_endpoint_close(weir_endpoint endpoint, int deadline,
                                  uint64_t *unsent);
 
