@@ -373,10 +373,7 @@ static int hold(struct weir_sock *sock, weir_message *message, size_t *size,
     size_t is = weir_frame_size(&message->first);
     uint32_t count = message->count;
 
-    weir_message_move(&sock->held, message);
-    sock->has_held = true;
-    sock->held_news = sock->news;
-    weir_sock_wake(sock, WEIR_WAIT_IN); /* another's buffer may be larger */
+    weir_sock_hold(sock, message);
     *size = is;
     if (count > 1)
         return weir_fail(EMSGSIZE, "the message has %u frames", count);

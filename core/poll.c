@@ -59,8 +59,7 @@ static short ready_now(struct weir_sock *sock, short events)
     const struct weir_pattern_ops *pattern = sock->pattern;
     short ready = 0;
 
-    if ((events & WEIR_POLL_IN) && pattern->recv &&
-        (sock->has_held || pattern->can_recv(sock)))
+    if ((events & WEIR_POLL_IN) && pattern->recv && weir_sock_can_recv(sock))
         ready |= WEIR_POLL_IN;
     if ((events & WEIR_POLL_OUT) && pattern->send && pattern->can_send(sock))
         ready |= WEIR_POLL_OUT;

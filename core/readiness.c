@@ -20,7 +20,7 @@ static bool is_ready(struct weir_sock *sock, enum weir_wait what)
         return true; /* calls return at once, with the reason */
     if (what == WEIR_WAIT_OUT)
         return sock->pattern->can_send(sock);
-    if (sock->has_held || sock->pattern->can_recv(sock))
+    if (weir_sock_can_recv(sock))
         return true;
     return weir_fairqueue_arm(sock) && sock->pattern->can_recv(sock);
 }

@@ -584,8 +584,20 @@ int weir_sock_send(struct weir_sock *sock, weir_message *message, int deadline)
     return 0;
 }
 
-static int take_held(struct weir_sock *sock, weir_message *message)
+/* Others who wait may have more room for it. */
+void weir_sock_hold(struct weir_sock *sock, weir_message *message)
 {
+    weir_message_move(&sock->held, message);
+    sock->has_held = true;
+    sock->held_news = sock->news;
+    weir_sock_wake(sock, WEIR_WAIT_IN);
+}
+
+/* What did not fit somebody's buffer comes first. */
+static int take_next(struct weir_sock *sock, weir_message *message)
+{
+    if (WEIR_LIKELY(!sock->has_held))
+        return sock->pattern->recv(sock, message);
     weir_message_move(message, &sock->held);
     weir_message_init(&sock->held);
     sock->has_held = false;
@@ -601,14 +613,6 @@ static int wait_for_input(struct weir_sock *sock, int tries, int64_t until)
     return weir_wait(sock, WEIR_WAIT_IN, until);
 }
 
-/* What did not fit somebody's buffer comes first. */
-static int receive(struct weir_sock *sock, weir_message *message)
-{
-    if (WEIR_UNLIKELY(sock->has_held))
-        return take_held(sock, message);
-    return sock->pattern->recv(sock, message);
-}
-
 /* Nothing was there to receive. */
 static WEIR_NOINLINE int wait_and_receive(struct weir_sock *sock,
                                           weir_message *message, int deadline)
@@ -622,7 +626,7 @@ static WEIR_NOINLINE int wait_and_receive(struct weir_sock *sock,
         r = wait_for_input(sock, tries, absolute(&until, deadline));
         if (r < 0)
             return r;
-    } while ((r = receive(sock, message)) == -EAGAIN);
+    } while ((r = take_next(sock, message)) == -EAGAIN);
     return r;
 }
 
@@ -637,7 +641,7 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline)
 
     if (WEIR_UNLIKELY(!sock->pattern->recv))
         return no_receiver(sock);
-    r = receive(sock, message);
+    r = take_next(sock, message);
     if (r == -EAGAIN)
         r = wait_and_receive(sock, message, deadline);
     if (WEIR_UNLIKELY(r < 0))
@@ -645,7 +649,7 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline)
     sock->news = r > 0;
     weir_rest_use(sock);
     sock->received++;
-    if (sock->waiting[WEIR_WAIT_IN] && sock->pattern->can_recv(sock))
+    if (sock->waiting[WEIR_WAIT_IN] && weir_sock_can_recv(sock))
         weir_sock_wake(sock, WEIR_WAIT_IN);
     return r;
 }

@@ -241,10 +241,23 @@ void weir_sock_count(struct weir_sock *sock, int change);
  * good, the pipe goes now; the caller forgets it.  Lock held. */
 void weir_sock_dry(struct weir_sock *sock, struct weir_pipe *pipe);
 
+/* Nobody wants a message any more that is held back for who has room. */
+static inline void weir_sock_drop_held(struct weir_sock *sock)
+{
+    weir_message_fini(&sock->held);
+    sock->has_held = false;
+}
+
 /* Does it get subscriptions from its peers? */
 static inline bool weir_sock_publishes(const struct weir_sock *sock)
 {
     return sock->pattern->type == WEIR_PUB || sock->pattern->type == WEIR_XPUB;
+}
+
+/* Would a receive get something at once?  Lock held. */
+static inline bool weir_sock_can_recv(struct weir_sock *sock)
+{
+    return sock->has_held || sock->pattern->can_recv(sock);
 }
 
 static inline void *weir_sock_state(struct weir_sock *sock)
@@ -268,6 +281,8 @@ int64_t weir_sock_patience(int64_t deadline);
 /* Deadlines as weir_send: milliseconds from now. */
 int weir_sock_send(struct weir_sock *sock, weir_message *message, int deadline);
 int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline);
+/* A message that was received stays first in line; it is taken. */
+void weir_sock_hold(struct weir_sock *sock, weir_message *message);
 /* In a forked child: close the descriptors, touch nothing else. */
 void weir_sock_abandon(struct weir_sock *sock);
 int weir_sock_flush(struct weir_sock *sock, int64_t deadline);

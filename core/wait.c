@@ -218,7 +218,7 @@ static void let_links_go(struct weir_sock *sock, struct weir_pipe **held, int n)
 static bool satisfied(struct weir_sock *sock, enum weir_wait what)
 {
     if (what == WEIR_WAIT_IN)
-        return sock->pattern->can_recv(sock);
+        return weir_sock_can_recv(sock);
     return what == WEIR_WAIT_OUT && sock->pattern->can_send(sock);
 }
 
@@ -422,7 +422,7 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
         return 0;
     if (try_spinning(sock, what, deadline))
         return 0;
-    if (what == WEIR_WAIT_IN && weir_fairqueue_arm(sock))
+    if (what == WEIR_WAIT_IN && (sock->has_held || weir_fairqueue_arm(sock)))
         return 0;
     if (what == WEIR_WAIT_OUT && sock->pattern->can_send(sock))
         return 0;

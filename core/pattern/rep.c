@@ -206,7 +206,7 @@ static int reply(struct weir_sock *sock, weir_message *message)
     struct rep *rep = weir_sock_state(sock);
     int r = 0;
 
-    if (!rep->serving)
+    if (!rep->serving || sock->has_held)
         return weir_fail(WEIR_ESTATE,
                          "a REP receives a request before it replies");
     if (gone(rep)) {
@@ -224,7 +224,8 @@ static bool can_reply(struct weir_sock *sock)
 {
     struct rep *rep = weir_sock_state(sock);
 
-    return rep->serving && (gone(rep) || weir_pipe_can_put(rep->asker));
+    return rep->serving && !sock->has_held &&
+           (gone(rep) || weir_pipe_can_put(rep->asker));
 }
 
 const struct weir_pattern_ops weir_pattern_rep = {

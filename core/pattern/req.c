@@ -84,6 +84,14 @@ static uint32_t make_envelope(struct weir_sock *sock, weir_frame frames[2])
     return n;
 }
 
+/* A reply that did not fit the caller's room is one still to be received. */
+static bool awaits_reply(struct weir_sock *sock)
+{
+    struct req *req = weir_sock_state(sock);
+
+    return req->waiting || sock->has_held;
+}
+
 static int ask(struct weir_sock *sock, weir_message *message)
 {
     struct req *req = weir_sock_state(sock);
@@ -92,12 +100,13 @@ static int ask(struct weir_sock *sock, weir_message *message)
     uint32_t n;
     int r;
 
-    if (req->waiting && !sock->options.relaxed)
+    if (awaits_reply(sock) && !sock->options.relaxed)
         return weir_fail(WEIR_ESTATE, "a REQ that has asked receives the reply "
                                       "before it asks again");
     if (!weir_loadbalance_can_send(sock))
         return -EAGAIN;
     weir_fairqueue_discard(sock, WEIR_DROP_STALE);
+    weir_sock_drop_held(sock);
     req->opened = false;
     n = make_envelope(sock, envelope);
     r = weir_loadbalance_send(sock, envelope, n, message, 0, &asked);
@@ -110,9 +119,7 @@ static int ask(struct weir_sock *sock, weir_message *message)
 
 static bool can_ask(struct weir_sock *sock)
 {
-    struct req *req = weir_sock_state(sock);
-
-    return (!req->waiting || sock->options.relaxed) &&
+    return (!awaits_reply(sock) || sock->options.relaxed) &&
            weir_loadbalance_can_send(sock);
 }
 
