@@ -273,6 +273,7 @@ static int64_t absolute(int deadline)
 
 int weir_send(weir_socket socket, const void *data, size_t size, int deadline)
 {
+    struct weir_patience patience = {.ms = deadline};
     struct weir_sock *sock;
     weir_message message;
     int r = check_deadline(deadline);
@@ -284,7 +285,7 @@ int weir_send(weir_socket socket, const void *data, size_t size, int deadline)
     if (r < 0)
         return r;
     weir_message_borrow(&message, data, size);
-    r = weir_sock_send(sock, &message, deadline);
+    r = weir_sock_send(sock, &message, &patience);
     weir_sock_put(sock);
     return r;
 }
@@ -300,6 +301,7 @@ static int check_message(weir_message *message)
 
 int weir_send_message(weir_socket socket, weir_message *message, int deadline)
 {
+    struct weir_patience patience = {.ms = deadline};
     struct weir_sock *sock;
     int r = check_deadline(deadline);
 
@@ -309,7 +311,7 @@ int weir_send_message(weir_socket socket, weir_message *message, int deadline)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
         return r;
-    r = weir_sock_send(sock, message, deadline);
+    r = weir_sock_send(sock, message, &patience);
     weir_sock_put(sock);
     if (r >= 0)
         weir_message_fini(message);
@@ -319,12 +321,13 @@ int weir_send_message(weir_socket socket, weir_message *message, int deadline)
 static int send_many(struct weir_sock *sock, weir_message *messages, int n,
                      int deadline)
 {
+    struct weir_patience patience = {.ms = deadline};
     int done = 0, r = 0;
 
     while (done < n && r >= 0) {
         r = check_message(&messages[done]);
         if (r >= 0)
-            r = weir_sock_send(sock, &messages[done], deadline);
+            r = weir_sock_send(sock, &messages[done], &patience);
         if (r >= 0)
             weir_message_fini(&messages[done++]);
     }
@@ -398,6 +401,7 @@ static int take(struct weir_sock *sock, weir_message *message, void *data,
 
 int weir_recv(weir_socket socket, void *data, size_t *size, int deadline)
 {
+    struct weir_patience patience = {.ms = deadline};
     struct weir_sock *sock;
     weir_message message;
     int r = check_deadline(deadline);
@@ -411,7 +415,7 @@ int weir_recv(weir_socket socket, void *data, size_t *size, int deadline)
     if (r < 0)
         return r;
     weir_message_init(&message);
-    r = weir_sock_recv(sock, &message, deadline);
+    r = weir_sock_recv(sock, &message, &patience);
     if (r >= 0)
         r = take(sock, &message, data, size);
     weir_sock_put(sock);
@@ -420,6 +424,7 @@ int weir_recv(weir_socket socket, void *data, size_t *size, int deadline)
 
 int weir_recv_message(weir_socket socket, weir_message *message, int deadline)
 {
+    struct weir_patience patience = {.ms = deadline};
     struct weir_sock *sock;
     int r = check_deadline(deadline);
 
@@ -430,7 +435,7 @@ int weir_recv_message(weir_socket socket, weir_message *message, int deadline)
     if (r < 0)
         return r;
     weir_message_fini(message);
-    r = weir_sock_recv(sock, message, deadline);
+    r = weir_sock_recv(sock, message, &patience);
     weir_sock_put(sock);
     return r < 0 ? r : 0;
 }
@@ -439,11 +444,12 @@ int weir_recv_message(weir_socket socket, weir_message *message, int deadline)
 static int recv_many(struct weir_sock *sock, weir_message *messages, int n,
                      int deadline)
 {
+    struct weir_patience patience = {.ms = deadline};
     int done = 0, r = 0;
 
     while (done < n && r >= 0) {
         weir_message_fini(&messages[done]);
-        r = done == 0 ? weir_sock_recv(sock, &messages[0], deadline)
+        r = done == 0 ? weir_sock_recv(sock, &messages[0], &patience)
                       : sock->pattern->recv(sock, &messages[done]);
         done += r >= 0;
     }

@@ -832,13 +832,14 @@ static bool has_unsent(struct weir_ep *ep)
 
 static void flush(struct weir_ep *ep, int64_t deadline)
 {
+    struct weir_patience patience = weir_patience_until(deadline);
     struct weir_sock *sock = ep->sock;
 
     if (sock->pattern->abilities & WEIR_PATTERN_DISCARDS)
         return;
     sock->flushing++;
     (void)weir_drive_output(sock);
-    while (has_unsent(ep) && weir_wait(sock, WEIR_WAIT_STATE, deadline) >= 0)
+    while (has_unsent(ep) && weir_wait(sock, WEIR_WAIT_STATE, &patience) >= 0)
         (void)weir_drive_output(sock);
     sock->flushing--;
 }
@@ -848,9 +849,10 @@ static void flush(struct weir_ep *ep, int64_t deadline)
  * Lock held. */
 static bool await_attached(struct weir_ep *ep, int64_t deadline)
 {
-    int64_t limit = weir_sock_patience(deadline);
+    struct weir_patience patience =
+        weir_patience_until(weir_sock_patience(deadline));
 
-    while (ep->opening && weir_wait(ep->sock, WEIR_WAIT_STATE, limit) >= 0)
+    while (ep->opening && weir_wait(ep->sock, WEIR_WAIT_STATE, &patience) >= 0)
         ;
     if (!ep->opening)
         return true;

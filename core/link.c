@@ -28,6 +28,7 @@
 enum {
     PARTS = 32,            /* of one write */
     WRITE_MAX = 256 << 10, /* octets of one write */
+    WRITES = 16,           /* of one flush */
     CONTROL_MAX = 64 << 10 /* octets of PONGs that may wait */
 };
 
@@ -323,8 +324,9 @@ static int write_queue(struct weir_link *link, bool *gone)
 int weir_link_flush(struct weir_link *link)
 {
     bool gone = false;
-    int r = 1;
+    int r = 1, writes = 0;
 
+    atomic_store_explicit(&link->more, false, memory_order_relaxed);
     if (!atomic_load_explicit(&link->live, memory_order_relaxed) ||
         link->failed)
         return 1;
@@ -332,11 +334,15 @@ int weir_link_flush(struct weir_link *link)
         atomic_store(&link->readable, true);
     else if (atomic_load(&link->blocked))
         return 0;
-    while (r > 0 && !gone) {
+    while (r > 0 && !gone && ++writes <= WRITES) {
         if (link->control_size > 0 && !link->mid_write)
             r = write_control(link);
         if (r > 0)
             r = write_queue(link, &gone);
+    }
+    if (r > 0 && !gone) {
+        atomic_store_explicit(&link->more, true, memory_order_relaxed);
+        return r;
     }
     if (r > 0 && link->control_size > 0)
         r = write_control(link);
@@ -582,6 +588,7 @@ static void reset(struct weir_link *link)
     link->ping_at = link->pinged_at = link->ttl_at = 0;
     atomic_store(&link->ttl, 0);
     atomic_store(&link->paused, false);
+    atomic_store(&link->more, false);
     atomic_store(&link->ending, false);
     atomic_store(&link->condemned, false);
     link->verdict_code = 0;

@@ -41,6 +41,7 @@ struct weir_link {
 
     _Atomic bool blocked; /* the kernel takes no more, until it reports room */
     _Atomic bool paused;  /* we do not read: our queue is at its mark */
+    _Atomic bool more;    /* a flush ended early, so that others have a turn */
 
     /* the driver's */
     struct weir_watch watch;       /* its fd; -1: none */
@@ -107,8 +108,10 @@ bool weir_link_let_go(struct weir_link *link);
 /* Did somebody ask for another round?  Forgets it.  Driver only. */
 bool weir_link_asked(struct weir_link *link);
 
-/* Bring what waits to the kernel.  Driver only.
- * Returns 1 all gone, 0 the kernel takes no more now, negative: it died. */
+/* Bring what waits to the kernel.  Driver only.  Where others put more as fast
+ * as it goes, it ends with `more` set.
+ * Returns 1 all gone or `more`, 0 the kernel takes no more now, negative: it
+ * died. */
 int weir_link_flush(struct weir_link *link);
 
 /* Read once from the connection and publish the messages found.

@@ -24,9 +24,7 @@
 enum {
     KEY_FIRST = 2,        /* 1 is the wake signal */
     LOOK_AGAIN = 1000000, /* ns */
-    LOOK_AFTER = 1000000, /* ns: the reactor, after what a call left unread */
-    PATIENCE = 100000000, /* ns that a bind or connect has after a deadline */
-    TRIES = 64 /* reads in vain, until a receive looks at the clock */
+    PATIENCE = 100000000  /* ns that a bind or connect has after a deadline */
 };
 
 /* ---- lock and mail ---- */
@@ -424,7 +422,7 @@ void weir_sock_put(struct weir_sock *sock)
     if (WEIR_UNLIKELY(sock->state == WEIR_SOCK_CLOSING) && leave_closing(sock))
         return;
     if (!weir_list_empty(&sock->readable))
-        weir_reactor_tick(sock->reactor, &sock->tick, LOOK_AFTER);
+        weir_wait_hand_on(sock, LOOK_AGAIN);
     weir_sock_unlock(sock);
 }
 
@@ -539,23 +537,15 @@ int weir_sock_open(struct weir_ctx *ctx, const struct weir_pattern_ops *pattern,
 
 /* ---- sending and receiving ---- */
 
-/* The clock is asked only when something waits. */
-static int64_t absolute(int64_t *until, int deadline)
-{
-    if (*until == 0 && deadline != WEIR_NOWAIT)
-        *until = weir_deadline_in(deadline);
-    return *until;
-}
-
 /* It could not be sent at once. */
 static WEIR_NOINLINE int wait_and_send(struct weir_sock *sock,
-                                       weir_message *message, int deadline)
+                                       weir_message *message,
+                                       struct weir_patience *patience)
 {
-    int64_t until = 0;
     int r;
 
     do {
-        r = weir_wait(sock, WEIR_WAIT_OUT, absolute(&until, deadline));
+        r = weir_wait(sock, WEIR_WAIT_OUT, patience);
         if (r < 0)
             return r;
     } while ((r = sock->pattern->send(sock, message)) == -EAGAIN);
@@ -567,7 +557,8 @@ static WEIR_COLD int no_sender(const struct weir_sock *sock)
     return weir_fail(EOPNOTSUPP, "a %s does not send", sock->pattern->name);
 }
 
-int weir_sock_send(struct weir_sock *sock, weir_message *message, int deadline)
+int weir_sock_send(struct weir_sock *sock, weir_message *message,
+                   struct weir_patience *patience)
 {
     int r;
 
@@ -575,7 +566,7 @@ int weir_sock_send(struct weir_sock *sock, weir_message *message, int deadline)
         return no_sender(sock);
     r = sock->pattern->send(sock, message);
     if (WEIR_UNLIKELY(r == -EAGAIN))
-        r = wait_and_send(sock, message, deadline);
+        r = wait_and_send(sock, message, patience);
     if (WEIR_UNLIKELY(r < 0))
         return r;
     weir_rest_use(sock);
@@ -604,26 +595,17 @@ static int take_next(struct weir_sock *sock, weir_message *message)
     return sock->held_news;
 }
 
-/* Peers may send what nobody wants without end: that keeps no call for longer
- * than its deadline, nor the socket from being closed. */
-static int wait_for_input(struct weir_sock *sock, int tries, int64_t until)
-{
-    if (tries > TRIES && weir_deadline_left(until) == 0)
-        return -EAGAIN;
-    return weir_wait(sock, WEIR_WAIT_IN, until);
-}
-
 /* Nothing was there to receive. */
 static WEIR_NOINLINE int wait_and_receive(struct weir_sock *sock,
-                                          weir_message *message, int deadline)
+                                          weir_message *message,
+                                          struct weir_patience *patience)
 {
-    int64_t until = 0;
-    int r, tries = 0;
+    int r;
 
     do {
-        if (++tries <= TRIES && weir_drive_input(sock))
+        if (weir_drive_for(sock, patience))
             continue;
-        r = wait_for_input(sock, tries, absolute(&until, deadline));
+        r = weir_wait(sock, WEIR_WAIT_IN, patience);
         if (r < 0)
             return r;
     } while ((r = take_next(sock, message)) == -EAGAIN);
@@ -635,7 +617,8 @@ static WEIR_COLD int no_receiver(const struct weir_sock *sock)
     return weir_fail(EOPNOTSUPP, "a %s does not receive", sock->pattern->name);
 }
 
-int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline)
+int weir_sock_recv(struct weir_sock *sock, weir_message *message,
+                   struct weir_patience *patience)
 {
     int r;
 
@@ -643,7 +626,7 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline)
         return no_receiver(sock);
     r = take_next(sock, message);
     if (r == -EAGAIN)
-        r = wait_and_receive(sock, message, deadline);
+        r = wait_and_receive(sock, message, patience);
     if (WEIR_UNLIKELY(r < 0))
         return r;
     sock->news = r > 0;
@@ -670,12 +653,13 @@ static bool has_unsent(struct weir_sock *sock)
 
 int weir_sock_flush(struct weir_sock *sock, int64_t deadline)
 {
+    struct weir_patience patience = weir_patience_until(deadline);
     int r = 0;
 
     sock->flushing++;
     (void)weir_drive_output(sock);
     while (r >= 0 && has_unsent(sock)) {
-        r = weir_wait(sock, WEIR_WAIT_STATE, deadline);
+        r = weir_wait(sock, WEIR_WAIT_STATE, &patience);
         (void)weir_drive_output(sock);
     }
     sock->flushing--;
@@ -684,8 +668,10 @@ int weir_sock_flush(struct weir_sock *sock, int64_t deadline)
 
 int weir_sock_wait_peers(struct weir_sock *sock, int n, int64_t deadline)
 {
+    struct weir_patience patience = weir_patience_until(deadline);
+
     while (sock->n_up < (uint32_t)n) {
-        int r = weir_wait(sock, WEIR_WAIT_STATE, deadline);
+        int r = weir_wait(sock, WEIR_WAIT_STATE, &patience);
 
         if (r < 0)
             return r;
@@ -811,6 +797,7 @@ static void on_teardown(struct weir_task *task)
 /* The handle dies; calls under way end, unless they are with a plugin. */
 static int begin_closing(weir_socket handle, struct weir_sock **out)
 {
+    struct weir_patience patience = weir_patience_until(WEIR_NEVER);
     struct weir_sock *sock = NULL;
     int r = find(handle, &sock);
 
@@ -827,7 +814,7 @@ static int begin_closing(weir_socket handle, struct weir_sock **out)
     weir_monitor_close(&sock->monitor);
     weir_wait_wake_all(sock);
     while (sock->inside > sock->in_plugins) {
-        (void)weir_wait_closing(sock, WEIR_NEVER);
+        (void)weir_wait_closing(sock, &patience);
         weir_wait_wake_all(sock);
     }
     *out = sock;
@@ -855,18 +842,22 @@ static void await_acknowledgement(struct weir_sock *sock, int64_t deadline)
 
     while (is_at_risk(sock) && (now = weir_now()) < deadline) {
         int64_t next = now + LOOK_AGAIN;
+        struct weir_patience patience =
+            weir_patience_until(next < deadline ? next : deadline);
 
-        (void)weir_wait_closing(sock, next < deadline ? next : deadline);
+        (void)weir_wait_closing(sock, &patience);
     }
 }
 
 static void linger(struct weir_sock *sock, int64_t deadline)
 {
+    struct weir_patience patience = weir_patience_until(deadline);
+
     if (sock->pattern->abilities & WEIR_PATTERN_DISCARDS)
         return;
     sock->flushing++;
     (void)weir_drive_output(sock);
-    while (has_unsent(sock) && weir_wait_closing(sock, deadline) >= 0)
+    while (has_unsent(sock) && weir_wait_closing(sock, &patience) >= 0)
         (void)weir_drive_output(sock);
     await_acknowledgement(sock, deadline);
     sock->flushing--;
@@ -882,9 +873,10 @@ int64_t weir_sock_patience(int64_t deadline)
 /* A bind or connect under way may be in a plugin that takes its time. */
 static void await_plugins(struct weir_sock *sock, int64_t deadline)
 {
-    int64_t limit = weir_sock_patience(deadline);
+    struct weir_patience patience =
+        weir_patience_until(weir_sock_patience(deadline));
 
-    while (sock->inside > 0 && weir_wait_closing(sock, limit) >= 0)
+    while (sock->inside > 0 && weir_wait_closing(sock, &patience) >= 0)
         ;
 }
 

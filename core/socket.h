@@ -45,6 +45,20 @@ struct weir_spin {
     uint32_t misses, skip;
 };
 
+/* How long a call may take.  The clock is asked when it first waits, and then
+ * once in a few rounds. */
+struct weir_patience {
+    int ms;          /* as the caller said; WEIR_NOWAIT: `until` counts */
+    int64_t until;   /* absolute; 0: not asked for yet, or passed */
+    uint32_t rounds; /* in which something was done */
+    bool over;       /* it has passed: look once more */
+};
+
+static inline struct weir_patience weir_patience_until(int64_t deadline)
+{
+    return (struct weir_patience){.until = deadline};
+}
+
 /* How `send` brings messages to the kernel (pace.c). */
 struct weir_pacing {
     bool streaming;
@@ -278,9 +292,11 @@ int weir_sock_close(weir_socket handle, int deadline, uint64_t *unsent);
 /* Until when a close with that deadline (absolute ns) waits for a bind or
  * connect under way: a little, even if it is past. */
 int64_t weir_sock_patience(int64_t deadline);
-/* Deadlines as weir_send: milliseconds from now. */
-int weir_sock_send(struct weir_sock *sock, weir_message *message, int deadline);
-int weir_sock_recv(struct weir_sock *sock, weir_message *message, int deadline);
+/* `patience` may serve several of these, one after the other. */
+int weir_sock_send(struct weir_sock *sock, weir_message *message,
+                   struct weir_patience *patience);
+int weir_sock_recv(struct weir_sock *sock, weir_message *message,
+                   struct weir_patience *patience);
 /* A message that was received stays first in line; it is taken. */
 void weir_sock_hold(struct weir_sock *sock, weir_message *message);
 /* In a forked child: close the descriptors, touch nothing else. */
@@ -293,14 +309,28 @@ int weir_sock_wait_peers(struct weir_sock *sock, int n, int64_t deadline);
 /* Let time pass until there may be something new for `what`: drive, spin or
  * sleep.  Lock held on entry and on return, not in between.
  * 0: look again; -EAGAIN: the deadline has passed; -WEIR_ECLOSING. */
-int weir_wait(struct weir_sock *sock, enum weir_wait what, int64_t deadline);
+int weir_wait(struct weir_sock *sock, enum weir_wait what,
+              struct weir_patience *patience);
 
-/* Read from links that are due; 1: something was published.  Lock held on
- * entry and on return, not in between. */
-int weir_drive_input(struct weir_sock *sock);
+/* Before that, where the caller receives: weir_drive_input(), unless it did
+ * so a few times already and has to look at more than that.  Same rule. */
+bool weir_drive_for(struct weir_sock *sock, struct weir_patience *patience);
 
-/* Bring to the kernel what is unflushed; false: there was nothing.  Same
+/* Work is due that this thread leaves to others: they look within `ns`.  Lock
+ * held. */
+void weir_wait_hand_on(struct weir_sock *sock, int64_t ns);
+
+/* Read from the next link that is due.  Returns the messages published,
+ * -EAGAIN when none is due.  Lock held on entry and on return, not in
+ * between. */
+int weir_drive_next(struct weir_sock *sock);
+
+/* Read from a few links that are due; true: something was published.  Same
  * rule. */
+bool weir_drive_input(struct weir_sock *sock);
+
+/* Bring to the kernel what is unflushed, or much of it; false: there was
+ * nothing.  Same rule. */
 bool weir_drive_output(struct weir_sock *sock);
 
 /* A pipe has nothing unsent any more. Lock held. */
@@ -311,7 +341,7 @@ static inline void weir_sock_drained(struct weir_sock *sock)
 }
 
 /* The same for who closes the socket: nothing ends it but the deadline. */
-int weir_wait_closing(struct weir_sock *sock, int64_t deadline);
+int weir_wait_closing(struct weir_sock *sock, struct weir_patience *patience);
 
 /* Without I/O threads: one round of the reactor, without waiting.  Same
  * rule. */

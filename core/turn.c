@@ -17,7 +17,7 @@ enum {
     EVENTS = 64,
     LOOK_AGAIN = 1000000, /* ns */
     LOOK_SOON = 50000,    /* ns */
-    ROUNDS = 64           /* links read before others have their turn */
+    READS = 32            /* of links, before others have their turn */
 };
 
 static void arm(struct weir_sock *sock)
@@ -39,10 +39,10 @@ static bool present(struct weir_sock *sock)
 
 void weir_turn_drive(struct weir_sock *sock)
 {
-    for (int i = 0; i < ROUNDS && !weir_list_empty(&sock->readable); i++)
-        (void)weir_drive_input(sock);
+    for (int i = 0; i < READS && weir_drive_next(sock) >= 0; i++)
+        ;
     (void)weir_drive_output(sock);
-    if (!weir_list_empty(&sock->readable))
+    if (!weir_list_empty(&sock->readable) || !weir_list_empty(&sock->unflushed))
         weir_reactor_tick(sock->reactor, &sock->tick, LOOK_SOON);
 }
 

@@ -22,7 +22,11 @@ enum {
     SPIN_LINKS = 4, /* more links than these are not read one by one */
     SPIN_SKIP_MAX = 8,
     EVENTS = 32,
-    READS = 64,       /* in vain, before the clock is looked at */
+    READS = 4,        /* in vain, in one round */
+    ROUNDS = 2,       /* that did something, between looks at the clock */
+    ROUNDS_NOW = 16,  /* of a call that does not wait */
+    AGAIN = 4,        /* times a link is driven for others who asked */
+    SOON = 50000,     /* ns until the reactor looks at what was left over */
     GATHER = 3000,    /* ns */
     ABSENCE = 1000000 /* ns after which the application counts as away */
 };
@@ -75,7 +79,26 @@ static void pass_on(struct weir_sock *sock)
         }
 }
 
+void weir_wait_hand_on(struct weir_sock *sock, int64_t ns)
+{
+    if (sock->reactor->threaded)
+        weir_reactor_tick(sock->reactor, &sock->tick, ns);
+    else if (sock->waiting[WEIR_WAIT_IN] + sock->waiting[WEIR_WAIT_OUT] +
+                 sock->waiting[WEIR_WAIT_STATE] >
+             0)
+        weir_reactor_recall(sock->reactor);
+}
+
 /* ---- driving ---- */
+
+/* It wants to go on writing: whoever drives next does that. */
+static void keep_writing(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (!weir_list_empty(&pipe->flush))
+        return;
+    weir_list_append(&sock->unflushed, &pipe->flush);
+    weir_wait_hand_on(sock, SOON);
+}
 
 /* A link that has more to read stays in line, unless it is paused: then its
  * queue tells when there is room. */
@@ -86,6 +109,19 @@ static void keep_in_line(struct weir_sock *sock, struct weir_pipe *pipe)
     if (atomic_load(&link->readable) && atomic_load(&link->live) &&
         !atomic_load(&link->paused) && weir_list_empty(&pipe->drive))
         weir_list_append(&sock->readable, &pipe->drive);
+    if (atomic_load(&link->more) && atomic_load(&link->live))
+        keep_writing(sock, pipe);
+}
+
+/* Stop driving.  False: somebody asked for another round, and had not too
+ * many yet; what is asked for beyond that is due. */
+static bool stop_driving(struct weir_sock *sock, struct weir_pipe *pipe,
+                         int rounds)
+{
+    if (rounds < AGAIN)
+        return weir_link_let_go(&pipe->link);
+    weir_sock_let_go(sock, pipe);
+    return true;
 }
 
 /* Drive one link until nobody asks for another round.  Driver word held on
@@ -95,7 +131,7 @@ static int drive_link(struct weir_sock *sock, struct weir_pipe *pipe,
                       bool reading)
 {
     struct weir_link *link = &pipe->link;
-    int published = 0;
+    int published = 0, rounds = 0;
 
     do {
         int n = 0;
@@ -108,29 +144,32 @@ static int drive_link(struct weir_sock *sock, struct weir_pipe *pipe,
         weir_sock_lock(sock);
         published += n > 0 ? n : 0;
         weir_queue_rewind(pipe->out);
-    } while (!weir_link_let_go(link));
+    } while (!stop_driving(sock, pipe, ++rounds));
     keep_in_line(sock, pipe);
     if (!weir_pipe_unsent(pipe))
         weir_sock_drained(sock);
     return published;
 }
 
-int weir_drive_input(struct weir_sock *sock)
+int weir_drive_next(struct weir_sock *sock)
 {
-    struct weir_list *node;
+    struct weir_list *node = weir_list_pop(&sock->readable);
+    struct weir_pipe *pipe;
+
+    if (!node)
+        return -EAGAIN;
+    pipe = WEIR_CONTAINER(node, struct weir_pipe, drive);
+    if (!weir_link_hold(&pipe->link))
+        return 0; /* who holds it goes round again */
+    return drive_link(sock, pipe, true);
+}
+
+bool weir_drive_input(struct weir_sock *sock)
+{
     int published = 0;
 
-    for (int i = 0; i < READS && published == 0; i++) {
-        struct weir_pipe *pipe;
-
-        if (!(node = weir_list_pop(&sock->readable)))
-            break;
-        pipe = WEIR_CONTAINER(node, struct weir_pipe, drive);
-
-        if (!weir_link_hold(&pipe->link))
-            continue; /* who holds it goes round again */
-        published = drive_link(sock, pipe, true);
-    }
+    for (int i = 0; i < READS && published == 0; i++)
+        published = weir_drive_next(sock);
     return published > 0;
 }
 
@@ -384,6 +423,35 @@ static bool passed(int64_t deadline)
     return deadline != WEIR_NEVER && (deadline <= 0 || weir_now() >= deadline);
 }
 
+static int64_t deadline_of(struct weir_patience *patience)
+{
+    if (patience->until == 0 && patience->ms != WEIR_NOWAIT)
+        patience->until = weir_deadline_in(patience->ms);
+    return patience->until;
+}
+
+/* What we do may be for others, or for nobody, so something done is no reason
+ * to go on for ever.  Who finds the deadline passed looks once more. */
+static void count_round(struct weir_patience *patience)
+{
+    int64_t deadline;
+
+    if (++patience->rounds % ROUNDS != 0)
+        return;
+    deadline = deadline_of(patience);
+    if (deadline > 0 || patience->rounds >= ROUNDS_NOW)
+        patience->over = passed(deadline);
+}
+
+bool weir_drive_for(struct weir_sock *sock, struct weir_patience *patience)
+{
+    if (patience->over || (patience->rounds + 1) % ROUNDS == 0 ||
+        !weir_drive_input(sock))
+        return false;
+    patience->rounds++;
+    return true;
+}
+
 /* The socket or its context is being closed.  Who does that waits as well,
  * for STATE, while the socket is CLOSING. */
 static bool is_over(const struct weir_sock *sock, enum weir_wait what)
@@ -405,11 +473,18 @@ static bool drive(struct weir_sock *sock)
 }
 
 static int wait_on(struct weir_sock *sock, enum weir_wait what,
-                   int64_t deadline)
+                   struct weir_patience *patience)
 {
+    int64_t deadline;
+
+    if (patience->over)
+        return -EAGAIN;
     weir_pace_leave(sock);
-    if (drive(sock))
+    if (drive(sock)) {
+        count_round(patience);
         return 0;
+    }
+    deadline = deadline_of(patience);
     if (!sock->reactor->threaded && deadline == 0 && !sock->polled) {
         sock->polled = true;
         run_reactor(sock, 0);
@@ -436,18 +511,19 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
     return 0;
 }
 
-int weir_wait(struct weir_sock *sock, enum weir_wait what, int64_t deadline)
+int weir_wait(struct weir_sock *sock, enum weir_wait what,
+              struct weir_patience *patience)
 {
     if (sock->state != WEIR_SOCK_OPEN)
         return weir_fail(WEIR_ECLOSING, "the socket is being closed");
     if (atomic_load_explicit(&sock->ctx->closing, memory_order_relaxed))
         return weir_fail(WEIR_ECLOSING, "the socket's context is closing");
-    return wait_on(sock, what, deadline);
+    return wait_on(sock, what, patience);
 }
 
-int weir_wait_closing(struct weir_sock *sock, int64_t deadline)
+int weir_wait_closing(struct weir_sock *sock, struct weir_patience *patience)
 {
-    return wait_on(sock, WEIR_WAIT_STATE, deadline);
+    return wait_on(sock, WEIR_WAIT_STATE, patience);
 }
 
 /* ---- life ---- */
