@@ -318,6 +318,7 @@ void weir_sock_retire(struct weir_sock *sock, struct weir_pipe *pipe, bool all)
     bool lasted = weir_pipe_lasts(pipe);
 
     pipe->dying = true;
+    weir_sock_drained(sock); /* who flushes waits for its output no more */
     if (all || !weir_pipe_ready(pipe)) {
         weir_sock_bury(sock, pipe);
         return;

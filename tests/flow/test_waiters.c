@@ -161,12 +161,60 @@ static void test_given_up(void **state)
     for_each_transport(given_up);
 }
 
+/* ---- a flush, and what it waits for goes away ---- */
+
+struct flusher {
+    weir_socket socket;
+    int result;
+    int64_t took;
+};
+
+static void *flush(void *arg)
+{
+    struct flusher *flusher = arg;
+    int64_t start = flow_now();
+
+    flusher->result = weir_flush(flusher->socket, FLOW_SOON);
+    flusher->took = flow_now() - start;
+    return NULL;
+}
+
+static void flush_of_closed(weir_context context, const char *transport)
+{
+    struct flusher flusher = {.result = 1};
+    weir_socket socket = flow_open(context, WEIR_PUSH);
+    weir_endpoint endpoint;
+    char url[FLOW_URL];
+    pthread_t thread;
+    uint64_t unsent;
+
+    flow_url(transport, url);
+    flow_ok(weir_connect(socket, url, &endpoint));
+    flow_say(socket, "to nobody");
+    flusher.socket = socket;
+    assert_int_equal(pthread_create(&thread, NULL, flush, &flusher), 0);
+    let_it_begin();
+    flow_fails(weir_endpoint_close(endpoint, 0, &unsent), EAGAIN);
+    assert_int_equal(unsent, 1);
+    pthread_join(thread, NULL);
+    assert_int_equal(flusher.result, 0);
+    assert_true(flusher.took < FLOW_SOON / 2);
+    flow_close(socket);
+}
+
+static void test_flush_of_closed(void **state)
+{
+    (void)state;
+    for_each_transport(flush_of_closed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_too_long_for_one),
         cmocka_unit_test(test_stays_first),
         cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_flush_of_closed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
