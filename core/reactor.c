@@ -121,10 +121,15 @@ void weir_reactor_recall(struct weir_reactor *reactor)
 
 void weir_reactor_post(struct weir_reactor *reactor, struct weir_task *task)
 {
+    bool first;
+
     if (atomic_exchange(&task->posted, true))
         return;
-    weir_stack_push(&reactor->tasks, &task->node);
-    weir_reactor_wake(reactor);
+    first = weir_stack_push(&reactor->tasks, &task->node);
+    if (first && !reactor->threaded)
+        weir_signal_set(&reactor->wake); /* who sleeps may do so elsewhere */
+    else
+        weir_reactor_wake(reactor);
 }
 
 static bool run_tasks(struct weir_reactor *reactor)
@@ -328,6 +333,29 @@ static int sleep_in_poller(struct weir_reactor *reactor, int64_t deadline)
     return n;
 }
 
+/* Without a thread those who wait may sleep elsewhere, with the poller's
+ * descriptor among others: it shall be readable when a timer is due. */
+#if defined(HAVE_TIMERFD_CREATE)
+static void set_alarm(struct weir_reactor *reactor)
+{
+    struct weir_heap_node *node = weir_heap_first(&reactor->timers);
+    int64_t at = node ? node->key : 0;
+    struct itimerspec spec = {
+        .it_value = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000}};
+
+    if (reactor->threaded || at == reactor->alarm_at)
+        return;
+    reactor->alarm_at = at;
+    (void)timerfd_settime(reactor->tick_watch.fd, TFD_TIMER_ABSTIME, &spec,
+                          NULL);
+}
+#else
+static void set_alarm(struct weir_reactor *reactor)
+{
+    (void)reactor;
+}
+#endif
+
 void weir_reactor_round(struct weir_reactor *reactor, int64_t deadline)
 {
     int n;
@@ -339,6 +367,7 @@ void weir_reactor_round(struct weir_reactor *reactor, int64_t deadline)
     tick_without_timerfd(reactor);
     fire_timers(reactor);
     run_tasks(reactor);
+    set_alarm(reactor);
 }
 
 static void await_round(struct weir_reactor *reactor, _Atomic uint32_t *word)

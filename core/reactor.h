@@ -72,6 +72,7 @@ struct weir_reactor {
     struct weir_watch wake_watch, tick_watch; /* tick_watch.fd: a timerfd */
     _Atomic int64_t tick_at; /* when ticks are due, ns; 0 = not */
     int64_t tick_ns;         /* the pause between ticks */
+    int64_t alarm_at; /* without a thread: when the timerfd fires; 0 = never */
     struct weir_stack tick_inbox;
     struct weir_list ticking;
     struct weir_lock turn;   /* without a thread: who runs it */
@@ -124,16 +125,6 @@ int weir_watch_add(struct weir_reactor *reactor, struct weir_watch *watch,
 int weir_watch_change(struct weir_reactor *reactor, struct weir_watch *watch,
                       unsigned events);
 void weir_watch_remove(struct weir_reactor *reactor, struct weir_watch *watch);
-
-/* The descriptor was closed without being removed, or the watch goes away:
- * no event of the batch under way will reach it. */
-void weir_watch_forget(struct weir_reactor *reactor, struct weir_watch *watch);
-
-/* The socket goes away: no more turns.  Reactor thread. */
-void weir_reactor_untick(struct weir_reactor *reactor, struct weir_tick *tick);
-
-/* In a forked child: close the descriptors, touch nothing else. */
-void weir_reactor_abandon(struct weir_reactor *reactor);
 
 /* The descriptor was closed without being removed, or the watch goes away:
  * no event of the batch under way will reach it. */

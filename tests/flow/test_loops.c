@@ -1,0 +1,181 @@
+/*
+ * Loops of the application's own: in contexts without I/O threads, where all
+ * that is to be done must show at the descriptor.
+ */
+#include "config.h"
+
+#include "flow.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- another thread at the other end ---- */
+
+struct server {
+    pthread_t thread;
+    weir_context context;
+    weir_socket socket;
+    char url[FLOW_URL];
+    int after; /* ms until it binds; below 0: it is bound */
+    int result;
+};
+
+static void *serve(void *arg)
+{
+    struct server *server = arg;
+    const struct timespec pause = {0, server->after * 1000000L};
+
+    if (server->after >= 0) {
+        nanosleep(&pause, NULL);
+        server->result = weir_bind(server->socket, server->url, NULL);
+        if (server->result < 0)
+            return NULL;
+    }
+    server->result = weir_send(server->socket, "x", 1, FLOW_SOON);
+    return NULL;
+}
+
+static void start(struct server *server, int after)
+{
+    server->context = flow_context(1);
+    server->socket = flow_open(server->context, WEIR_PUSH);
+    server->after = after;
+    if (after < 0)
+        flow_bind(server->socket, "tcp", server->url);
+    else
+        flow_url("tcp", server->url);
+    assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+}
+
+static void finish(struct server *server)
+{
+    assert_int_equal(pthread_join(server->thread, NULL), 0);
+    assert_int_equal(server->result, 0);
+    flow_close(server->socket);
+    flow_end(server->context);
+}
+
+/* ---- no I/O threads ---- */
+
+/* Nothing is called but what the descriptor asks for.  Needs one descriptor
+ * that stands for many. */
+#if !defined(WEIR_POLLER_POLL) && defined(HAVE_TIMERFD_CREATE)
+static void hear_by_descriptor(weir_socket socket)
+{
+    struct pollfd item = {.events = POLLIN};
+    char data;
+    size_t size;
+
+    item.fd = flow_ok(weir_readable_fd(socket));
+    do {
+        assert_int_equal(poll(&item, 1, FLOW_SOON), 1);
+        size = sizeof(data);
+    } while (weir_recv(socket, &data, &size, WEIR_NOWAIT) < 0);
+    assert_int_equal(data, 'x');
+}
+
+static void connect_and_hear(int after)
+{
+    weir_context context = flow_context(0);
+    weir_socket pull = flow_open(context, WEIR_PULL);
+    struct server server;
+
+    start(&server, after);
+    flow_ok(weir_connect(pull, server.url, NULL));
+    hear_by_descriptor(pull);
+    finish(&server);
+    flow_close(pull);
+    flow_end(context);
+}
+
+/* The connection has yet to be made when the loop begins. */
+static void test_connects(void **state)
+{
+    (void)state;
+    connect_and_hear(-1);
+}
+
+/* It is refused first, and made again. */
+static void test_connects_again(void **state)
+{
+    (void)state;
+    connect_and_hear(FLOW_NOT);
+}
+#endif
+
+static void poll_and_hear(weir_socket socket)
+{
+    weir_poll_item item = {.socket = socket, .events = WEIR_POLL_IN};
+
+    assert_int_equal(flow_ok(weir_poll(&item, 1, FLOW_SOON)), 1);
+    flow_hear(socket, "x");
+}
+
+static void test_poll_connects_again(void **state)
+{
+    weir_context context = flow_context(0);
+    weir_socket pull = flow_open(context, WEIR_PULL);
+    struct server server;
+
+    (void)state;
+    start(&server, FLOW_NOT);
+    flow_ok(weir_connect(pull, server.url, NULL));
+    poll_and_hear(pull);
+    finish(&server);
+    flow_close(pull);
+    flow_end(context);
+}
+
+struct joiner {
+    weir_socket socket;
+    const char *url;
+    int result;
+};
+
+static void *join_late(void *arg)
+{
+    struct joiner *joiner = arg;
+    const struct timespec pause = {0, FLOW_NOT * 1000000L};
+
+    nanosleep(&pause, NULL);
+    joiner->result = weir_connect(joiner->socket, joiner->url, NULL);
+    return NULL;
+}
+
+/* One thread is in weir_poll when another connects. */
+static void test_poll_while_connecting(void **state)
+{
+    weir_context context = flow_context(0);
+    weir_socket pull = flow_open(context, WEIR_PULL);
+    struct joiner joiner = {.socket = pull, .result = -1};
+    struct server server;
+    pthread_t thread;
+
+    (void)state;
+    start(&server, -1);
+    joiner.url = server.url;
+    assert_int_equal(pthread_create(&thread, NULL, join_late, &joiner), 0);
+    poll_and_hear(pull);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(joiner.result, 0);
+    finish(&server);
+    flow_close(pull);
+    flow_end(context);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#if !defined(WEIR_POLLER_POLL) && defined(HAVE_TIMERFD_CREATE)
+        cmocka_unit_test(test_connects),
+        cmocka_unit_test(test_connects_again),
+#endif
+        cmocka_unit_test(test_poll_connects_again),
+        cmocka_unit_test(test_poll_while_connecting),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
