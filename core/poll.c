@@ -128,7 +128,9 @@ static int fill(weir_poll_item *items, int n, struct pollfd *fds)
     return 2 * n;
 }
 
-static short from_poll(short got)
+/* The end is something to read; who does not read is told all the same, since
+ * poll(2) will not sleep any more. */
+static short from_poll(short got, short asked)
 {
     short ready = 0;
 
@@ -136,9 +138,10 @@ static short from_poll(short got)
         ready |= WEIR_POLL_IN;
     if (got & POLLOUT)
         ready |= WEIR_POLL_OUT;
-    if (got & (POLLERR | POLLNVAL))
+    if (got & (POLLERR | POLLNVAL) ||
+        (got & POLLHUP && !(asked & WEIR_POLL_IN)))
         ready |= WEIR_POLL_ERROR;
-    return ready;
+    return ready & (short)(asked | WEIR_POLL_ERROR);
 }
 
 static int count(weir_poll_item *items, int n, const struct pollfd *fds)
@@ -147,8 +150,7 @@ static int count(weir_poll_item *items, int n, const struct pollfd *fds)
 
     for (int i = 0; i < n; i++) {
         if (!is_socket(&items[i]) && items[i].fd >= 0)
-            items[i].ready = from_poll(fds[2 * i].revents) &
-                             (short)(items[i].events | WEIR_POLL_ERROR);
+            items[i].ready = from_poll(fds[2 * i].revents, items[i].events);
         found += items[i].ready != 0;
     }
     return found;

@@ -1,6 +1,7 @@
 /*
  * Loops of the application's own: in contexts without I/O threads, where all
- * that is to be done must show at the descriptor.
+ * that is to be done must show at the descriptor; and what weir_poll makes of
+ * descriptors that are no sockets of weir.
  */
 #include "config.h"
 
@@ -166,6 +167,36 @@ static void test_poll_while_connecting(void **state)
     flow_end(context);
 }
 
+/* ---- descriptors ---- */
+
+static int64_t processor_ms(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
+/* Nobody reads it, so it is reported, and weir_poll does not go round. */
+static void test_hung_up(void **state)
+{
+    weir_poll_item item = {.events = 0};
+    int64_t used = processor_ms();
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    close(ends[1]);
+    item.fd = ends[0];
+    assert_int_equal(flow_ok(weir_poll(&item, 1, FLOW_SOON)), 1);
+    assert_int_equal(item.ready, WEIR_POLL_ERROR);
+    item.events = WEIR_POLL_IN;
+    assert_int_equal(flow_ok(weir_poll(&item, 1, FLOW_SOON)), 1);
+    assert_int_equal(item.ready, WEIR_POLL_IN);
+    assert_true(processor_ms() - used < FLOW_SOON / 4);
+    close(ends[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +206,7 @@ int main(void)
 #endif
         cmocka_unit_test(test_poll_connects_again),
         cmocka_unit_test(test_poll_while_connecting),
+        cmocka_unit_test(test_hung_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
