@@ -73,16 +73,17 @@ static void remember_error(struct weir_ep *ep, int code, const char *reason)
 static int64_t next_pause(struct weir_ep *ep, bool permanent)
 {
     int64_t least = ep->options.reconnect, most = ep->options.reconnect_max;
-    int64_t ms = ep->retry_ms ? ep->retry_ms : least;
+    int64_t ms;
 
+    if (least == 0)
+        least = 1;
     if (most < least)
         most = least;
+    ms = ep->retry_ms ? ep->retry_ms : least;
     if (permanent && ms < LONG_PAUSE_MS)
         ms = LONG_PAUSE_MS;
     ep->retry_ms = ms * 2 > most ? most : ms * 2;
-    if (ms > 0)
-        ms += (int64_t)weir_random_below((uint32_t)ms + 1);
-    return ms;
+    return ms + (int64_t)weir_random_below((uint32_t)ms + 1);
 }
 
 bool weir_ep_opening(struct weir_ep *ep)

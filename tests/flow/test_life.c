@@ -610,30 +610,36 @@ static void test_later_structs(void **state)
     flow_end(context);
 }
 
-/* An attempt that fails says when the next one is. */
-static void test_retries(void **state)
+/* Connect to nobody: the pauses begin with `least` and double up to `most`. */
+static void retry(const char *first, uint64_t least, uint64_t most)
 {
     weir_context context = flow_context(1);
     weir_socket push = flow_open(context, WEIR_PUSH);
     weir_event event;
     char url[FLOW_URL];
-    uint64_t least = 20;
 
-    (void)state;
     flow_url("tcp", url);
-    flow_ok(weir_set(push, "reconnect", "20ms"));
-    flow_ok(weir_set(push, "reconnect-max", "80ms"));
+    flow_ok(weir_set(push, "reconnect", first));
+    flow_ok(weir_set_int(push, "reconnect-max", (int64_t)most));
     flow_ok(weir_connect(push, url, NULL));
     for (int i = 0; i < 5; i++) {
         event = flow_event(push, WEIR_EVENT_RETRY);
         assert_int_equal(event.code, ECONNREFUSED);
         assert_true(strlen(event.reason) > 0);
         assert_in_range(event.value, least, 2 * least);
-        least = least * 2 > 80 ? 80 : least * 2;
+        least = least * 2 > most ? most : least * 2;
     }
     assert_int_equal(flow_stats(push).last_error, ECONNREFUSED);
     flow_close(push);
     flow_end(context);
+}
+
+/* An attempt that fails says when the next one is. */
+static void test_retries(void **state)
+{
+    (void)state;
+    retry("20ms", 20, 80);
+    retry("0", 1, 8); /* not at once, again and again */
 }
 
 int main(void)
