@@ -18,7 +18,8 @@ static struct {
     pthread_mutex_t mutex;
     pthread_cond_t work;
     struct weir_list queue;
-    int threads, idle;
+    int waiting;       /* errands in the queue */
+    int threads, idle; /* one that was woken counts as idle until it runs */
 } pool = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -51,7 +52,7 @@ static void child_fork(void)
     pthread_mutex_init(&pool.mutex, NULL);
     make_condition();
     weir_list_init(&pool.queue);
-    pool.threads = pool.idle = 0;
+    pool.waiting = pool.threads = pool.idle = 0;
 }
 
 static void set_up(void)
@@ -87,6 +88,7 @@ static struct weir_errand *next_errand(void)
         if (r == ETIMEDOUT && weir_list_empty(&pool.queue))
             return NULL;
     }
+    pool.waiting--;
     return WEIR_CONTAINER(node, struct weir_errand, list);
 }
 
@@ -126,12 +128,15 @@ int weir_jobs_submit(struct weir_errand *errand)
     pthread_once(&once, set_up);
     pthread_mutex_lock(&pool.mutex);
     weir_list_append(&pool.queue, &errand->list);
-    if (pool.idle == 0 && pool.threads < THREADS_MAX)
+    pool.waiting++;
+    if (pool.idle < pool.waiting && pool.threads < THREADS_MAX)
         r = start_helper();
-    if (r < 0 && pool.threads == 0)
+    if (r < 0 && pool.threads == 0) {
         weir_list_remove(&errand->list);
-    else
+        pool.waiting--;
+    } else {
         r = 0;
+    }
     pthread_cond_signal(&pool.work);
     pthread_mutex_unlock(&pool.mutex);
     return r;
