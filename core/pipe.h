@@ -33,7 +33,8 @@ struct weir_splice;
 enum {
     WEIR_MAIL_READABLE = 1, /* the input queue has something */
     WEIR_MAIL_ROOM = 2,     /* the output queue has room again */
-    WEIR_MAIL_PARTED = 4    /* inproc: the other side is gone */
+    WEIR_MAIL_PARTED = 4,   /* inproc: the other side is gone */
+    WEIR_MAIL_OPEN = 8      /* being read: not posted */
 };
 
 /* Counters of one pipe; the rest is in the queues. */

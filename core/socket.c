@@ -34,13 +34,9 @@ void weir_sock_lock(struct weir_sock *sock)
     weir_lock_take(&sock->lock);
 }
 
-static void deliver_one(struct weir_sock *sock, struct weir_pipe *pipe,
-                        uint32_t bits)
+static void read_mail(struct weir_sock *sock, struct weir_pipe *pipe,
+                      uint32_t bits)
 {
-    if (pipe->buried) {
-        weir_pipe_free(pipe);
-        return;
-    }
     if ((bits & WEIR_MAIL_ROOM) && pipe->attached && !pipe->dying) {
         if (sock->pattern->writable)
             sock->pattern->writable(sock, pipe);
@@ -50,8 +46,22 @@ static void deliver_one(struct weir_sock *sock, struct weir_pipe *pipe,
         sock->pattern->readable(sock, pipe);
         weir_sock_wake(sock, WEIR_WAIT_IN);
     }
-    if (bits & WEIR_MAIL_PARTED)
+    if ((bits & WEIR_MAIL_PARTED) && !pipe->buried)
         weir_splice_parted(pipe);
+}
+
+/* The pipe may go because of what it is told: as long as that is being read,
+ * it has mail, and is not freed.  Nobody writes to one that is buried. */
+static void deliver_one(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    uint32_t more;
+
+    read_mail(sock, pipe, atomic_exchange(&pipe->mail, WEIR_MAIL_OPEN));
+    more = atomic_exchange(&pipe->mail, 0) & ~(uint32_t)WEIR_MAIL_OPEN;
+    if (pipe->buried)
+        weir_pipe_free(pipe);
+    else if (more)
+        weir_pipe_post(pipe, more);
 }
 
 static void deliver_mail(struct weir_sock *sock)
@@ -61,9 +71,8 @@ static void deliver_mail(struct weir_sock *sock)
 
     while (pipe) {
         struct weir_pipe *next = pipe->mail_next;
-        uint32_t bits = atomic_exchange(&pipe->mail, 0);
 
-        deliver_one(sock, pipe, bits);
+        deliver_one(sock, pipe);
         pipe = next;
     }
 }
