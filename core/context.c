@@ -82,7 +82,7 @@ static int prepare(struct weir_ctx *ctx, int io_threads)
 {
     ctx->open = false;
     atomic_store(&ctx->closing, false);
-    ctx->fork_generation = weir_fork_generation();
+    atomic_store(&ctx->fork_generation, weir_fork_generation());
     ctx->scope = new_scope();
     ctx->n_threads = io_threads;
     ctx->n_reactors = io_threads ? io_threads : 1;
@@ -129,6 +129,12 @@ static int find(weir_context handle, struct weir_ctx **out)
     return 0;
 }
 
+static bool of_parent(struct weir_ctx *ctx)
+{
+    return atomic_load_explicit(&ctx->fork_generation, memory_order_relaxed) !=
+           weir_fork_generation();
+}
+
 int weir_ctx_get(weir_context handle, struct weir_ctx **out)
 {
     struct weir_ctx *ctx = NULL;
@@ -136,7 +142,7 @@ int weir_ctx_get(weir_context handle, struct weir_ctx **out)
 
     if (r < 0)
         return r;
-    if (ctx->fork_generation != weir_fork_generation())
+    if (of_parent(ctx))
         return weir_fail(WEIR_EFORK,
                          "the context belongs to the parent process");
     weir_lock_take(&ctx->lock);
@@ -337,7 +343,7 @@ int weir_ctx_close(weir_context handle, int deadline)
 
     if (r >= 0 && deadline < WEIR_FOREVER)
         r = weir_fail(EINVAL, "%d is not a deadline", deadline);
-    if (r >= 0 && ctx->fork_generation != weir_fork_generation())
+    if (r >= 0 && of_parent(ctx))
         return abandon(handle, ctx);
     if (r >= 0)
         r = weir_ctx_get(handle, &ctx);

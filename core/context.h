@@ -22,8 +22,8 @@ struct weir_ctx {
     uint32_t index, generation;
     bool open;
     _Atomic bool closing;
-    uint64_t fork_generation;
-    uint64_t scope; /* for names of inproc */
+    _Atomic uint64_t fork_generation; /* late calls look at it unlocked */
+    uint64_t scope;                   /* for names of inproc */
     int n_threads, n_reactors;
     bool started;
     struct weir_reactor *reactors;

@@ -298,6 +298,42 @@ static void all_who_wait_are_woken(void **state)
     close_context(context);
 }
 
+/* ---- late calls ---- */
+
+struct late {
+    weir_context context;
+    _Atomic bool over;
+    int taken; /* for another's handle */
+};
+
+static void *call_late(void *arg)
+{
+    struct late *late = arg;
+    weir_socket socket;
+
+    while (!atomic_load(&late->over)) {
+        late->taken += weir_open(&socket, late->context, WEIR_PAIR) >= 0;
+        late->taken += weir_context_close(late->context, 0) >= 0;
+    }
+    return NULL;
+}
+
+/* The memory behind a closed context's handle is used again meanwhile. */
+static void contexts_come_and_go(void **state)
+{
+    struct late late = {.context = new_context(1)};
+    pthread_t thread;
+
+    (void)state;
+    close_context(late.context);
+    pthread_create(&thread, NULL, call_late, &late);
+    for (int i = 0; i < 100; i++)
+        close_context(new_context(i & 1));
+    atomic_store(&late.over, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(late.taken, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +341,7 @@ int main(void)
         cmocka_unit_test(over_tcp),
         cmocka_unit_test(without_io_threads),
         cmocka_unit_test(all_who_wait_are_woken),
+        cmocka_unit_test(contexts_come_and_go),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
