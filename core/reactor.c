@@ -150,14 +150,18 @@ static bool run_tasks(struct weir_reactor *reactor)
 /* ---- ticks: sockets that need a look soon, without a wake-up each ---- */
 
 #if defined(HAVE_TIMERFD_CREATE)
+/* 0 disarms it. */
+static void set_timer(struct weir_reactor *reactor, int flags, int64_t ns)
+{
+    struct itimerspec spec = {.it_value = {.tv_sec = (time_t)(ns / 1000000000),
+                                           .tv_nsec = (long)(ns % 1000000000)}};
+
+    (void)timerfd_settime(reactor->tick_watch.fd, flags, &spec, NULL);
+}
+
 static void arm_tick(struct weir_reactor *reactor, int64_t ns)
 {
-    struct itimerspec spec = {
-        .it_value = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000}};
-
-    if (ns == 0)
-        spec.it_value.tv_nsec = 1; /* 0 would disarm it */
-    (void)timerfd_settime(reactor->tick_watch.fd, 0, &spec, NULL);
+    set_timer(reactor, 0, ns);
 }
 
 static int open_tick(void)
@@ -185,7 +189,6 @@ static void tick_within(struct weir_reactor *reactor, int64_t ns)
     if (ns < 1)
         ns = 1; /* 0 would disarm the timer */
     at = weir_now() + ns;
-
     while (due == 0 || due > at)
         if (atomic_compare_exchange_weak(&reactor->tick_at, &due, at)) {
             arm_tick(reactor, ns);
@@ -340,14 +343,11 @@ static void set_alarm(struct weir_reactor *reactor)
 {
     struct weir_heap_node *node = weir_heap_first(&reactor->timers);
     int64_t at = node ? node->key : 0;
-    struct itimerspec spec = {
-        .it_value = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000}};
 
     if (reactor->threaded || at == reactor->alarm_at)
         return;
     reactor->alarm_at = at;
-    (void)timerfd_settime(reactor->tick_watch.fd, TFD_TIMER_ABSTIME, &spec,
-                          NULL);
+    set_timer(reactor, TFD_TIMER_ABSTIME, at);
 }
 #else
 static void set_alarm(struct weir_reactor *reactor)

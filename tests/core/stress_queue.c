@@ -680,7 +680,7 @@ static void *drive_writer(void *opaque)
 
     while (!written(run)) {
         uint64_t random = traffic_random(&state);
-        size_t limit = 1 + random % 200000;
+        size_t limit = 1 + (size_t)(random % 200000);
 
         lock_end(run, run->queue);
         if (!weir_queue_gather(run->queue, parts, 1 + (int)(random >> 20) % 16,
@@ -690,7 +690,7 @@ static void *drive_writer(void *opaque)
             continue;
         }
         if (random % 3 == 0)
-            n = shorten(parts, n, 1 + (random >> 8) % limit);
+            n = shorten(parts, n, 1 + (size_t)(random >> 8) % limit);
         send_parts(run, parts, n, &at);
         if (run->plan->cut && (random >> 40) % 50 == 0 &&
             !atomic_load(&run->stop))
@@ -735,7 +735,7 @@ static ssize_t receive(struct run *run, int wire, uint64_t random)
     if (n < 0)
         fail("no memory");
     if (random % 4 == 0) {
-        parts[0].iov_len = 1 + (random >> 8) % parts[0].iov_len;
+        parts[0].iov_len = 1 + (size_t)(random >> 8) % parts[0].iov_len;
         n = 1;
     }
     return readv(wire, parts, n);
@@ -886,7 +886,7 @@ static uint64_t fan_pack(const struct traffic *traffic,
     uint64_t most = 1 + traffic_random(state) % 20, n = 0;
 
     for (; n < most; n++) {
-        size_t size = 9 + traffic_random(state) % 1500;
+        size_t size = 9 + (size_t)(traffic_random(state) % 1500);
         uint8_t *at = chunk->data + *offset;
 
         if (chunk->capacity - *offset < size + WEIR_QUEUE_HEAD)

@@ -637,7 +637,8 @@ static void test_runs(void **state)
     (void)state;
     open_queue(&fixture, no_mark);
     for (uint32_t run = 1; run < 1000; run = run * 2 + 1) {
-        size_t from = at, before = weir_queue_pending(fixture.queue);
+        size_t from = at;
+        uint64_t before = weir_queue_pending(fixture.queue);
 
         put_number(fixture.queue, next++);
         for (uint32_t i = 0; i < run; i++, next++) {

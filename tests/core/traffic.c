@@ -52,7 +52,7 @@ static uint64_t state_of(const struct traffic *traffic, uint64_t number)
 static size_t some_size(const struct traffic *traffic, uint64_t *state)
 {
     uint64_t kind = traffic_random(state) % 1000;
-    uint64_t size = traffic_random(state);
+    size_t size = (size_t)traffic_random(state);
 
     if (kind < 780)
         return size % 120;

@@ -35,7 +35,7 @@ static void *send_all_the_time(void *arg)
     char data[1000] = {0};
 
     while (!atomic_load(&stop)) {
-        size_t size = worker->n * 7919 % sizeof(data);
+        size_t size = (size_t)(worker->n * 7919 % sizeof(data));
         int r = weir_send(worker->socket, data, size, 10);
 
         worker->n += r >= 0;

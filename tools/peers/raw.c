@@ -242,10 +242,10 @@ static bool unpack(struct end *end, struct line *line)
     end->last.size = size;
     end->last.payload = at + head;
     if (size <= sizeof end->last.inside) {
-        memcpy(end->last.inside, at + head, size);
+        memcpy(end->last.inside, at + head, (size_t)size);
         end->last.payload = end->last.inside;
     }
-    line->start += head + size;
+    line->start += head + (size_t)size;
     return true;
 }
 
