@@ -57,9 +57,10 @@ static void test_goes_while_told(void **state)
     assert_int_equal(atomic_load(&pipe->mail),
                      WEIR_MAIL_READABLE | WEIR_MAIL_PARTED);
     weir_splice_part(pipe); /* as an endpoint does that is closed */
-    weir_sock_doom(sock, pipe);
+    pipe->dying = true;
     weir_sock_down(sock, pipe);
     assert_true(weir_pipe_ready(pipe));
+    weir_sock_retire(sock, pipe, false);
     weir_sock_unlock(sock);
     weir_sock_lock(sock);
     assert_null(weir_list_first(&sock->pipes));
