@@ -26,11 +26,12 @@ build() {
     [ "${WEIR_SANITIZE:-no}" = no ] || sanitize=-fsanitize=$WEIR_SANITIZE
     $CC -std=c11 -Wall -Wextra -Wpedantic -Werror $sanitize \
         -I "$top_srcdir/sdk" -c -o "$work/$1.o" "$work/$1.c" &&
-        "$top_builddir/libtool" --quiet --tag=CC --mode=link $CC $sanitize \
-            -o "$work/$1" "$work/$1.o" "$top_builddir/core/libweir.la" ||
+        ./libtool --quiet --tag=CC --mode=link $CC $sanitize \
+            -o "$work/$1" "$work/$1.o" core/libweir.la ||
         { wrong "$1.c of README does not build"; exit 1; }
 }
 
+cd "$top_builddir" || exit 1 # libtool takes no spaces in names of libraries
 port=$((10000 + ($$ * 31 + 17) % 20000))
 for name in receiver sender; do
     program $name
