@@ -138,8 +138,8 @@ static void test_flood(void **state)
         assert_int_equal(weir_recv_message(sub, &message,
                                            i % 2 ? 50 : WEIR_NOWAIT),
                          -EAGAIN);
-        assert_in_range(cpu_ms() - cpu, 0, 1000);
-        assert_in_range(now_ms() - start, 0, 20000);
+        assert_in_range(cpu_ms() - cpu, 0, 2000);
+        assert_in_range(now_ms() - start, 0, 60000);
     }
     close_socket(sub);
     atomic_store(&flood.stop, true);
