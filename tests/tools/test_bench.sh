@@ -144,4 +144,18 @@ do
     grep -q -e "$words" "$dir/chart.svg" || wrong "no $words in the chart"
 done
 
+# ---- targets ----
+
+run 0 targets --list
+says '^throughput of 16 to 256 B against libzmq$'
+run 2 targets --only nosuch
+complains 'nosuch'
+run 2 targets --duration 0
+# The verdict is up to the machine; that there is one is not.
+"$weir" bench targets --only 'topic match' --runs 1 --warm 0.01 \
+    --duration 0.02 --json "$dir/figures" >"$dir/out" 2>"$dir/err" </dev/null
+says '^topic match.*tcp 1000000  *match_ns  *[0-9.]* .*<= 3.0  *\(yes\|NO\)'
+says '^[01] of 1 reach'
+has weir topics tcp match_ns
+
 exit $failed

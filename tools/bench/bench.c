@@ -340,6 +340,8 @@ static void print_usage(FILE *file)
     for (size_t i = 0; weir_side_tests[i]; i++)
         fprintf(file, "  %-8s %s\n", weir_side_tests[i]->name,
                 weir_side_tests[i]->summary);
+    fprintf(file, "  %-8s %s\n", "targets",
+            "the table of what weir has to reach, filled in");
     fputs("\n`weir bench TEST --help` says more.  Each side is a process, on "
           "inproc a thread.\nRuns of the libraries take turns; a ratio is the "
           "median of the ratios of neighbours.\n",
@@ -355,6 +357,8 @@ int weir_bench_main(int argc, const char *const *argv)
         print_usage(stdout);
         return 0;
     }
+    if (argc && strcmp(argv[0], "targets") == 0)
+        return weir_bench_targets(argc - 1, argv + 1);
     if (test)
         return run_test(test, argc - 1, argv + 1);
     if (argc)

@@ -4,6 +4,7 @@
  *   bench.c    arguments, and a test for all transports, sizes and values
  *   run.c      runs of several contestants, taking turns
  *   report.c   tables, lines of JSON, charts
+ *   targets.c  what weir has to reach, and what it does; target_list.c
  *
  * Above: main.c.  Below: child.h, figures.h, chart.h, and peers/side.h, which
  * is what a run is.
@@ -101,5 +102,10 @@ void weir_bench_points(struct weir_chart *chart, int metric,
 
 /* "123", "1.2 k" or "-" as a cell. */
 void weir_bench_cell(struct weir_table *table, double value);
+
+/* ---- the targets ---- */
+
+/* weir bench targets.  Arguments behind its name; returns an exit code. */
+int weir_bench_targets(int argc, const char *const *argv);
 
 #endif
