@@ -50,11 +50,19 @@ static size_t greet_zmtp(unsigned char *to, const char *type)
 }
 
 /* The header of scalability protocols: PUSH is 5.0, REQ 3.0. */
-static size_t greet_sp(unsigned char *to, bool reqrep)
+static size_t greet_sp(unsigned char *to, const char *type)
 {
     memcpy(to, "\0SP\0\0\0\0\0", 8);
-    to[5] = reqrep ? 0x30 : 0x50;
+    to[5] = strcmp(type, "REQ") == 0 ? 0x30 : 0x50;
     return 8;
+}
+
+size_t weir_crowd_greeting(unsigned char to[WEIR_CROWD_GREETING],
+                           enum weir_side_wire wire, const char *type)
+{
+    if (wire == WEIR_SIDE_ZMTP)
+        return greet_zmtp(to, type);
+    return wire == WEIR_SIDE_SP ? greet_sp(to, type) : 0;
 }
 
 static bool read_all(int fd, unsigned char *to, size_t size)
@@ -102,13 +110,10 @@ static bool open_wave(struct weir_side *side, const char *url, int *fds,
                       size_t n)
 {
     enum weir_side_wire wire = side->ops->wire;
-    unsigned char greeting[128];
-    size_t size = 0;
+    unsigned char greeting[WEIR_CROWD_GREETING];
+    size_t size = weir_crowd_greeting(greeting, wire,
+                                      side->plan->reqrep ? "REQ" : "PUSH");
 
-    if (wire == WEIR_SIDE_ZMTP)
-        size = greet_zmtp(greeting, side->plan->reqrep ? "REQ" : "PUSH");
-    else if (wire == WEIR_SIDE_SP)
-        size = greet_sp(greeting, side->plan->reqrep);
     for (size_t i = 0; i < n; i++) {
         fds[i] = connect_once(url);
         if (fds[i] < 0 ||
