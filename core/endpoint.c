@@ -316,9 +316,13 @@ static void on_newcomers(struct weir_watch *watch, unsigned events)
 
 int weir_ep_listener(weir_ep *ep, int fd)
 {
-    struct weir_listener *one = calloc(1, sizeof(*one));
+    struct weir_listener *one;
     int r;
 
+    if (!WEIR_HAS(weir_transport_ops, ep->ops, accepted))
+        return weir_fail(EINVAL, "%s: the transport has no accepted()",
+                         ep->url);
+    one = calloc(1, sizeof(*one));
     if (!one)
         return weir_fail(ENOMEM, "no memory to listen at %s", ep->url);
     one->ep = ep;
@@ -414,6 +418,7 @@ static int call_plugin(struct weir_ep *ep, const struct weir_url *url)
                           url->scheme, url->address, &self, &error);
     if (r < 0)
         return weir_fail(-r, "%s", text[0] ? text : weir_strerror(-r));
+    actual[sizeof(actual) - 1] = '\0';
     r = set_url(ep, url->scheme, actual);
     if (r < 0)
         ep->ops->close(self);

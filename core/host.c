@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,18 +37,24 @@ static void log_line(weir_ep *ep, const char *format, ...)
     weir_ep_event(ep, WEIR_EVENT_LOG, NULL, 0, 0, 0, text);
 }
 
+/* A failure is one, whatever the sign of its code; and the arguments may have
+ * the error's own text, to put more words around it. */
 static int fail(weir_error *error, int code, const char *format, ...)
 {
+    char text[WEIR_ERROR_ROOM];
     va_list args;
 
+    if (code <= 0)
+        code = code < 0 && code > -INT_MAX ? -code : EIO;
     if (!error)
         return -code;
     error->code = code;
     if (!error->text || error->room == 0)
         return -code;
     va_start(args, format);
-    vsnprintf(error->text, error->room, format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    snprintf(error->text, error->room, "%s", text);
     return -code;
 }
 

@@ -116,7 +116,8 @@ typedef struct weir_host {
     void (*log)(weir_ep *ep, const char *format, ...) WEIR_PRINTF(2, 3);
 
     /* [any] Fill *error (may be NULL) with a code (positive) and a whole
-     * sentence that names the offending token.  Returns -code. */
+     * sentence that names the offending token; the arguments may have the
+     * text of *error.  Returns -code. */
     int (*fail)(weir_error *error, int code, const char *format, ...)
         WEIR_PRINTF(3, 4);
 

@@ -121,7 +121,8 @@ typedef struct weir_transport_host {
 
     /* [io] Binder, in attach(): the host accepts on this descriptor (which
      * stays the plugin's; several are fine), pauses while descriptors are
-     * short, caps the half-open, and calls accepted() for each. */
+     * short, caps the half-open, and calls accepted() for each.  -ENOMEM,
+     * -EINVAL there is no accepted(). */
     int (*listener)(weir_ep *ep, int fd);
 
     /* [any] Which context: names of inproc belong to one.  Unique in the
