@@ -38,6 +38,65 @@ for page in doc/man/*.3; do
     done
 done
 
+# A prototype in one line, with blanks where they are needed alone.
+plain() {
+    sed -e 's/[[:blank:]][[:blank:]]*/ /g' -e 's/ *\([(),*]\) */\1/g' \
+        -e 's/^ //' -e 's/ $//'
+}
+
+# From weir.h.
+awk '/^WEIR_API/ { text = "" ; inside = 1 }
+    inside { text = text " " $0 }
+    inside && /;/ {
+        inside = 0
+        sub(/ WEIR_API/, "", text)
+        sub(/;.*/, "", text)
+        print text
+    }' sdk/weir/weir.h | plain | sort >"$work/declared"
+# From the synopses; an argument with blanks is quoted there.
+for page in doc/man/*.3; do
+    sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$page" | awk '
+        /^\.Ft / { type = substr($0, 5) }
+        /^\.Fo / { text = type " " $2 "("; comma = "" }
+        /^\.Fa / {
+            argument = substr($0, 5)
+            gsub(/"/, "", argument)
+            text = text comma argument
+            comma = ","
+        }
+        /^\.Fc/ { print text ")" }
+        /^\.Fn / {
+            line = substr($0, 5)
+            name = line
+            sub(/ .*/, "", name)
+            line = substr(line, length(name) + 1)
+            gsub(/" "/, ",", line)
+            gsub(/"/, "", line)
+            print type " " name "(" line ")"
+        }'
+done | plain | sort >"$work/synopses"
+diff "$work/declared" "$work/synopses" ||
+    wrong "prototypes of weir.h (<) and of the manual (>) differ"
+
+# The codes in the comment above a function, on the page about it.
+awk '/^\/\*/ { codes = "" }
+    /^[\/ ]\*/ {
+        while (match($0, /-(WEIR_)?E[A-Z0-9]+/)) {
+            codes = codes " " substr($0, RSTART + 1, RLENGTH - 1)
+            $0 = substr($0, RSTART + RLENGTH)
+        }
+    }
+    /^(WEIR_API|weir_)/ && match($0, /weir_[a-z_]+\(/) {
+        print substr($0, RSTART, RLENGTH - 1) codes
+    }' sdk/weir/weir.h >"$work/codes"
+[ "$(grep -c E "$work/codes")" -gt 20 ] || wrong "no codes found in weir.h"
+while read -r name codes; do
+    page=$(grep -l "^\.F[no] $name\b" doc/man/*.3)
+    for code in $codes; do
+        grep -q "\b$code\b" $page || wrong "$page: $name can give -$code"
+    done
+done <"$work/codes"
+
 # ---- pages ----
 
 for page in $pages; do
