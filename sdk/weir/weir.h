@@ -114,7 +114,8 @@ typedef struct weir_frame {
     uint64_t opaque[8];
 } weir_frame;
 
-/* Make an empty frame.  Needs no fini until something is put into it. */
+/* Make an empty frame, as one that is all zero is.  Needs no fini until
+ * something is put into it. */
 WEIR_API void weir_frame_init(weir_frame *frame);
 
 /* Make a frame with `size` writable octets of uninitialised payload.
@@ -169,8 +170,8 @@ typedef struct weir_message {
     uint32_t count, room;
 } weir_message;
 
-/* Make an empty message (no frames).  A message must be initialised before
- * any other use, receiving into it included. */
+/* Make an empty message (no frames), as one that is all zero is.  A message
+ * must be initialised before any other use, receiving into it included. */
 WEIR_API void weir_message_init(weir_message *message);
 
 /* Release all frames; the message is empty and can be used again. */

@@ -183,9 +183,27 @@ static void test_most_frames(void **state)
     weir_message_fini(&message);
 }
 
+/* So that it can be initialised where it is declared. */
+static void test_zero_is_empty(void **state)
+{
+    weir_message zero = {0}, copy;
+
+    (void)state;
+    assert_int_equal(weir_message_count(&zero), 0);
+    assert_null(weir_message_frame(&zero, 0));
+    assert_int_equal(weir_message_share(&copy, &zero), 0);
+    assert_int_equal(weir_message_count(&copy), 0);
+    assert_int_equal(weir_message_add(&zero, "x", 1), 0);
+    assert_int_equal(weir_message_add(&zero, "y", 1), 0);
+    assert_int_equal(weir_message_count(&zero), 2);
+    weir_message_fini(&zero);
+    weir_message_fini(&copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_zero_is_empty),
         cmocka_unit_test(test_frames_in_order),
         cmocka_unit_test(test_one_frame_needs_no_memory),
         cmocka_unit_test(test_pop),
