@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -40,12 +39,13 @@ struct job {
 struct slot {
     struct entry *entry;
     uint32_t generation;
+    uint32_t next_free; /* number + 1; 0 the end */
 };
 
 struct weir_table {
     struct weir_reactor *reactor;
     struct slot *slots;
-    uint32_t n;
+    uint32_t n, free; /* number + 1 of the first free one */
 };
 
 struct weir_table *weir_table_new(struct weir_reactor *reactor)
@@ -71,51 +71,55 @@ static struct entry *find(struct weir_table *table, int64_t id)
     return id_of(table, slot) == id ? table->slots[slot].entry : NULL;
 }
 
-static int64_t grow(struct weir_table *table)
+static bool grow(struct weir_table *table)
 {
     uint32_t n = table->n ? table->n * 2 : 8;
     struct slot *slots = realloc(table->slots, n * sizeof(*slots));
 
     if (!slots)
-        return weir_fail(ENOMEM, "no memory for %u watches", n);
-    memset(slots + table->n, 0, (n - table->n) * sizeof(*slots));
+        return false;
+    for (uint32_t i = table->n; i < n; i++) {
+        slots[i] = (struct slot){.next_free = table->free};
+        table->free = i + 1;
+    }
     table->slots = slots;
     table->n = n;
-    return n / 2 == 4 ? 0 : n / 2;
+    return true;
 }
 
-static int64_t free_slot(struct weir_table *table)
+static void put_in(struct weir_table *table, struct entry *entry)
 {
-    for (uint32_t i = 0; i < table->n; i++)
-        if (!table->slots[i].entry)
-            return i;
-    return grow(table);
+    struct slot *slot = &table->slots[table->free - 1];
+
+    entry->slot = table->free - 1;
+    table->free = slot->next_free;
+    slot->entry = entry;
+    slot->generation = (slot->generation + 1) & 0x7fffffff;
 }
 
 static struct entry *add(struct weir_table *table, enum kind kind,
                          weir_turn *turn, void *arg)
 {
-    int64_t slot = free_slot(table);
-    struct entry *entry = slot < 0 ? NULL : calloc(1, sizeof(*entry));
+    bool room = table->free != 0 || grow(table);
+    struct entry *entry = room ? calloc(1, sizeof(*entry)) : NULL;
 
     if (!entry) {
         weir_fail(ENOMEM, "no memory for a watch");
         return NULL;
     }
     entry->kind = kind;
-    entry->slot = (uint32_t)slot;
     entry->reactor = table->reactor;
     entry->turn = turn;
     entry->arg = arg;
-    table->slots[slot].entry = entry;
-    table->slots[slot].generation =
-        (table->slots[slot].generation + 1) & 0x7fffffff;
+    put_in(table, entry);
     return entry;
 }
 
 static void drop(struct weir_table *table, struct entry *entry)
 {
     table->slots[entry->slot].entry = NULL;
+    table->slots[entry->slot].next_free = table->free;
+    table->free = entry->slot + 1;
     free(entry);
 }
 
@@ -166,6 +170,14 @@ static void on_timer(struct weir_timer *timer)
     turn(arg, 0);
 }
 
+/* As late as can be, when that is later than time goes. */
+static int64_t time_after(uint64_t ns)
+{
+    int64_t now = weir_now();
+
+    return ns < (uint64_t)(WEIR_NEVER - now) ? now + (int64_t)ns : WEIR_NEVER;
+}
+
 int64_t weir_reactor_host_timer(weir_reactor *reactor, uint64_t after_ns,
                                 weir_turn *turn, void *arg)
 {
@@ -174,7 +186,7 @@ int64_t weir_reactor_host_timer(weir_reactor *reactor, uint64_t after_ns,
     if (!entry)
         return -ENOMEM;
     entry->timer.fire = on_timer;
-    weir_timer_arm(reactor, &entry->timer, weir_now() + (int64_t)after_ns);
+    weir_timer_arm(reactor, &entry->timer, time_after(after_ns));
     return id_of(reactor->table, entry->slot);
 }
 
