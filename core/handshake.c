@@ -364,9 +364,8 @@ static bool over(struct weir_handshake *handshake)
     return weir_zmtp_phase(&handshake->zmtp) == WEIR_ZMTP_READY;
 }
 
-/* Our last words are written without a guarantee: the connection ends. */
-/* Our last words: what the peer sent and we have not read would make the
- * kernel answer with a reset, and take them back. */
+/* Our last words, without a guarantee: what the peer sent and we have not read
+ * would make the kernel answer with a reset, and take them back. */
 static void say_goodbye(struct weir_handshake *handshake)
 {
     uint8_t waste[WEIR_HANDSHAKE_READ];

@@ -234,7 +234,7 @@ void weir_sock_lock(struct weir_sock *sock);
 void weir_sock_unlock(struct weir_sock *sock);
 
 /* There is mail: deliver it, or leave that to who holds the lock.  Any
- * thread; no socket's lock held, or this one's not. */
+ * thread that does not hold it; it may hold another socket's. */
 void weir_sock_nudge(struct weir_sock *sock);
 
 /* ---- for the patterns ---- */
