@@ -10,7 +10,8 @@
  *
  * Threads: every function may be called from any thread at any time, on any
  * handle, unless its comment says otherwise.  A frame or a message belongs
- * to one thread at a time, like any other variable.
+ * to one thread at a time, like any other variable.  A thread must not be
+ * cancelled (pthread_cancel) inside a call: what it holds would stay held.
  *
  * Structs that start with `size` grow at their end only.  The caller sets
  * size to sizeof; the library writes no more than that and zeroes what it
