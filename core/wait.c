@@ -230,17 +230,21 @@ static void spun(struct weir_spin *spin, bool hit)
 static int hold_links(struct weir_sock *sock, struct weir_pipe **held)
 {
     struct weir_list *node, *after;
+    uint32_t left = sock->n_links;
     int n = 0;
 
-    if (sock->n_links > SPIN_LINKS)
+    if (left == 0 || left > SPIN_LINKS)
         return 0;
     WEIR_LIST_EACH(node, after, &sock->pipes)
     {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
 
-        if (n < SPIN_LINKS && !pipe->splice && atomic_load(&pipe->link.live) &&
-            !atomic_load(&pipe->link.turn) && weir_link_hold(&pipe->link))
+        if (!atomic_load(&pipe->link.live))
+            continue; /* one of inproc among them */
+        if (!atomic_load(&pipe->link.turn) && weir_link_hold(&pipe->link))
             held[n++] = pipe;
+        if (--left == 0)
+            break;
     }
     return n;
 }
