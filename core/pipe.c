@@ -486,7 +486,8 @@ void weir_pipe_set_info(struct weir_pipe *pipe, struct weir_peer_info *info)
     pipe->info_given = 0;
 }
 
-/* The first mail puts the pipe among those that have some. */
+/* The first mail puts the pipe among those that have some.  Sequentially
+ * consistent: see weir_sock_unlock(). */
 void weir_pipe_post(struct weir_pipe *pipe, uint32_t mail)
 {
     struct weir_sock *sock = pipe->sock;
@@ -498,5 +499,5 @@ void weir_pipe_post(struct weir_pipe *pipe, uint32_t mail)
     do
         pipe->mail_next = top;
     while (!atomic_compare_exchange_weak_explicit(
-        &sock->mail, &top, pipe, memory_order_release, memory_order_relaxed));
+        &sock->mail, &top, pipe, memory_order_seq_cst, memory_order_relaxed));
 }

@@ -36,7 +36,10 @@ static inline void weir_lock_init(struct weir_lock *lock)
     atomic_init(&lock->word, WEIR_LOCK_FREE);
 }
 
-/* Take the lock if it is free, and say whether it was.
+/* Take the lock if it is free, and say whether it was.  Like releasing it, this
+ * has its place in the one order of what is sequentially consistent, also when
+ * it fails: who leaves word and then fails may rely on the holder, who looks
+ * for it after releasing.
  * Thread: any. */
 static inline bool weir_lock_try(struct weir_lock *lock)
 {
@@ -45,7 +48,7 @@ static inline bool weir_lock_try(struct weir_lock *lock)
     return atomic_compare_exchange_strong_explicit(&lock->word, &state,
                                                    WEIR_LOCK_HELD,
                                                    memory_order_seq_cst,
-                                                   memory_order_relaxed);
+                                                   memory_order_seq_cst);
 }
 
 /* Take the lock, however long it takes.
