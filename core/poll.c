@@ -109,23 +109,53 @@ static int descriptor_of(weir_poll_item *item, short what)
     return fd; /* below 0: poll(2) ignores it */
 }
 
-static int fill(weir_poll_item *items, int n, struct pollfd *fds)
-{
-    for (int i = 0; i < n; i++) {
-        struct pollfd *in = &fds[2 * i], *out = &fds[2 * i + 1];
+/* What poll(2) looks at: descriptors that are items, in their order, and
+ * behind them those of the sockets.  It counts them against a limit of the
+ * process's, so there are no empty places. */
+struct view {
+    struct pollfd *fds;
+    int n;
+    bool blind; /* there is a socket that cannot tell us anything */
+};
 
-        *in = *out = (struct pollfd){.fd = -1, .events = POLLIN};
-        if (is_socket(&items[i])) {
-            in->fd = descriptor_of(&items[i], WEIR_POLL_IN);
-            out->fd = descriptor_of(&items[i], WEIR_POLL_OUT);
-        } else if (items[i].fd >= 0) {
-            in->fd = items[i].fd;
-            in->events =
-                (short)((items[i].events & WEIR_POLL_IN ? POLLIN : 0) |
-                        (items[i].events & WEIR_POLL_OUT ? POLLOUT : 0));
-        }
-    }
-    return 2 * n;
+static bool is_descriptor(const weir_poll_item *item)
+{
+    return !is_socket(item) && item->fd >= 0;
+}
+
+static void add(struct view *view, int fd, int events)
+{
+    view->fds[view->n++] = (struct pollfd){.fd = fd, .events = (short)events};
+}
+
+static void add_descriptors(const weir_poll_item *items, int n,
+                            struct view *view)
+{
+    for (int i = 0; i < n; i++)
+        if (is_descriptor(&items[i]))
+            add(view, items[i].fd,
+                (items[i].events & WEIR_POLL_IN ? POLLIN : 0) |
+                    (items[i].events & WEIR_POLL_OUT ? POLLOUT : 0));
+}
+
+static void add_socket(weir_poll_item *item, struct view *view)
+{
+    int in = descriptor_of(item, WEIR_POLL_IN);
+    int out = descriptor_of(item, WEIR_POLL_OUT);
+
+    if (in >= 0)
+        add(view, in, POLLIN);
+    if (out >= 0)
+        add(view, out, POLLIN);
+    if (in < 0 && out < 0 && item->events && !weir_poller_nests())
+        view->blind = true;
+}
+
+static void add_sockets(weir_poll_item *items, int n, struct view *view)
+{
+    for (int i = 0; i < n; i++)
+        if (is_socket(&items[i]))
+            add_socket(&items[i], view);
 }
 
 /* The end is something to read; who does not read is told all the same, since
@@ -144,81 +174,78 @@ static short from_poll(short got, short asked)
     return ready & (short)(asked | WEIR_POLL_ERROR);
 }
 
-static int count(weir_poll_item *items, int n, const struct pollfd *fds)
+static int count(weir_poll_item *items, int n, const struct view *view)
 {
+    const struct pollfd *fd = view->fds;
     int found = 0;
 
     for (int i = 0; i < n; i++) {
-        if (!is_socket(&items[i]) && items[i].fd >= 0)
-            items[i].ready = from_poll(fds[2 * i].revents, items[i].events);
+        if (is_descriptor(&items[i]))
+            items[i].ready = from_poll((fd++)->revents, items[i].events);
         found += items[i].ready != 0;
     }
     return found;
 }
 
-/* Is there a socket that cannot tell us anything? */
-static bool blind(const weir_poll_item *items, int n, const struct pollfd *fds)
-{
-    for (int i = 0; !weir_poller_nests() && i < n; i++)
-        if (is_socket(&items[i]) && items[i].events && fds[2 * i].fd < 0 &&
-            fds[2 * i + 1].fd < 0)
-            return true;
-    return false;
-}
-
 /* How long to sleep for once. */
-static int milliseconds(int64_t deadline, bool is_blind)
+static int milliseconds(int64_t deadline, bool blind)
 {
     int left = weir_deadline_left(deadline);
 
-    return is_blind && (left < 0 || left > BLIND_MS) ? BLIND_MS : left;
+    return blind && (left < 0 || left > BLIND_MS) ? BLIND_MS : left;
 }
 
-/* Sleep until something may be ready.  Descriptors that are set only say so:
- * the sockets are looked at again. */
-static int sleep_on(weir_poll_item *items, int n, struct pollfd *fds,
-                    int64_t deadline)
+static int sleep_on(struct view *view, int64_t deadline)
 {
-    bool is_blind = blind(items, n, fds);
     int r;
 
     do
-        r = poll(fds, (nfds_t)(2 * n), milliseconds(deadline, is_blind));
+        r = poll(view->fds, (nfds_t)view->n,
+                 milliseconds(deadline, view->blind));
     while (r < 0 && errno == EINTR);
     if (r < 0)
         return weir_fail(errno, "poll: %s", weir_strerror(errno));
-    (void)look_at_sockets(items, n);
-    return count(items, n, fds);
+    return 0;
 }
 
-static int wait_for(weir_poll_item *items, int n, struct pollfd *fds,
+/* Descriptors of sockets that are set only say that something may be ready:
+ * the sockets are looked at again. */
+static int wait_for(weir_poll_item *items, int n, struct view *view,
                     int64_t deadline)
 {
-    int found = look_at_sockets(items, n);
+    int r, found = look_at_sockets(items, n);
 
-    fill(items, n, fds);
+    add_descriptors(items, n, view);
     if (found > 0)
         deadline = 0; /* and the descriptors, as they are now */
-    do
-        found = sleep_on(items, n, fds, deadline);
-    while (found == 0 && weir_now() < deadline);
+    else
+        add_sockets(items, n, view);
+    do {
+        r = sleep_on(view, deadline);
+        if (r < 0)
+            return r;
+        if (found == 0)
+            (void)look_at_sockets(items, n);
+        found = count(items, n, view);
+    } while (found == 0 && weir_now() < deadline);
     return found;
 }
 
 int weir_poll(weir_poll_item *items, int n, int deadline)
 {
-    struct pollfd few[2 * FEW], *fds = few;
+    struct pollfd few[2 * FEW];
+    struct view view = {.fds = few};
     int r = check(items, n, deadline);
 
     if (r < 0)
         return r;
     if (n > FEW) {
-        fds = malloc(2 * (size_t)n * sizeof(*fds));
-        if (!fds)
+        view.fds = malloc(2 * (size_t)n * sizeof(*view.fds));
+        if (!view.fds)
             return weir_fail(ENOMEM, "no memory for %d items", n);
     }
-    r = wait_for(items, n, fds, weir_deadline_in(deadline));
-    if (fds != few)
-        free(fds);
+    r = wait_for(items, n, &view, weir_deadline_in(deadline));
+    if (view.fds != few)
+        free(view.fds);
     return r;
 }

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -197,6 +198,33 @@ static void test_hung_up(void **state)
     close(ends[0]);
 }
 
+/* As many items as the process may have descriptors. */
+static void test_up_to_the_limit(void **state)
+{
+    enum { MOST = 64 };
+    struct rlimit before, low;
+    weir_poll_item items[MOST];
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    for (int i = 0; i < MOST; i++)
+        items[i] = (weir_poll_item){.fd = ends[0], .events = WEIR_POLL_IN};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    low = before;
+    low.rlim_cur = MOST;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    assert_int_equal(flow_ok(weir_poll(items, MOST, FLOW_SOON)), MOST);
+    items[1].fd = -1;
+    assert_int_equal(flow_ok(weir_poll(items, MOST, FLOW_SOON)), MOST - 1);
+    assert_int_equal(items[1].ready, 0);
+    assert_int_equal(items[MOST - 1].ready, WEIR_POLL_IN);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_poll_connects_again),
         cmocka_unit_test(test_poll_while_connecting),
         cmocka_unit_test(test_hung_up),
+        cmocka_unit_test(test_up_to_the_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
