@@ -11,12 +11,13 @@
 #include <errno.h>
 
 #include "base/error.h"
+#include "context.h"
 #include "pattern/fairqueue.h"
 #include "socket.h"
 
 static bool is_ready(struct weir_sock *sock, enum weir_wait what)
 {
-    if (sock->state != WEIR_SOCK_OPEN)
+    if (sock->state != WEIR_SOCK_OPEN || atomic_load(&sock->ctx->closing))
         return true; /* calls return at once, with the reason */
     if (what == WEIR_WAIT_OUT)
         return sock->pattern->can_send(sock);

@@ -387,8 +387,8 @@ WEIR_API int weir_poll(weir_poll_item *items, int n, int deadline);
  * for readability.  They belong to the socket: never read, write or close
  * them.  Asking for one makes the I/O thread drive this socket at once; in a
  * context without I/O threads, readable means "call in".  They also become
- * readable when the socket is being closed; take them out of the loop before
- * weir_close.
+ * readable when the socket or its context is being closed; take them out of
+ * the loop before weir_close.
  * Returns the descriptor.  Errors: -EMFILE; -EOPNOTSUPP the type does not
  * receive (send), or there are no I/O threads and the library was built for
  * poll(2) alone. */

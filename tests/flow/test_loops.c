@@ -7,6 +7,7 @@
 
 #include "flow.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -168,6 +169,50 @@ static void test_poll_while_connecting(void **state)
     flow_end(context);
 }
 
+/* ---- the end ---- */
+
+struct poller {
+    weir_poll_item item;
+    int result;
+    int64_t took;
+};
+
+static void *poll_long(void *arg)
+{
+    struct poller *poller = arg;
+    int64_t start = flow_now();
+
+    poller->result = weir_poll(&poller->item, 1, FLOW_SOON);
+    poller->took = flow_now() - start;
+    return NULL;
+}
+
+/* Who waits in a loop is told that the context is being closed. */
+static void end_context(int io_threads)
+{
+    weir_context context = flow_context(io_threads);
+    weir_socket pull = flow_open(context, WEIR_PULL);
+    struct poller poller = {.item = {.socket = pull, .events = WEIR_POLL_IN}};
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, poll_long, &poller), 0);
+    flow_silence(pull); /* most likely it polls by then */
+    flow_fails(weir_context_close(context, FLOW_NOT), EBUSY);
+    pthread_join(thread, NULL);
+    assert_int_equal(poller.result, 1);
+    assert_int_equal(poller.item.ready, WEIR_POLL_ERROR);
+    assert_true(poller.took < FLOW_SOON / 2);
+    flow_close(pull);
+    flow_end(context);
+}
+
+static void test_context_ends(void **state)
+{
+    (void)state;
+    end_context(1);
+    end_context(0);
+}
+
 /* ---- descriptors ---- */
 
 static int64_t processor_ms(void)
@@ -234,6 +279,7 @@ int main(void)
 #endif
         cmocka_unit_test(test_poll_connects_again),
         cmocka_unit_test(test_poll_while_connecting),
+        cmocka_unit_test(test_context_ends),
         cmocka_unit_test(test_hung_up),
         cmocka_unit_test(test_up_to_the_limit),
     };
