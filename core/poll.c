@@ -98,24 +98,16 @@ static int look_at_sockets(weir_poll_item *items, int n)
 
 /* ---- descriptors ---- */
 
-static int descriptor_of(weir_poll_item *item, short what)
-{
-    int fd;
-
-    if (!(item->events & what))
-        return -1;
-    fd = what == WEIR_POLL_IN ? weir_readable_fd(item->socket)
-                              : weir_writable_fd(item->socket);
-    return fd; /* below 0: poll(2) ignores it */
-}
-
 /* What poll(2) looks at: descriptors that are items, in their order, and
  * behind them those of the sockets.  It counts them against a limit of the
  * process's, so there are no empty places. */
 struct view {
     struct pollfd *fds;
     int n;
-    bool blind; /* there is a socket that cannot tell us anything */
+    struct weir_sock **inside; /* these stay until we leave them */
+    int n_inside;
+    bool blind;  /* there is a socket that cannot tell us anything */
+    bool missed; /* one was closed since it was looked at */
 };
 
 static bool is_descriptor(const weir_poll_item *item)
@@ -138,24 +130,56 @@ static void add_descriptors(const weir_poll_item *items, int n,
                     (items[i].events & WEIR_POLL_OUT ? POLLOUT : 0));
 }
 
-static void add_socket(weir_poll_item *item, struct view *view)
+/* Add the descriptor for `events`, which are one of two; what has none is not
+ * waited for.  Lock held. */
+static bool add_readiness(struct weir_sock *sock, short events,
+                          enum weir_wait what, struct view *view)
 {
-    int in = descriptor_of(item, WEIR_POLL_IN);
-    int out = descriptor_of(item, WEIR_POLL_OUT);
+    int fd = events ? weir_readiness_fd(sock, what) : -1;
 
-    if (in >= 0)
-        add(view, in, POLLIN);
-    if (out >= 0)
-        add(view, out, POLLIN);
-    if (in < 0 && out < 0 && item->events && !weir_poller_nests())
-        view->blind = true;
+    if (fd >= 0)
+        add(view, fd, POLLIN);
+    return fd >= 0;
 }
 
-static void add_sockets(weir_poll_item *items, int n, struct view *view)
+/* As long as we are inside, its descriptors are no others; when it is to be
+ * closed they become readable. */
+static void add_socket(const weir_poll_item *item, struct view *view)
+{
+    struct weir_sock *sock;
+    bool in, out;
+
+    if (weir_sock_get(item->socket, &sock) < 0) {
+        view->missed = true;
+        return;
+    }
+    in = add_readiness(sock, item->events & WEIR_POLL_IN, WEIR_WAIT_IN, view);
+    out =
+        add_readiness(sock, item->events & WEIR_POLL_OUT, WEIR_WAIT_OUT, view);
+    if (in || out) {
+        view->inside[view->n_inside++] = sock;
+        weir_sock_unlock(sock);
+        return;
+    }
+    view->blind = view->blind || (item->events && !weir_poller_nests());
+    weir_sock_put(sock);
+}
+
+static void add_sockets(const weir_poll_item *items, int n, struct view *view)
 {
     for (int i = 0; i < n; i++)
         if (is_socket(&items[i]))
             add_socket(&items[i], view);
+}
+
+static void leave_sockets(struct view *view)
+{
+    while (view->n_inside > 0) {
+        struct weir_sock *sock = view->inside[--view->n_inside];
+
+        weir_sock_lock(sock);
+        weir_sock_put(sock);
+    }
 }
 
 /* The end is something to read; who does not read is told all the same, since
@@ -216,10 +240,10 @@ static int wait_for(weir_poll_item *items, int n, struct view *view,
     int r, found = look_at_sockets(items, n);
 
     add_descriptors(items, n, view);
-    if (found > 0)
-        deadline = 0; /* and the descriptors, as they are now */
-    else
+    if (found == 0)
         add_sockets(items, n, view);
+    if (found > 0 || view->missed)
+        deadline = 0; /* and the descriptors, as they are now */
     do {
         r = sleep_on(view, deadline);
         if (r < 0)
@@ -231,21 +255,50 @@ static int wait_for(weir_poll_item *items, int n, struct view *view,
     return found;
 }
 
+/* Room for `n` items. */
+static int make_view(struct view *view, int n)
+{
+    size_t octets =
+        (size_t)n * (2 * sizeof(*view->fds) + sizeof(struct weir_sock *));
+    char *memory = malloc(octets);
+
+    if (!memory)
+        return weir_fail(ENOMEM, "no memory for %d items", n);
+    *view = (struct view){.inside = (struct weir_sock **)(void *)memory};
+    view->fds = (struct pollfd *)(void *)(view->inside + n);
+    return 0;
+}
+
+static int poll_many(weir_poll_item *items, int n, int64_t deadline)
+{
+    struct view view;
+    int r = make_view(&view, n);
+
+    if (r < 0)
+        return r;
+    r = wait_for(items, n, &view, deadline);
+    leave_sockets(&view);
+    free(view.inside);
+    return r;
+}
+
+static int poll_few(weir_poll_item *items, int n, int64_t deadline)
+{
+    struct pollfd fds[2 * FEW];
+    struct weir_sock *inside[FEW];
+    struct view view = {.fds = fds, .inside = inside};
+    int r = wait_for(items, n, &view, deadline);
+
+    leave_sockets(&view);
+    return r;
+}
+
 int weir_poll(weir_poll_item *items, int n, int deadline)
 {
-    struct pollfd few[2 * FEW];
-    struct view view = {.fds = few};
     int r = check(items, n, deadline);
 
     if (r < 0)
         return r;
-    if (n > FEW) {
-        view.fds = malloc(2 * (size_t)n * sizeof(*view.fds));
-        if (!view.fds)
-            return weir_fail(ENOMEM, "no memory for %d items", n);
-    }
-    r = wait_for(items, n, &view, weir_deadline_in(deadline));
-    if (view.fds != few)
-        free(view.fds);
-    return r;
+    return n > FEW ? poll_many(items, n, weir_deadline_in(deadline))
+                   : poll_few(items, n, weir_deadline_in(deadline));
 }

@@ -213,6 +213,61 @@ static void test_context_ends(void **state)
     end_context(0);
 }
 
+/* Several threads are in weir_poll when the socket goes. */
+static void close_under(int io_threads)
+{
+    enum { POLLERS = 4 };
+    weir_context context = flow_context(io_threads);
+    weir_socket pull = flow_open(context, WEIR_PULL);
+    struct poller pollers[POLLERS];
+    pthread_t threads[POLLERS];
+
+    for (int i = 0; i < POLLERS; i++) {
+        pollers[i].item =
+            (weir_poll_item){.socket = pull, .events = WEIR_POLL_IN};
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, poll_long, &pollers[i]), 0);
+    }
+    flow_silence(pull);
+    flow_close(pull);
+    for (int i = 0; i < POLLERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(pollers[i].result, 1);
+        assert_int_equal(pollers[i].item.ready, WEIR_POLL_ERROR);
+        assert_true(pollers[i].took < FLOW_SOON / 2);
+    }
+    flow_end(context);
+}
+
+static void test_closed_under(void **state)
+{
+    (void)state;
+    close_under(1);
+    close_under(0);
+}
+
+static void test_many_items(void **state)
+{
+    enum { MANY = 200 };
+    weir_context context = flow_context(1);
+    weir_socket pull = flow_open(context, WEIR_PULL);
+    weir_socket push = flow_open(context, WEIR_PUSH);
+    weir_poll_item items[MANY];
+
+    (void)state;
+    flow_join(pull, push, "tcp");
+    for (int i = 0; i < MANY; i++)
+        items[i] = (weir_poll_item){.socket = i % 2 ? pull : push,
+                                    .events = WEIR_POLL_IN};
+    assert_int_equal(flow_ok(weir_poll(items, MANY, FLOW_NOT)), 0);
+    flow_say(push, "x");
+    assert_int_equal(flow_ok(weir_poll(items, MANY, FLOW_SOON)), MANY / 2);
+    flow_hear(pull, "x");
+    flow_close(push);
+    flow_close(pull);
+    flow_end(context);
+}
+
 /* ---- descriptors ---- */
 
 static int64_t processor_ms(void)
@@ -280,6 +335,8 @@ int main(void)
         cmocka_unit_test(test_poll_connects_again),
         cmocka_unit_test(test_poll_while_connecting),
         cmocka_unit_test(test_context_ends),
+        cmocka_unit_test(test_closed_under),
+        cmocka_unit_test(test_many_items),
         cmocka_unit_test(test_hung_up),
         cmocka_unit_test(test_up_to_the_limit),
     };
