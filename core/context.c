@@ -28,6 +28,8 @@ enum { SOCKETS_MAX = 1023 };
 
 _Atomic uint64_t weir_forks = 1;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t watch = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool watched;
 
 static void in_child(void)
 {
@@ -35,10 +37,21 @@ static void in_child(void)
     atomic_fetch_add(&weir_forks, 1);
 }
 
-static void set_up(void)
+/* Forks that nobody tells us of would leave a child with handles that look
+ * alive.  Until the handlers are there, each context tries. */
+static int watch_forks(void)
 {
-    weir_fence_init();
-    pthread_atfork(weir_shells_before_fork, weir_shells_after_fork, in_child);
+    int code = 0;
+
+    if (atomic_load(&watched))
+        return 0;
+    pthread_mutex_lock(&watch);
+    if (!atomic_load(&watched))
+        code = pthread_atfork(weir_shells_before_fork, weir_shells_after_fork,
+                              in_child);
+    atomic_store(&watched, code == 0);
+    pthread_mutex_unlock(&watch);
+    return code == 0 ? 0 : weir_fail(ENOMEM, "no memory for a fork handler");
 }
 
 /* ---- opening ---- */
@@ -104,7 +117,10 @@ int weir_ctx_open(weir_context *out, int io_threads)
     if (io_threads < 0 || io_threads > WEIR_CONTEXT_THREADS_MAX)
         return weir_fail(EINVAL, "%d I/O threads: 0 to %d are allowed",
                          io_threads, WEIR_CONTEXT_THREADS_MAX);
-    pthread_once(&once, set_up);
+    pthread_once(&once, weir_fence_init);
+    r = watch_forks();
+    if (r < 0)
+        return r;
     ctx = weir_shells_new_ctx();
     if (!ctx)
         return weir_fail(ENOMEM, "no memory for a context");

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "base/error.h"
 #include "base/thread.h"
 
 enum { THREADS_MAX = 8, IDLE_SECONDS = 3 };
@@ -20,6 +21,7 @@ static struct {
     struct weir_list queue;
     int waiting;       /* errands in the queue */
     int threads, idle; /* one that was woken counts as idle until it runs */
+    bool watched;      /* forks are */
 } pool = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -59,7 +61,15 @@ static void set_up(void)
 {
     make_condition();
     weir_list_init(&pool.queue);
-    pthread_atfork(prepare_fork, parent_fork, child_fork);
+}
+
+/* Mutex held.  A child must not take our threads for its own. */
+static int watch_forks(void)
+{
+    if (!pool.watched)
+        pool.watched =
+            pthread_atfork(prepare_fork, parent_fork, child_fork) == 0;
+    return pool.watched ? 0 : weir_fail(ENOMEM, "no memory for a fork handler");
 }
 
 static void idle_end(struct timespec *at)
@@ -121,12 +131,11 @@ static int start_helper(void)
     return 0;
 }
 
-int weir_jobs_submit(struct weir_errand *errand)
+/* Mutex held. */
+static int submit(struct weir_errand *errand)
 {
     int r = 0;
 
-    pthread_once(&once, set_up);
-    pthread_mutex_lock(&pool.mutex);
     weir_list_append(&pool.queue, &errand->list);
     pool.waiting++;
     if (pool.idle < pool.waiting && pool.threads < THREADS_MAX)
@@ -134,10 +143,21 @@ int weir_jobs_submit(struct weir_errand *errand)
     if (r < 0 && pool.threads == 0) {
         weir_list_remove(&errand->list);
         pool.waiting--;
-    } else {
-        r = 0;
+        return r;
     }
     pthread_cond_signal(&pool.work);
+    return 0;
+}
+
+int weir_jobs_submit(struct weir_errand *errand)
+{
+    int r;
+
+    pthread_once(&once, set_up);
+    pthread_mutex_lock(&pool.mutex);
+    r = watch_forks();
+    if (r >= 0)
+        r = submit(errand);
     pthread_mutex_unlock(&pool.mutex);
     return r;
 }

@@ -16,7 +16,7 @@ struct weir_errand {
 };
 
 /* Have it run soon.  The errand belongs to the helper thread from now on.
- * Any thread.  Errors: -EAGAIN no thread can be started; nothing will run. */
+ * Any thread.  Errors: -ENOMEM no thread can be started; nothing will run. */
 int weir_jobs_submit(struct weir_errand *errand);
 
 #endif

@@ -145,8 +145,9 @@ static int create(pthread_t *thread, const pthread_attr_t *attributes,
     }
     if (result < 0) {
         free(start);
-        return weir_fail(-result, "thread \"%s\" cannot be started: %s",
-                         wanted->name, weir_strerror(-result));
+        return weir_fail(result == -EAGAIN ? ENOMEM : -result,
+                         "thread \"%s\" cannot be started: %s", wanted->name,
+                         weir_strerror(-result));
     }
     *thread = made;
     return 0;

@@ -12,8 +12,9 @@
  * `name` (15 octets count, may be NULL) shows in tools; `cpus` is a list as
  * weir_thread_check_cpus() takes it, or NULL or "" for no binding.
  * Thread: any.
- * Errors: -ENOMEM, -EAGAIN (too many threads), -EINVAL (`cpus`, or none of
- *         them can be used), -ENOTSUP (no binding on this system). */
+ * Errors: -ENOMEM (or too many threads; -EAGAIN is kept for deadlines),
+ *         -EINVAL (`cpus`, or none of them can be used), -ENOTSUP (no binding
+ *         on this system). */
 int weir_thread_start(pthread_t *thread, void *(*run)(void *), void *argument,
                       const char *name, const char *cpus);
 

@@ -13,8 +13,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct weir_inproc_name *table[BUCKETS];
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int fork_result;
+static bool watched; /* forks are; guarded by the lock */
 
 void weir_inproc_names_lock(void)
 {
@@ -28,17 +27,17 @@ void weir_inproc_names_unlock(void)
 
 /* A child that opens a context of its own uses this table, so it must not
  * inherit a lock that a thread of the parent held. */
-static void watch_forks(void)
-{
-    fork_result =
-        pthread_atfork(weir_inproc_names_lock, weir_inproc_names_unlock,
-                       weir_inproc_names_unlock);
-}
-
 int weir_inproc_names_init(void)
 {
-    (void)pthread_once(&once, watch_forks);
-    return -fork_result;
+    int code = 0;
+
+    weir_inproc_names_lock();
+    if (!watched)
+        code = pthread_atfork(weir_inproc_names_lock, weir_inproc_names_unlock,
+                              weir_inproc_names_unlock);
+    watched = code == 0;
+    weir_inproc_names_unlock();
+    return -code;
 }
 
 /* FNV-1a, over the scope as well. */
