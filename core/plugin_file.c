@@ -65,11 +65,14 @@ bool weir_plugin_file_stem(const char *path, const char *suffix,
     return weir_plugin_file_kind(stem) != 0;
 }
 
-/* errno as an answer about a path. */
+/* errno as an answer about a path.  What passes is told from what is wrong
+ * with the file. */
 static int cannot(const char *path, const char *what)
 {
-    return weir_fail(WEIR_EPLUGIN, "%.256s: cannot %s it: %s", path, what,
-                     weir_strerror(errno));
+    bool passes = errno == ENOMEM || errno == EMFILE || errno == ENFILE;
+
+    return weir_fail(passes ? errno : WEIR_EPLUGIN, "%.256s: cannot %s it: %s",
+                     path, what, weir_strerror(errno));
 }
 
 static int check_owner(const char *path, const struct stat *state)

@@ -26,19 +26,47 @@ static const lt_dlsymlist no_symbols[] = {{NULL, NULL}};
 #define INSIDE no_symbols
 #endif
 
+/* Neither loader has codes, only texts, of which some are the system's.  When
+ * there was no memory, errno often is all that says so; it was 0 before. */
+static int code_of(const char *text, int left)
+{
+    static const int passing[] = {ENOMEM, EMFILE, ENFILE};
+
+    for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++) {
+        if (strstr(text, weir_strerror(passing[i])))
+            return passing[i];
+    }
+    return left == ENOMEM || strstr(text, "memory") ? ENOMEM : WEIR_EPLUGIN;
+}
+
+static int says(const char *who, const char *text, int left)
+{
+    int code;
+
+    if (!text)
+        text = "nothing";
+    code = code_of(text, left);
+    return weir_fail(code, "%s says: %.300s%s", who, text,
+                     code == ENOMEM ? " (for want of memory)" : "");
+}
+
 static int libltdl_says(void)
 {
-    const char *text = lt_dlerror();
+    int left = errno;
 
-    return weir_fail(WEIR_EPLUGIN, "libltdl says: %.300s",
-                     text ? text : "nothing");
+    return says("libltdl", lt_dlerror(), left);
 }
 
 int weir_plugin_module_start(void)
 {
-    if (lt_dlinit() != 0 || (INSIDE[0].name && lt_dlpreload(INSIDE) != 0))
-        return libltdl_says();
-    return 0;
+    int rc = 0;
+
+    errno = 0;
+    if (lt_dlinit() != 0 || (INSIDE[0].name && lt_dlpreload(INSIDE) != 0)) {
+        rc = libltdl_says();
+        lt_dlexit(); /* or it takes itself for begun, and crashes later */
+    }
+    return rc;
 }
 
 /* "<stem>_LTX_weir_plugin_v<abi>", in octets that names in C have. */
@@ -60,15 +88,17 @@ static int probe(const char *file, struct weir_plugin_module *module)
 #ifdef HAVE_DLOPEN
     size_t size = strlen(file);
     const char *text;
+    int left;
 
+    errno = 0;
     module->handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (module->handle)
         return 0;
+    left = errno;
     text = dlerror();
     if (text && strncmp(text, file, size) == 0 && text[size] == ':')
         text += size + 1 + (text[size + 1] == ' ');
-    return weir_fail(WEIR_EPLUGIN, "the loader says: %.300s",
-                     text ? text : "nothing");
+    return says("the loader", text, left);
 #else
     module->handle = NULL;
     return 0;
@@ -91,14 +121,19 @@ static int open_with_libltdl(const char *name, bool preloaded,
 {
     lt_dladvise advise;
 
+    int rc = 0;
+
     if (lt_dladvise_init(&advise) != 0)
         return weir_fail(ENOMEM, "no memory for libltdl");
     lt_dladvise_local(&advise);
     if (preloaded)
         lt_dladvise_preload(&advise);
+    errno = 0;
     module->lt = lt_dlopenadvise(name, advise);
+    if (!module->lt)
+        rc = libltdl_says();
     lt_dladvise_destroy(&advise);
-    return module->lt ? 0 : libltdl_says();
+    return rc;
 }
 
 int weir_plugin_module_open(struct weir_plugin_module *module, const char *path)

@@ -170,20 +170,34 @@ static int run_init(const weir_plugin *table)
     rc = table->init(registry.host, &error);
     if (rc >= 0)
         return 0;
-    return weir_fail(WEIR_EPLUGIN, "its init failed: %s",
-                     text[0] ? text : weir_strerror(rc));
+    return weir_fail(rc == -ENOMEM ? ENOMEM : WEIR_EPLUGIN,
+                     "its init failed: %s", text[0] ? text : weir_strerror(rc));
 }
 
-static int add(const weir_plugin *table, const char *file)
+static struct weir_loaded *new_loaded(const char *file)
 {
     struct weir_loaded *loaded = calloc(1, sizeof *loaded);
 
-    if (!loaded)
-        return weir_fail(ENOMEM, "no memory for the plugin");
-    loaded->table = table;
-    snprintf(loaded->file, sizeof loaded->file, "%s", file);
-    weir_list_append(&registry.loaded, &loaded->node);
-    return 0;
+    if (loaded)
+        snprintf(loaded->file, sizeof loaded->file, "%s", file);
+    else
+        weir_fail(ENOMEM, "no memory for the plugin");
+    return loaded;
+}
+
+/* From here on the module stays, whatever its init says. */
+static int start_plugin(struct weir_plugin_module *module,
+                        struct weir_loaded *loaded)
+{
+    int rc;
+
+    weir_plugin_module_keep(module);
+    rc = run_init(loaded->table);
+    if (rc < 0)
+        free(loaded);
+    else
+        weir_list_append(&registry.loaded, &loaded->node);
+    return rc;
 }
 
 /* Take what an open module has.  What fails before init is closed again, so
@@ -191,18 +205,19 @@ static int add(const weir_plugin *table, const char *file)
 static int take_module(struct weir_plugin_module *module, const char *stem,
                        const char *file, uint32_t *abi)
 {
+    struct weir_loaded *loaded;
     const weir_plugin *table;
     int rc = weir_plugin_module_table(module, stem, &table, abi);
 
     if (rc == 0)
         rc = weir_plugin_table_check(table, stem);
-    if (rc < 0) {
+    loaded = rc == 0 ? new_loaded(file) : NULL;
+    if (!loaded) {
         weir_plugin_module_close(module);
-        return rc;
+        return rc < 0 ? rc : -ENOMEM;
     }
-    weir_plugin_module_keep(module);
-    rc = run_init(table);
-    return rc < 0 ? rc : add(table, file);
+    loaded->table = table;
+    return start_plugin(module, loaded);
 }
 
 static int load_checked(const char *real, const char *stem, uint32_t *abi)
