@@ -418,7 +418,8 @@ void weir_splice_part(struct weir_pipe *pipe)
 
 void weir_splice_refuse(struct weir_pipe *pipe, int code)
 {
-    atomic_store(&pipe->splice->refused, code);
+    if (atomic_exchange(&pipe->splice->refused, code) != 0)
+        return; /* it is under way */
     pipe->sock->gone.refused++;
     pipe->ep->gone.refused++;
     weir_ep_event(pipe->ep, WEIR_EVENT_REFUSED, pipe->ep->url, pipe->peer_id, 0,
@@ -427,17 +428,23 @@ void weir_splice_refuse(struct weir_pipe *pipe, int code)
 }
 
 /* A dialer goes back to waiting, with a new queue.  A refused one is tried
- * again after a pause. */
+ * again after a pause, and so is one for whose queue there is no memory. */
 static void wait_again(struct weir_ep *ep, int refused)
 {
+    int r;
+
     ep->pipe = NULL;
     if (atomic_load(&ep->closing) || ep->sock->state != WEIR_SOCK_OPEN)
         return;
-    if (refused)
+    r = weir_ep_give_pipe(ep);
+    if (r < 0 && !refused)
+        refused = -r;
+    if (refused) {
         ep->gone.last_error = refused;
-    if (weir_ep_give_pipe(ep) >= 0)
-        weir_reactor_post(ep->sock->reactor,
-                          refused ? &ep->failed : &ep->attach);
+        snprintf(ep->gone.last_reason, sizeof(ep->gone.last_reason), "%s",
+                 weir_strerror(refused));
+    }
+    weir_reactor_post(ep->sock->reactor, refused ? &ep->failed : &ep->attach);
 }
 
 void weir_splice_parted(struct weir_pipe *pipe)

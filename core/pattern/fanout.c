@@ -206,6 +206,13 @@ int weir_fanout_apply(struct weir_sock *sock, struct weir_fanout *fanout,
     return change;
 }
 
+/* When it connects again it says all of its subscriptions anew. */
+void weir_fanout_give_up(struct weir_pipe *pipe)
+{
+    (void)weir_pipe_skip(pipe, WEIR_DROP_MEMORY);
+    weir_pipe_refuse(pipe, ENOMEM);
+}
+
 /* ---- sending ---- */
 
 static void choose(void *argument, struct weir_trie_peer *topics)

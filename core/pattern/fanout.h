@@ -51,6 +51,10 @@ bool weir_fanout_counts(const struct weir_pipe *pipe);
 enum weir_fanout_next weir_fanout_peek(struct weir_pipe *pipe,
                                        struct weir_zmtp_command *command);
 
+/* The next subscription cannot be had for lack of memory: it is dropped, and
+ * counted, and the connection is closed, so that the peer says it again. */
+void weir_fanout_give_up(struct weir_pipe *pipe);
+
 /* Do what a subscription says.  Returns a weir_trie_change.
  * Errors: -ENOMEM, and nothing has changed. */
 int weir_fanout_apply(struct weir_sock *sock, struct weir_fanout *fanout,

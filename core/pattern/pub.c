@@ -44,12 +44,11 @@ static void down(struct weir_sock *sock, struct weir_pipe *pipe)
     weir_fanout_down(sock, fanout_of(sock), pipe);
 }
 
-/* A subscription for which there is no memory is dropped, and counted. */
 static void obey(struct weir_sock *sock, struct weir_pipe *pipe,
                  const struct weir_zmtp_command *command)
 {
     if (weir_fanout_apply(sock, fanout_of(sock), pipe, command) < 0)
-        (void)weir_pipe_skip(pipe, WEIR_DROP_MEMORY);
+        weir_fanout_give_up(pipe);
     else
         weir_queue_pass(pipe->in);
 }

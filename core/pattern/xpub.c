@@ -36,7 +36,7 @@ static struct weir_note *make_note(bool on, const void *topic, size_t size)
     if (!note)
         return NULL;
     if (weir_message_extend(&note->message, &frame) < 0 ||
-        weir_frame_alloc(frame, 1 + size) < 0) {
+        weir_frame_make(frame, 1 + size) < 0) {
         weir_note_free(note);
         return NULL;
     }
@@ -62,16 +62,23 @@ static bool is_news(struct weir_sock *sock, bool on, int change, bool wanted)
            (change == WEIR_TRIE_SAME && !wanted);
 }
 
-/* A topic of a peer that is gone.  Without memory the notice is lost. */
+/* A topic of a peer that is gone.  Without memory the notice is lost, as a
+ * message would be. */
 static void left(void *argument, const uint8_t *topic, size_t size, bool alone)
 {
     struct xpub *xpub = argument;
-    struct weir_note *note = NULL;
+    struct weir_stats *gone = &xpub->sock->gone;
+    struct weir_note *note;
 
-    if (alone || xpub->sock->options.verbose == WEIR_VERBOSE_BOTH)
-        note = make_note(false, topic, size);
-    if (note)
+    if (!alone && xpub->sock->options.verbose != WEIR_VERBOSE_BOTH)
+        return;
+    note = make_note(false, topic, size);
+    if (note) {
         weir_news_put(&xpub->news, note);
+    } else {
+        gone->decoded++;
+        gone->recv_dropped[WEIR_DROP_MEMORY]++;
+    }
 }
 
 /* ---- what peers send ---- */
@@ -89,7 +96,7 @@ static int obey(struct weir_sock *sock, struct weir_pipe *pipe,
         return 0;
     note = make_note(on, command->data, command->len);
     if (!note)
-        return -ENOMEM;
+        return weir_fail(ENOMEM, "no memory for the notice of a subscription");
     change = weir_fanout_apply(sock, &xpub->fanout, pipe, command);
     if (change >= 0 &&
         is_news(sock, on, change,
@@ -119,7 +126,7 @@ static bool drain(struct weir_sock *sock, struct weir_pipe *pipe)
         if (is_full(sock))
             return true;
         if (obey(sock, pipe, &command) < 0)
-            (void)weir_pipe_skip(pipe, WEIR_DROP_MEMORY);
+            weir_fanout_give_up(pipe);
         else
             weir_queue_pass(pipe->in);
     }
