@@ -330,7 +330,7 @@ WEIR_API int weir_send(weir_socket socket, const void *data, size_t size,
  * the frame's size on return.
  * Errors: -EAGAIN; -WEIR_ESTATE; -EOPNOTSUPP; -EMSGSIZE the message has more
  * than one frame, or no room: it stays first in line, *size has the size of
- * its first frame. */
+ * its first frame; -ENOMEM the message is dropped, and counted. */
 WEIR_API int weir_recv(weir_socket socket, void *data, size_t *size,
                        int deadline);
 
@@ -379,7 +379,7 @@ typedef struct weir_poll_item {
 } weir_poll_item;
 
 /* Wait until an item is ready.  Returns how many are, 0 at the deadline
- * (not -EAGAIN).  Errors: -EINVAL n or an item's events. */
+ * (not -EAGAIN).  Errors: -EINVAL n or an item's events; -EMFILE. */
 WEIR_API int weir_poll(weir_poll_item *items, int n, int deadline);
 
 /* Descriptors for a foreign event loop.  Level-triggered: readable as long
