@@ -161,12 +161,22 @@ static void set_timer(struct weir_reactor *reactor, int flags, int64_t ns)
 
 static void arm_tick(struct weir_reactor *reactor, int64_t ns)
 {
-    set_timer(reactor, 0, ns);
+    if (reactor->tick_watch.fd >= 0)
+        set_timer(reactor, 0, ns);
+    else
+        weir_reactor_wake(reactor); /* its next wait ends at tick_at */
 }
 
-static int open_tick(void)
+/* A system that has none at all does without. */
+static int open_tick(struct weir_reactor *reactor)
 {
-    return timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+    reactor->tick_watch.fd = fd;
+    if (fd >= 0 || (errno != EMFILE && errno != ENFILE && errno != ENOMEM))
+        return 0;
+    return weir_fail(errno, "no descriptor for a timer: %s",
+                     weir_strerror(errno));
 }
 #else
 static void arm_tick(struct weir_reactor *reactor, int64_t ns)
@@ -175,9 +185,10 @@ static void arm_tick(struct weir_reactor *reactor, int64_t ns)
     weir_reactor_wake(reactor); /* its next wait ends at tick_at */
 }
 
-static int open_tick(void)
+static int open_tick(struct weir_reactor *reactor)
 {
-    return -1;
+    reactor->tick_watch.fd = -1;
+    return 0;
 }
 #endif
 
@@ -416,10 +427,10 @@ static int open_watches(struct weir_reactor *reactor)
     r = weir_watch_add(reactor, &reactor->wake_watch, WEIR_POLLER_IN);
     if (r < 0)
         return r;
-    reactor->tick_watch.fd = open_tick();
+    r = open_tick(reactor);
     reactor->tick_watch.ready = on_tick;
-    if (reactor->tick_watch.fd < 0)
-        return 0;
+    if (r < 0 || reactor->tick_watch.fd < 0)
+        return r;
     return weir_watch_add(reactor, &reactor->tick_watch, WEIR_POLLER_IN);
 }
 
