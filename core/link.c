@@ -422,10 +422,24 @@ static bool hold_back(struct weir_link *link)
     if (link->control_size - link->control_sent > CONTROL_MAX)
         full = true;
     atomic_store(&link->paused, full);
+    if (full)
+        atomic_store(&link->was_paused, true);
     return full;
 }
 
-static int take_octets(struct weir_link *link, size_t size)
+static const uint8_t *end_of(const struct iovec *parts, size_t size)
+{
+    const struct iovec *last = parts;
+
+    if (size > parts[0].iov_len) {
+        size -= parts[0].iov_len;
+        last++;
+    }
+    return (const uint8_t *)last->iov_base + size;
+}
+
+static int take_octets(struct weir_link *link, const struct iovec *parts,
+                       size_t size)
 {
     int n = weir_queue_filled(weir_link_pipe(link)->in, size, &link->parser);
 
@@ -433,6 +447,7 @@ static int take_octets(struct weir_link *link, size_t size)
         weir_link_fail(link, -n);
         return n;
     }
+    weir_heartbeat_read(link, end_of(parts, size));
     if (link->control_size > 0)
         weir_link_flush(link);
     return n;
@@ -471,7 +486,7 @@ int weir_link_read(struct weir_link *link)
         atomic_store(&link->readable, true);
     else
         watch_in_again(link);
-    return take_octets(link, (size_t)r);
+    return take_octets(link, parts, (size_t)r);
 }
 
 /* ---- commands among the messages ---- */
@@ -489,7 +504,7 @@ static int on_command(void *arg, const uint8_t *body, size_t size)
     switch (command.kind) {
     case WEIR_ZMTP_IS_PING:
         return weir_heartbeat_ping(link, (int64_t)command.ttl * 1000000,
-                                   command.data, command.len);
+                                   body + size, command.data, command.len);
     case WEIR_ZMTP_IS_SUBSCRIBE:
     case WEIR_ZMTP_IS_CANCEL:
         return weir_sock_publishes(weir_link_pipe(link)->sock);
@@ -566,6 +581,7 @@ static int take_rest(struct weir_link *link, const uint8_t *data, size_t size)
         n = weir_queue_filled(queue, k, &link->parser);
         if (n < 0)
             return n;
+        weir_heartbeat_read(link, (const uint8_t *)parts[0].iov_base + k);
         data += k;
         size -= k;
     }
@@ -586,8 +602,13 @@ static void reset(struct weir_link *link)
     link->code = 0;
     link->reason[0] = '\0';
     link->ping_at = link->pinged_at = link->ttl_at = 0;
+    link->heard_at = 0;
+    link->asked_end = NULL;
+    link->asked_at = 0;
+    atomic_store(&link->asked_every, 0);
     atomic_store(&link->ttl, 0);
     atomic_store(&link->paused, false);
+    atomic_store(&link->was_paused, false);
     atomic_store(&link->more, false);
     atomic_store(&link->ending, false);
     atomic_store(&link->condemned, false);

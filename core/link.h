@@ -66,11 +66,17 @@ struct weir_link {
     char verdict[96];
 
     /* heartbeats (link_heartbeat.c): the reactor's, except where atomic */
-    _Atomic bool heard;  /* something came since the last look */
-    _Atomic int64_t ttl; /* the peer's demand, ns; 0 none */
-    int64_t ttl_at;      /* when it was made */
-    int64_t ping_at;     /* of the first PING without an answer; 0 none */
-    int64_t pinged_at;   /* of the last */
+    _Atomic bool was_paused;     /* since the last look */
+    _Atomic bool heard;          /* something came since the last look */
+    _Atomic int64_t ttl;         /* the peer's demand, ns; 0 none */
+    int64_t ttl_at;              /* when it was made */
+    const uint8_t *asked_end;    /* where the last PING of a read ends, */
+    int64_t asked_ttl;           /* and what it demands; the driver's */
+    int64_t asked_at;            /* of the last PING that came; the driver's */
+    _Atomic int64_t asked_every; /* ns between PINGs, at least; 0 unknown */
+    int64_t heard_at;  /* when a look last found that something had come */
+    int64_t ping_at;   /* of the first PING without an answer; 0 none */
+    int64_t pinged_at; /* of the last */
     bool stalled;
     struct weir_timer beat;
 
@@ -162,9 +168,13 @@ struct weir_pipe *weir_link_pipe(struct weir_link *link);
 void weir_heartbeat_start(struct weir_link *link);
 void weir_heartbeat_stop(struct weir_link *link);
 void weir_heartbeat_rearm(struct weir_task *task);
-/* A PING came; a PONG is put among what goes out.  Driver only. */
-int weir_heartbeat_ping(struct weir_link *link, int64_t ttl,
+/* A PING came, whose octets are before `end`; a PONG is put among what goes
+ * out.  Driver only. */
+int weir_heartbeat_ping(struct weir_link *link, int64_t ttl, const uint8_t *end,
                         const void *context, size_t size);
+/* All that was read up to `end` has been looked at: a TTL holds if nothing
+ * came behind its PING.  Driver only. */
+void weir_heartbeat_read(struct weir_link *link, const uint8_t *end);
 
 /* Put octets (whole frames) among what goes out between messages.
  * Driver only.  -ENOMEM. */

@@ -5,7 +5,8 @@
  * the peer's kernel has acknowledged all we wrote: then the host is there and
  * only its program is slow, which is an event and no reason to cut it off
  * (the option "heartbeat-strict" makes it one).  While we hold back reading
- * ourselves nothing is asked of the peer.
+ * ourselves nothing is asked of the peer, but it is told that we are there: it
+ * may ask us, and we do not hear it.
  */
 #include "config.h"
 
@@ -25,8 +26,9 @@
 
 enum {
     MS = 1000000,
-    LOOK_MIN = 10, /* ms */
-    PROBES_MAX = 2 /* of a closed window, the one under way among them */
+    LOOK_MIN = 10,  /* ms */
+    ASKED_MIN = 50, /* ms: PINGs that come closer say nothing of a pace */
+    PROBES_MAX = 2  /* of a closed window, the one under way among them */
 };
 
 static const struct weir_options *options_of(struct weir_link *link)
@@ -134,6 +136,12 @@ static void unanswered(struct weir_link *link, int64_t now)
     link->ping_at = 0; /* the next one asks its system again */
 }
 
+static void ping_if_silent(struct weir_link *link, int64_t now)
+{
+    if (now - link->heard_at >= options_of(link)->heartbeat * MS)
+        ping(link, now);
+}
+
 static void heard_nothing(struct weir_link *link, int64_t now)
 {
     int64_t ttl = atomic_load(&link->ttl);
@@ -141,7 +149,7 @@ static void heard_nothing(struct weir_link *link, int64_t now)
     if (ttl > 0 && now - link->ttl_at >= ttl)
         lost(link, ttl);
     else if (pings(link) && link->ping_at == 0)
-        ping(link, now);
+        ping_if_silent(link, now);
     else if (pings(link) && now - link->ping_at >= timeout(options_of(link)))
         unanswered(link, now);
 }
@@ -156,16 +164,48 @@ static void keep_promise(struct weir_link *link, int64_t now)
         ping(link, now);
 }
 
+/* When to look again: often enough for what we wait for, and for what the peer
+ * waits for if we cannot hear it. */
+static int64_t interval(struct weir_link *link)
+{
+    const struct weir_options *options = options_of(link);
+    int64_t ns = pings(link) ? options->heartbeat * MS : 0;
+    int64_t ttl = atomic_load(&link->ttl) / 4;
+    int64_t asked = atomic_load(&link->asked_every) / 4;
+
+    if (ns > 0 && link->ping_at != 0 && timeout(options) < ns)
+        ns = timeout(options);
+    if (ttl > 0 && (ns == 0 || ttl < ns))
+        ns = ttl;
+    if (asked > 0 && (ns == 0 || asked < ns))
+        ns = asked;
+    return ns > 0 && ns < LOOK_MIN * MS ? LOOK_MIN * MS : ns;
+}
+
+/* We do not read, or did not for a while, so we do not see what the peer asks,
+ * or are late to see it. */
+static void show_life(struct weir_link *link, int64_t now)
+{
+    bool asked = atomic_load(&link->asked_every) > 0;
+
+    if ((asked || pings(link)) && !link->failed &&
+        now - link->pinged_at >= interval(link) / 2)
+        ping(link, now);
+    link->ping_at = 0;
+    link->ttl_at = link->heard_at = now;
+}
+
 /* The driver word is held. */
 static void look(struct weir_link *link)
 {
     int64_t now = weir_now();
 
-    if (atomic_load(&link->paused))
-        link->ping_at = 0, link->ttl_at = now;
-    else if (atomic_exchange(&link->heard, false)) {
+    if (atomic_exchange(&link->was_paused, false) ||
+        atomic_load(&link->paused)) {
+        show_life(link, now);
+    } else if (atomic_exchange(&link->heard, false)) {
         link->ping_at = 0;
-        link->ttl_at = now;
+        link->ttl_at = link->heard_at = now;
         stall(link, false);
     } else {
         heard_nothing(link, now);
@@ -173,27 +213,16 @@ static void look(struct weir_link *link)
     keep_promise(link, now);
 }
 
-/* Half the shortest of what is waited for. */
-static int64_t interval(struct weir_link *link)
+static void arm_in(struct weir_link *link, int64_t ns)
 {
-    const struct weir_options *options = options_of(link);
-    int64_t ns = pings(link) ? options->heartbeat * MS : 0;
-    int64_t ttl = atomic_load(&link->ttl) / 4;
-
-    if (ns > 0 && link->ping_at != 0 && timeout(options) < ns)
-        ns = timeout(options);
-    if (ttl > 0 && (ns == 0 || ttl < ns))
-        ns = ttl;
-    return ns > 0 && ns < LOOK_MIN * MS ? LOOK_MIN * MS : ns;
+    if (ns > 0)
+        weir_timer_arm(weir_link_pipe(link)->sock->reactor, &link->beat,
+                       weir_now() + ns);
 }
 
 static void arm(struct weir_link *link)
 {
-    int64_t ns = interval(link);
-
-    if (ns > 0)
-        weir_timer_arm(weir_link_pipe(link)->sock->reactor, &link->beat,
-                       weir_now() + ns);
+    arm_in(link, interval(link));
 }
 
 static void let_go(struct weir_link *link)
@@ -213,7 +242,7 @@ static void on_beat(struct weir_timer *timer)
     struct weir_link *link = WEIR_CONTAINER(timer, struct weir_link, beat);
 
     if (!weir_link_hold(link)) {
-        arm(link); /* somebody drives it: it lives */
+        arm_in(link, (int64_t)LOOK_MIN * MS); /* somebody drives it */
         return;
     }
     look(link);
@@ -241,14 +270,47 @@ void weir_heartbeat_rearm(struct weir_task *task)
         arm(link);
 }
 
-int weir_heartbeat_ping(struct weir_link *link, int64_t ttl,
+static void rearm(struct weir_link *link)
+{
+    weir_reactor_post(weir_link_pipe(link)->sock->reactor, &link->rearm);
+}
+
+/* How often does the peer ask when it hears nothing?  It asks less often when
+ * it does, and what waited for us to read comes at once. */
+static void note_pace(struct weir_link *link, int64_t now)
+{
+    int64_t every = now - link->asked_at;
+    int64_t before = atomic_load(&link->asked_every);
+
+    if (every < (int64_t)ASKED_MIN * MS)
+        return;
+    if (link->asked_at != 0 && (before == 0 || every < before)) {
+        atomic_store(&link->asked_every, every);
+        rearm(link);
+    }
+    link->asked_at = now;
+}
+
+int weir_heartbeat_ping(struct weir_link *link, int64_t ttl, const uint8_t *end,
                         const void *context, size_t size)
 {
     uint8_t frame[WEIR_ZMTP_PONG_MAX];
 
     link->ttl_at = weir_now();
-    if (atomic_exchange(&link->ttl, ttl) != ttl)
-        weir_reactor_post(weir_link_pipe(link)->sock->reactor, &link->rearm);
+    link->asked_end = end;
+    link->asked_ttl = ttl;
+    note_pace(link, link->ttl_at);
     return weir_link_control(link, frame,
                              weir_zmtp_put_pong(frame, context, size));
+}
+
+void weir_heartbeat_read(struct weir_link *link, const uint8_t *end)
+{
+    int64_t ttl = link->asked_end == end ? link->asked_ttl : 0;
+
+    if (!link->asked_end)
+        return;
+    link->asked_end = NULL;
+    if (atomic_exchange(&link->ttl, ttl) != ttl)
+        rearm(link);
 }

@@ -120,6 +120,21 @@ static void traffic_prevents_that(void **state)
     clear_stage(&stage);
 }
 
+/* All of it comes with one read. */
+static void what_comes_with_it_prevents_that(void **state)
+{
+    struct stage stage = set_stage("PULL", "PUSH", 1, NULL);
+
+    (void)state;
+    raw_write(stage.fd, "\4\7\4PING\0\3\0\4here", 15);
+    AWAIT(stage.socket, decoded, 1);
+    assert_false(raw_closed(stage.fd, 1000));
+    assert_int_equal(stats_of(stage.socket).disconnects, 0);
+    raw_write(stage.fd, "\0\4here\4\7\4PING\0\3", 15);
+    assert_true(raw_closed(stage.fd, SOON));
+    clear_stage(&stage);
+}
+
 /* ---- what we ask ---- */
 
 static const struct setting quick[] = {{"heartbeat", "100"}, {NULL, NULL}};
@@ -243,6 +258,51 @@ static void a_reader_at_its_mark_on_ipc(void **state)
     a_reader_at_its_mark_is_not_cut("ipc://*");
 }
 
+/* It cannot hear a peer that is strict, and whose questions are behind what it
+ * does not read; its own heartbeats are far apart. */
+static void a_strict_peer_hears_of_it(const char *where)
+{
+    weir_context context = new_context(1);
+    weir_socket pull = new_socket(context, "PULL");
+    weir_socket push = new_socket(context, "PUSH");
+    int rounds = full() ? 600 : 20, sent = 0;
+    static char data[65536];
+    char url[SOCKET_URL];
+    size_t size = sizeof(data);
+
+    set_option(pull, "recv-mark", "2");
+    set_option(push, "heartbeat", "500");
+    set_option(push, "heartbeat-strict", "yes");
+    bind_to(pull, where, url);
+    connect_to(push, url);
+    wait_peers(push, 1);
+    sleep_ms(3500); /* it is asked a few times */
+    while (weir_send(push, data, sizeof(data), 300) == 0)
+        sent++;
+    for (int i = 0; i < rounds; i++) {
+        sleep_ms(100);
+        assert_int_equal(stats_of(push).disconnects, 0);
+        assert_int_equal(stats_of(pull).disconnects, 0);
+    }
+    for (; sent > 0; sent--, size = sizeof(data))
+        assert_int_equal(weir_recv(pull, data, &size, SOON), 0);
+    close_socket(push);
+    close_socket(pull);
+    close_context(context);
+}
+
+static void a_strict_peer_hears_of_it_on_tcp(void **state)
+{
+    (void)state;
+    a_strict_peer_hears_of_it("tcp://127.0.0.1:*");
+}
+
+static void a_strict_peer_hears_of_it_on_ipc(void **state)
+{
+    (void)state;
+    a_strict_peer_hears_of_it("ipc://*");
+}
+
 static void no_ping_to_old_peers(void **state)
 {
     struct stage stage = set_stage("PULL", "PUSH", 0, strict);
@@ -286,6 +346,7 @@ int main(void)
         cmocka_unit_test(pings_are_answered_in_order),
         cmocka_unit_test(ttl_closes_a_silent_peer),
         cmocka_unit_test(traffic_prevents_that),
+        cmocka_unit_test(what_comes_with_it_prevents_that),
         cmocka_unit_test(an_answer_keeps_it),
         cmocka_unit_test(ping_tells_the_ttl),
         cmocka_unit_test(strict_cuts_who_does_not_answer),
@@ -293,6 +354,8 @@ int main(void)
         cmocka_unit_test(a_full_reader_is_not_cut),
         cmocka_unit_test(a_reader_at_its_mark_on_tcp),
         cmocka_unit_test(a_reader_at_its_mark_on_ipc),
+        cmocka_unit_test(a_strict_peer_hears_of_it_on_tcp),
+        cmocka_unit_test(a_strict_peer_hears_of_it_on_ipc),
         cmocka_unit_test(no_ping_to_old_peers),
         cmocka_unit_test(no_ping_before_the_handshake),
     };
