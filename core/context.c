@@ -33,7 +33,8 @@ static _Atomic bool watched;
 
 static void in_child(void)
 {
-    weir_shells_after_fork();
+    weir_park_after_fork();
+    weir_shells_in_child();
     atomic_fetch_add(&weir_forks, 1);
 }
 
@@ -340,15 +341,17 @@ static int await_sockets(struct weir_ctx *ctx, int64_t deadline)
 /* In a forked child: its descriptors go, the rest was the parent's. */
 static int abandon(weir_context handle, struct weir_ctx *ctx)
 {
-    struct weir_list *node, *after;
+    struct weir_sock *sock;
 
     if (!ctx->open || ctx->generation != handle.generation)
         return weir_fail(EBADF, "the context is closed");
-    WEIR_LIST_EACH(node, after, &ctx->socks)
-    weir_sock_abandon(WEIR_CONTAINER(node, struct weir_sock, in_ctx));
+    ctx->open = false;
+    for (uint32_t i = 0; (sock = weir_shells_sock(i)) != NULL; i++)
+        if (sock->ctx == ctx)
+            weir_sock_abandon(sock);
+    weir_owned_close(weir_owned_by_ctx(ctx->index));
     for (int i = 0; i < ctx->n_reactors; i++)
         weir_reactor_abandon(&ctx->reactors[i]);
-    ctx->open = false;
     return 0;
 }
 

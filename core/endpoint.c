@@ -333,6 +333,7 @@ int weir_ep_listener(weir_ep *ep, int fd)
         free(one);
         return r;
     }
+    weir_owned_add(fd, weir_sock_owner(ep->sock));
     one->next = ep->listeners;
     ep->listeners = one;
     return 0;
@@ -691,6 +692,7 @@ static void stop_listening(struct weir_ep *ep)
 
         ep->listeners = one->next;
         weir_watch_remove(reactor_of(ep), &one->watch);
+        weir_owned_remove(one->watch.fd, weir_sock_owner(ep->sock));
         free(one);
     }
 }
@@ -918,19 +920,4 @@ int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent)
     if (unsent)
         *unsent = lost;
     return closed(lost, finished);
-}
-
-void weir_ep_abandon(struct weir_ep *ep)
-{
-    struct weir_list *node, *after;
-
-    for (struct weir_listener *one = ep->listeners; one; one = one->next)
-        close(one->watch.fd);
-    WEIR_LIST_EACH(node, after, &ep->handshakes)
-    {
-        int fd = WEIR_CONTAINER(node, struct weir_handshake, in_ep)->watch.fd;
-
-        if (fd >= 0)
-            close(fd);
-    }
 }

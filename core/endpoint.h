@@ -98,9 +98,6 @@ void weir_ep_shut(struct weir_ep *ep);
  * freed with its last pipe. */
 bool weir_ep_finish(struct weir_ep *ep, bool all);
 
-/* In a forked child: close its descriptors, touch nothing else. */
-void weir_ep_abandon(struct weir_ep *ep);
-
 /* Give a dialer the pipe that takes messages before there is a connection,
  * where the pattern and the options want one.  Lock held.  -ENOMEM, or the
  * pattern refuses. */

@@ -39,6 +39,8 @@ static struct weir_reactor *reactor_of(struct weir_handshake *handshake)
 
 static void close_connection(struct weir_handshake *handshake)
 {
+    weir_owned_remove(handshake->watch.fd,
+                      weir_sock_owner(handshake->ep->sock));
     if (handshake->stream)
         handshake->stream->close(handshake->stream_self);
     else if (handshake->watch.fd >= 0)
@@ -501,6 +503,7 @@ int weir_handshake_begin(struct weir_ep *ep, int fd,
     handshake->watch.fd = fd;
     handshake->stream = stream;
     handshake->stream_self = self;
+    weir_owned_add(fd, weir_sock_owner(ep->sock));
     weir_list_append(&ep->handshakes, &handshake->in_ep);
     ep->n_handshakes++;
     r = keep_peer(handshake, peer);

@@ -663,6 +663,7 @@ static void close_connection(struct weir_link *link)
     if (link->watch.fd >= 0) {
         weir_poller_remove(poller_of(sock), link->watch.fd);
         weir_watch_forget(sock->reactor, &link->watch);
+        weir_owned_remove(link->watch.fd, weir_sock_owner(sock));
     }
     if (link->stream)
         link->stream->close(link->stream_self);

@@ -42,6 +42,9 @@ struct weir_poller {
 int weir_poller_open(struct weir_poller *poller);
 void weir_poller_close(struct weir_poller *poller);
 
+/* In a forked child: close its descriptors, touch nothing else. */
+void weir_poller_abandon(struct weir_poller *poller);
+
 /* Can a set be waited for in another one, by its fd? */
 bool weir_poller_nests(void);
 

@@ -61,6 +61,11 @@ void weir_poller_close(struct weir_poller *poller)
     poller->fd = -1;
 }
 
+void weir_poller_abandon(struct weir_poller *poller)
+{
+    weir_poller_close(poller);
+}
+
 bool weir_poller_nests(void)
 {
     return true;

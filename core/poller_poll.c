@@ -149,6 +149,14 @@ void weir_poller_close(struct weir_poller *poller)
     poller->more = NULL;
 }
 
+void weir_poller_abandon(struct weir_poller *poller)
+{
+    struct table *table = poller->more;
+
+    if (table)
+        weir_signal_close(&table->wake);
+}
+
 /* ---- changing the set: any thread ---- */
 
 static struct entry *find(struct table *table, int fd)

@@ -459,6 +459,14 @@ int weir_reactor_open(struct weir_reactor *reactor, struct weir_ctx *ctx)
     return r;
 }
 
+static void close_signals(struct weir_reactor *reactor)
+{
+    weir_signal_close(&reactor->wake);
+    if (reactor->tick_watch.fd >= 0)
+        close(reactor->tick_watch.fd);
+    reactor->tick_watch.fd = -1;
+}
+
 void weir_reactor_close(struct weir_reactor *reactor)
 {
     if (reactor->table) {
@@ -466,16 +474,14 @@ void weir_reactor_close(struct weir_reactor *reactor)
         run_tasks(reactor); /* jobs that were done just now */
         weir_table_free(reactor->table);
     }
-    weir_reactor_abandon(reactor);
+    close_signals(reactor);
+    weir_poller_close(&reactor->poller);
 }
 
 void weir_reactor_abandon(struct weir_reactor *reactor)
 {
-    weir_signal_close(&reactor->wake);
-    if (reactor->tick_watch.fd >= 0)
-        close(reactor->tick_watch.fd);
-    reactor->tick_watch.fd = -1;
-    weir_poller_close(&reactor->poller);
+    close_signals(reactor);
+    weir_poller_abandon(&reactor->poller);
 }
 
 int weir_reactor_start(struct weir_reactor *reactor, const char *name,

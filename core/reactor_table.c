@@ -9,6 +9,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/owned.h"
+#include "context.h"
 #include "jobs.h"
 #include "reactor.h"
 
@@ -132,6 +134,11 @@ static void on_watch(struct weir_watch *watch, unsigned events)
     entry->turn(entry->arg, events & ~(unsigned)WEIR_POLLER_END);
 }
 
+static uint32_t owner(const struct weir_reactor *reactor)
+{
+    return weir_owned_by_ctx(reactor->ctx->index);
+}
+
 int64_t weir_reactor_host_watch(weir_reactor *reactor, int fd, unsigned events,
                                 weir_turn *turn, void *arg)
 {
@@ -147,6 +154,7 @@ int64_t weir_reactor_host_watch(weir_reactor *reactor, int fd, unsigned events,
         drop(reactor->table, entry);
         return r;
     }
+    weir_owned_add(fd, owner(reactor));
     return id_of(reactor->table, entry->slot);
 }
 
@@ -270,12 +278,14 @@ int64_t weir_reactor_host_offload(weir_reactor *reactor, const weir_job *what)
 
 static void end(struct weir_table *table, struct entry *entry)
 {
-    if (entry->kind == WATCH)
+    if (entry->kind == WATCH) {
         weir_watch_remove(table->reactor, &entry->watch);
-    else if (entry->kind == TIMER)
+        weir_owned_remove(entry->watch.fd, owner(table->reactor));
+    } else if (entry->kind == TIMER) {
         weir_timer_cancel(table->reactor, &entry->timer);
-    else
+    } else {
         cancel_job(entry->job);
+    }
     drop(table, entry);
 }
 

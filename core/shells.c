@@ -49,6 +49,23 @@ void weir_shells_after_fork(void)
     weir_lock_release(&lock);
 }
 
+void weir_shells_in_child(void)
+{
+    for (uint32_t i = 0; i < socks.n_free; i++) {
+        struct weir_sock *sock = weir_shells_sock(socks.free[i]);
+
+        if (sock)
+            weir_lock_init(&sock->lock);
+    }
+    for (uint32_t i = 0; i < ctxs.n_free; i++) {
+        struct weir_ctx *ctx = weir_shells_ctx(ctxs.free[i]);
+
+        if (ctx)
+            weir_lock_init(&ctx->lock);
+    }
+    weir_lock_init(&lock);
+}
+
 static bool add_block(struct table *table, uint32_t index)
 {
     struct weir_shells_block *block;

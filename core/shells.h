@@ -71,8 +71,10 @@ int weir_shells_ep_sock(weir_endpoint handle, weir_socket *out);
 /* The endpoint, once its socket is locked; NULL: it has gone meanwhile. */
 struct weir_ep *weir_shells_ep(weir_endpoint handle);
 
-/* Around a fork, in parent and child: the child's tables are whole. */
+/* Around a fork: the child's tables are whole, and so are the locks of the
+ * shells that it may use, which late calls of the parent's threads had. */
 void weir_shells_before_fork(void);
 void weir_shells_after_fork(void);
+void weir_shells_in_child(void);
 
 #endif

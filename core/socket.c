@@ -9,7 +9,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -941,19 +940,12 @@ static void end_orphan(struct weir_sock *sock)
 
 void weir_sock_abandon(struct weir_sock *sock)
 {
-    struct weir_list *node, *after;
-
-    WEIR_LIST_EACH(node, after, &sock->pipes)
-    {
-        int fd = WEIR_CONTAINER(node, struct weir_pipe, all)->link.watch.fd;
-
-        if (fd >= 0)
-            close(fd);
-    }
-    WEIR_LIST_EACH(node, after, &sock->eps)
-    weir_ep_abandon(WEIR_CONTAINER(node, struct weir_ep, in_sock));
+    weir_owned_close(weir_sock_owner(sock));
+    if (sock->state != WEIR_SOCK_OPEN)
+        return; /* it was coming or going: the rest may be in between */
     weir_wait_close(sock);
     weir_readiness_close(sock);
+    sock->state = WEIR_SOCK_CLOSING;
     sock->generation++;
 }
 
@@ -966,7 +958,6 @@ static int close_in_child(weir_socket handle)
         sock->generation != handle.generation)
         return weir_fail(EBADF, "the socket is closed, or never was open");
     weir_sock_abandon(sock);
-    weir_list_remove(&sock->in_ctx);
     return 0;
 }
 

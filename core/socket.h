@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "base/lock.h"
+#include "base/owned.h"
 #include "base/signal.h"
 #include "monitor.h"
 #include "options.h"
@@ -262,6 +263,12 @@ static inline void weir_sock_drop_held(struct weir_sock *sock)
     sock->has_held = false;
 }
 
+/* As the owner of descriptors: base/owned.h. */
+static inline uint32_t weir_sock_owner(const struct weir_sock *sock)
+{
+    return weir_owned_by_sock(sock->index);
+}
+
 /* Does it get subscriptions from its peers? */
 static inline bool weir_sock_publishes(const struct weir_sock *sock)
 {
@@ -299,7 +306,8 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message,
                    struct weir_patience *patience);
 /* A message that was received stays first in line; it is taken. */
 void weir_sock_hold(struct weir_sock *sock, weir_message *message);
-/* In a forked child: close the descriptors, touch nothing else. */
+/* In a forked child: close the descriptors, touch nothing else.  Whatever
+ * state it is in. */
 void weir_sock_abandon(struct weir_sock *sock);
 int weir_sock_flush(struct weir_sock *sock, int64_t deadline);
 int weir_sock_wait_peers(struct weir_sock *sock, int n, int64_t deadline);

@@ -49,6 +49,10 @@ void weir_unpark(_Atomic uint32_t *word, int count)
             0);
 }
 
+void weir_park_after_fork(void)
+{
+}
+
 #else
 
 #include <pthread.h>
@@ -118,6 +122,12 @@ void weir_unpark(_Atomic uint32_t *word, int count)
     pthread_mutex_lock(&room->mutex);
     pthread_cond_broadcast(&room->woken);
     pthread_mutex_unlock(&room->mutex);
+}
+
+/* Threads that the child lacks may have been in the rooms. */
+void weir_park_after_fork(void)
+{
+    init_rooms();
 }
 
 #endif

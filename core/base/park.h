@@ -24,4 +24,8 @@ int weir_park(_Atomic uint32_t *word, uint32_t seen, int64_t deadline);
  * Thread: any. */
 void weir_unpark(_Atomic uint32_t *word, int count);
 
+/* In a forked child: nobody sleeps, and nobody is about to.
+ * Thread: the only one. */
+void weir_park_after_fork(void);
+
 #endif

@@ -39,7 +39,9 @@ struct weir_inproc_name {
     char text[];
 };
 
-/* Make the table's lock survive a fork.  May be called again.
+/* Make the table's lock survive a fork.  May be called again.  Not from the
+ * plugin's init: the loader holds its lock then, for which a fork waits, and
+ * some systems let no handler be added meanwhile.
  * Errors: -ENOMEM. */
 int weir_inproc_names_init(void);
 

@@ -19,7 +19,10 @@ static int open_end(const weir_host *host, const weir_transport_host *more,
 {
     size_t size = strlen(address);
     struct weir_inproc_end *end;
+    int rc = weir_inproc_names_init();
 
+    if (rc < 0)
+        return host->fail(error, -rc, "inproc://%s: no memory", address);
     if (size == 0)
         return host->fail(error, EINVAL, "inproc://: the name is empty");
     if (size > WEIR_INPROC_NAME_MAX)
@@ -210,13 +213,6 @@ static void cancel(void *self)
     weir_inproc_names_unlock();
 }
 
-static int init(const weir_host *host, weir_error *error)
-{
-    int rc = weir_inproc_names_init();
-
-    return rc < 0 ? host->fail(error, -rc, "transport_inproc: no memory") : 0;
-}
-
 static const weir_transport_ops ops = {
     .size = sizeof ops,
     .abilities = WEIR_CAN_BIND | WEIR_CAN_DIAL | WEIR_CAN_SPLICE,
@@ -243,5 +239,4 @@ WEIR_DEFINE_PLUGIN(transport_inproc) = {
     .license = "MIT",
     .summary = "messages between sockets of one context",
     .providers = providers,
-    .init = init,
 };

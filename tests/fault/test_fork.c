@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -107,7 +108,7 @@ static int child(struct parent *parent, bool closes, int before)
 
 static void await_child(pid_t pid)
 {
-    int64_t end = now_ms() + SOON;
+    int64_t end = now_ms() + 3 * SOON;
     int status = 0;
 
     while (waitpid(pid, &status, WNOHANG) == 0) {
@@ -178,6 +179,173 @@ static void forks(const char *where)
     close_context(parent.context);
 }
 
+/* ---- a parent whose threads are at everything ---- */
+
+struct busy {
+    struct parent parent;
+    weir_socket closed;
+    _Atomic uint64_t rounds[5];
+};
+
+static bool goes_on(struct busy *busy, int who)
+{
+    atomic_fetch_add(&busy->rounds[who], 1);
+    return !atomic_load(&busy->parent.over);
+}
+
+/* Sockets, endpoints, handshakes, links and pipes come and go. */
+static void *come_and_go(void *arg)
+{
+    struct busy *busy = arg;
+
+    while (goes_on(busy, 0)) {
+        weir_socket pull, push;
+        char url[SOCKET_URL], data[8];
+        size_t size = sizeof(data);
+        weir_endpoint bound;
+
+        if (weir_open_named(&pull, busy->parent.context, "PULL") < 0)
+            break;
+        if (weir_open_named(&push, busy->parent.context, "PUSH") >= 0 &&
+            weir_bind(pull, "tcp://127.0.0.1:*", &bound) >= 0 &&
+            weir_endpoint_url(bound, url, sizeof(url)) >= 0 &&
+            weir_connect(push, url, NULL) >= 0 &&
+            weir_send(push, "x", 1, SOON) >= 0)
+            (void)weir_recv(pull, data, &size, SOON);
+        weir_close(push, 0, NULL);
+        weir_close(pull, 0, NULL);
+    }
+    return NULL;
+}
+
+/* A shell that is free, or another's by now, is looked at. */
+static void *call_late(void *arg)
+{
+    struct busy *busy = arg;
+
+    while (goes_on(busy, 1))
+        (void)weir_send(busy->closed, "late", 4, 0);
+    return NULL;
+}
+
+static void *open_contexts(void *arg)
+{
+    struct busy *busy = arg;
+    weir_context context;
+
+    while (goes_on(busy, 2) && weir_context_open(&context, 0) >= 0)
+        weir_context_close(context, 0);
+    return NULL;
+}
+
+static int see(void *arg, const weir_plugin_info *info)
+{
+    (void)arg;
+    (void)info;
+    return 0;
+}
+
+static void *list_plugins(void *arg)
+{
+    struct busy *busy = arg;
+
+    while (goes_on(busy, 3))
+        (void)weir_plugin_scan(false, see, NULL);
+    return NULL;
+}
+
+static void *name_and_unname(void *arg)
+{
+    struct busy *busy = arg;
+    weir_socket pair;
+
+    if (weir_open_named(&pair, busy->parent.context, "PAIR") < 0)
+        return NULL;
+    while (goes_on(busy, 4)) {
+        weir_endpoint bound;
+
+        if (weir_bind(pair, "inproc://name", &bound) >= 0)
+            weir_endpoint_close(bound, 0, NULL);
+    }
+    weir_close(pair, 0, NULL);
+    return NULL;
+}
+
+/* Between making a descriptor and knowing of it the parent may have forked,
+ * once for each thread that makes some. */
+static int child_of_busy(struct busy *busy, int before)
+{
+    struct parent *parent = &busy->parent;
+    int r = child(parent, false, before);
+
+    if (r != 0)
+        return r;
+    if (weir_close(parent->push, 0, NULL) < 0 ||
+        weir_close(parent->pull, 0, NULL) < 0 ||
+        weir_context_close(parent->context, 0) < 0)
+        return 40;
+    return count_descriptors() > before + 8 ? 41 : 0;
+}
+
+static void begin_busy(struct busy *busy)
+{
+    struct parent *parent = &busy->parent;
+    char url[SOCKET_URL];
+
+    memset(busy, 0, sizeof(*busy));
+    parent->context = new_context(1);
+    parent->pull = new_socket(parent->context, "PULL");
+    parent->push = new_socket(parent->context, "PUSH");
+    parent->bound = bind_to(parent->pull, "tcp://127.0.0.1:*", url);
+    connect_to(parent->push, url);
+    wait_peers(parent->push, 1);
+    busy->closed = new_socket(parent->context, "PUSH");
+    close_socket(busy->closed);
+}
+
+/* The parent's own connection works as before. */
+static void check_parent(struct parent *parent)
+{
+    char data[8];
+    size_t size = sizeof(data);
+
+    assert_int_equal(weir_send(parent->push, "parent", 6, SOON), 0);
+    assert_int_equal(weir_recv(parent->pull, data, &size, SOON), 0);
+    assert_int_equal(size, 6);
+}
+
+static void amid_other_threads(void **state)
+{
+    static void *(*const runs[])(void *) = {
+        come_and_go, call_late, open_contexts, list_plugins, name_and_unname};
+    enum { THREADS = sizeof(runs) / sizeof(runs[0]) };
+    static struct busy busy;
+    pthread_t threads[THREADS];
+    int rounds = full() ? 500 : 60, before = count_descriptors();
+
+    (void)state;
+    begin_busy(&busy);
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, runs[i], &busy);
+    for (int i = 0; i < rounds; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            _exit(child_of_busy(&busy, before));
+        check_parent(&busy.parent);
+        await_child(pid);
+    }
+    atomic_store(&busy.parent.over, true);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(atomic_load(&busy.rounds[i]) > 1);
+    }
+    assert_int_equal(stats_of(busy.parent.push).connects, 1);
+    close_socket(busy.parent.push);
+    close_socket(busy.parent.pull);
+    close_context(busy.parent.context);
+}
+
 static void over_tcp(void **state)
 {
     (void)state;
@@ -202,6 +370,7 @@ int main(void)
         cmocka_unit_test(over_tcp),
         cmocka_unit_test(over_ipc),
         cmocka_unit_test(over_inproc),
+        cmocka_unit_test(amid_other_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
