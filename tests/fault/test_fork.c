@@ -181,10 +181,12 @@ static void forks(const char *where)
 
 /* ---- a parent whose threads are at everything ---- */
 
+enum { BUSY = 6, CLOSED = 6 };
+
 struct busy {
     struct parent parent;
-    weir_socket closed;
-    _Atomic uint64_t rounds[5];
+    weir_socket closed[CLOSED];
+    _Atomic uint64_t rounds[BUSY];
 };
 
 static bool goes_on(struct busy *busy, int who)
@@ -218,13 +220,23 @@ static void *come_and_go(void *arg)
     return NULL;
 }
 
-/* A shell that is free, or another's by now, is looked at. */
+/* Shells that are free, or another's by now, are looked at. */
+static void call_closed(struct busy *busy, int who)
+{
+    while (goes_on(busy, who))
+        for (int i = 0; i < 100 * CLOSED; i++)
+            (void)weir_send(busy->closed[i % CLOSED], "late", 4, 0);
+}
+
 static void *call_late(void *arg)
 {
-    struct busy *busy = arg;
+    call_closed(arg, 1);
+    return NULL;
+}
 
-    while (goes_on(busy, 1))
-        (void)weir_send(busy->closed, "late", 4, 0);
+static void *call_late_too(void *arg)
+{
+    call_closed(arg, 5);
     return NULL;
 }
 
@@ -299,8 +311,10 @@ static void begin_busy(struct busy *busy)
     parent->bound = bind_to(parent->pull, "tcp://127.0.0.1:*", url);
     connect_to(parent->push, url);
     wait_peers(parent->push, 1);
-    busy->closed = new_socket(parent->context, "PUSH");
-    close_socket(busy->closed);
+    for (int i = 0; i < CLOSED; i++)
+        busy->closed[i] = new_socket(parent->context, "PUSH");
+    for (int i = 0; i < CLOSED; i++)
+        close_socket(busy->closed[i]);
 }
 
 /* The parent's own connection works as before. */
@@ -316,16 +330,16 @@ static void check_parent(struct parent *parent)
 
 static void amid_other_threads(void **state)
 {
-    static void *(*const runs[])(void *) = {
-        come_and_go, call_late, open_contexts, list_plugins, name_and_unname};
-    enum { THREADS = sizeof(runs) / sizeof(runs[0]) };
+    static void *(*const runs[BUSY])(void *) = {come_and_go,     call_late,
+                                                open_contexts,   list_plugins,
+                                                name_and_unname, call_late_too};
     static struct busy busy;
-    pthread_t threads[THREADS];
+    pthread_t threads[BUSY];
     int rounds = full() ? 500 : 60, before = count_descriptors();
 
     (void)state;
     begin_busy(&busy);
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < BUSY; i++)
         pthread_create(&threads[i], NULL, runs[i], &busy);
     for (int i = 0; i < rounds; i++) {
         pid_t pid = fork();
@@ -336,7 +350,7 @@ static void amid_other_threads(void **state)
         await_child(pid);
     }
     atomic_store(&busy.parent.over, true);
-    for (int i = 0; i < THREADS; i++) {
+    for (int i = 0; i < BUSY; i++) {
         pthread_join(threads[i], NULL);
         assert_true(atomic_load(&busy.rounds[i]) > 1);
     }
