@@ -88,8 +88,12 @@ static int own_context_works(const char *where)
 static int child(struct parent *parent, bool closes, int before)
 {
     int r = inherited_calls_fail(parent);
-    /* ThreadSanitizer ends a child that starts threads, and the allocator of
-     * AddressSanitizer may stay locked by a thread that the child lacks. */
+    /* ThreadSanitizer ends a child that starts threads.  The allocator of
+     * AddressSanitizer has a lock for each size of memory
+     * (SizeClassAllocator64::GetFromAllocator), which is not looked after at
+     * a fork: one that another thread of the parent held stays locked in the
+     * child, whose I/O thread then sleeps in its first calloc() of that size.
+     * Without sanitizers the C library sees to its own. */
     bool threads = !sanitized("thread") && !sanitized("address");
 
     if (r == 0 && threads)
