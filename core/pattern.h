@@ -3,7 +3,8 @@
  *
  * A pattern sees pipes (pipe.h), one per peer, and puts messages into their
  * queues or takes them out.  It never waits, never does input or output, and
- * knows no transport.  Every function runs under the socket's lock.
+ * knows no transport.  Every function runs under the socket's lock, for a
+ * while that peers do not decide: what takes longer is left for later.
  *
  * Above: socket.c.  Below: pipe.h, queue.h.
  * The built-in patterns register through the table at the end, as those of
@@ -65,6 +66,10 @@ struct weir_pattern_ops {
      * has made itself, which no queue counts.  -EAGAIN: none.  NULL: the type
      * does not receive. */
     int (*recv)(struct weir_sock *sock, weir_message *message);
+
+    /* Go on with what weir_sock_later() was called for.  Returns whether there
+     * is more.  NULL: it is never called. */
+    bool (*tend)(struct weir_sock *sock);
 
     /* Would send / recv go on without waiting? */
     bool (*can_send)(struct weir_sock *sock);

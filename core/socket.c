@@ -216,6 +216,26 @@ void weir_sock_note(struct weir_sock *sock,
     }
 }
 
+/* ---- what takes long ---- */
+
+/* On the reactor: a step, and others have the lock before the next one. */
+static void on_tend(struct weir_task *task)
+{
+    struct weir_sock *sock = WEIR_CONTAINER(task, struct weir_sock, tend);
+
+    weir_sock_lock(sock);
+    if (sock->state == WEIR_SOCK_OPEN && sock->pattern->tend(sock))
+        weir_sock_later(sock);
+    (void)weir_drive_output(sock);
+    weir_sock_unlock(sock);
+}
+
+void weir_sock_later(struct weir_sock *sock)
+{
+    if (sock->state == WEIR_SOCK_OPEN)
+        weir_reactor_post(sock->reactor, &sock->tend);
+}
+
 /* ---- pipes come and go ---- */
 
 void weir_sock_count(struct weir_sock *sock, int change)
@@ -469,6 +489,7 @@ static int prepare(struct weir_sock *sock, struct weir_ctx *ctx,
     sock->pattern = pattern;
     sock->tick.sock = sock;
     sock->teardown.run = on_teardown;
+    sock->tend.run = on_tend;
     weir_rest_open(sock);
     for (int i = 0; i < 2; i++)
         sock->ready[i].in = sock->ready[i].out = -1;
@@ -791,8 +812,8 @@ static void on_teardown(struct weir_task *task)
 {
     struct weir_sock *sock = WEIR_CONTAINER(task, struct weir_sock, teardown);
 
-    if (atomic_load(&sock->wake_up.posted) || tasks_under_way(sock) ||
-        !finish_endpoints(sock)) {
+    if (atomic_load(&sock->wake_up.posted) || atomic_load(&sock->tend.posted) ||
+        tasks_under_way(sock) || !finish_endpoints(sock)) {
         weir_reactor_post(sock->reactor, task);
         return;
     }

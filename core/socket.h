@@ -175,6 +175,7 @@ struct weir_sock {
     struct weir_stats gone;     /* sums of pipes that are gone, and our own */
     _Atomic uint32_t done_word; /* moves when the teardown is complete */
     struct weir_task teardown;
+    struct weir_task tend;          /* calls pattern->tend */
     uint64_t unsent, unsent_before; /* the teardown's result */
     bool cut; /* some are in plugins still: only what they do not need ends */
     bool orphaned; /* the last of them ends the rest */
@@ -248,6 +249,10 @@ void weir_sock_wake(struct weir_sock *sock, enum weir_wait what);
 /* The pipe has something unsent: it is flushed when the pace says so.
  * Called by weir_pipe_put.  Lock held. */
 void weir_sock_touch(struct weir_sock *sock, struct weir_pipe *pipe);
+
+/* There is more to do than can be done while the lock is held: the reactor
+ * calls ops->tend, again and again until there is nothing left.  Lock held. */
+void weir_sock_later(struct weir_sock *sock);
 
 /* A pipe begins or ceases to count for weir_wait_peers. Lock held. */
 void weir_sock_count(struct weir_sock *sock, int change);

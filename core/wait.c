@@ -501,8 +501,11 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
         return 0;
     if (try_spinning(sock, what, deadline))
         return 0;
-    if (what == WEIR_WAIT_IN && (sock->has_held || weir_fairqueue_arm(sock)))
+    if (what == WEIR_WAIT_IN && (sock->has_held || weir_fairqueue_arm(sock))) {
+        weir_sock_unlock(sock); /* it may not be the last time */
+        weir_sock_lock(sock);
         return 0;
+    }
     if (what == WEIR_WAIT_OUT && sock->pattern->can_send(sock))
         return 0;
     if (!weir_list_empty(&sock->readable) || !weir_list_empty(&sock->unflushed))

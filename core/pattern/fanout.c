@@ -10,8 +10,6 @@
 
 #include "base/error.h"
 
-enum { STEP = 1000 }; /* topics forgotten at a time */
-
 /* A connection that subscribes. */
 struct peer {
     struct weir_trie_peer topics;
@@ -86,8 +84,8 @@ int weir_fanout_up(struct weir_pipe *pipe)
 
 static bool forget(struct weir_fanout *fanout, struct peer *peer)
 {
-    if (weir_trie_remove_peer(&fanout->trie, &peer->topics, STEP, fanout->left,
-                              fanout->argument) > 0)
+    if (weir_trie_remove_peer(&fanout->trie, &peer->topics, WEIR_FANOUT_STEP,
+                              fanout->left, fanout->argument) > 0)
         return false;
     weir_list_remove(&peer->in_leaving);
     free(peer);
@@ -100,7 +98,7 @@ bool weir_fanout_forget(struct weir_fanout *fanout)
 
     if (node)
         (void)forget(fanout, WEIR_CONTAINER(node, struct peer, in_leaving));
-    return node != NULL;
+    return !weir_list_empty(&fanout->leaving);
 }
 
 /* What has come so far is of this connection: subscriptions in it are void
@@ -125,7 +123,8 @@ void weir_fanout_down(struct weir_sock *sock, struct weir_fanout *fanout,
     pipe->pattern = NULL;
     peer->pipe = NULL;
     weir_list_append(&fanout->leaving, &peer->in_leaving);
-    (void)forget(fanout, peer);
+    if (!forget(fanout, peer))
+        weir_sock_later(sock);
     mark_stale(pipe);
     weir_sock_wake(sock, WEIR_WAIT_OUT);
 }
@@ -252,7 +251,6 @@ int weir_fanout_send(struct weir_sock *sock, struct weir_fanout *fanout,
     size_t size = weir_frame_length(&message->first);
     bool invert = sock->options.invert;
 
-    (void)weir_fanout_forget(fanout);
     weir_trie_match(&fanout->trie, topic, size, invert ? pass_by : choose,
                     fanout);
     if (invert)

@@ -5,7 +5,8 @@
  *
  * A subscription belongs to a connection: it goes when that is lost, and the
  * peer sends it again on the next.  A peer with very many topics is forgotten
- * in steps.  The socket's lock guards all.
+ * in steps, and many subscriptions are obeyed so (ops->tend).  The socket's
+ * lock guards all.
  */
 #ifndef WEIR_FANOUT_H
 #define WEIR_FANOUT_H
@@ -14,6 +15,8 @@
 #include "pattern/trie.h"
 #include "socket.h"
 #include "zmtp.h"
+
+enum { WEIR_FANOUT_STEP = 256 }; /* topics dealt with at a time */
 
 struct weir_fanout {
     struct weir_trie trie;
@@ -61,7 +64,7 @@ int weir_fanout_apply(struct weir_sock *sock, struct weir_fanout *fanout,
                       struct weir_pipe *pipe,
                       const struct weir_zmtp_command *command);
 
-/* Go on forgetting.  False: there is nothing to forget. */
+/* Go on forgetting, for one step.  False: there is nothing left. */
 bool weir_fanout_forget(struct weir_fanout *fanout);
 
 #endif

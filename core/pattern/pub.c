@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include "pattern/fairqueue.h"
 #include "pattern/fanout.h"
 
 struct pub {
@@ -35,7 +36,7 @@ static int attach(struct weir_sock *sock, struct weir_pipe *pipe)
 
 static void detach(struct weir_sock *sock, struct weir_pipe *pipe)
 {
-    (void)pipe;
+    weir_fairqueue_remove(sock, pipe);
     weir_fanout_detach(fanout_of(sock));
 }
 
@@ -53,26 +54,49 @@ static void obey(struct weir_sock *sock, struct weir_pipe *pipe,
         weir_queue_pass(pipe->in);
 }
 
-static void drain(struct weir_sock *sock, struct weir_pipe *pipe)
+/* False: that is enough for now. */
+static bool drain(struct weir_sock *sock, struct weir_pipe *pipe, int *steps)
 {
     struct weir_zmtp_command command;
     enum weir_fanout_next next;
 
     while ((next = weir_fanout_peek(pipe, &command)) != WEIR_FANOUT_NOTHING) {
+        if ((*steps)-- == 0)
+            return false;
         if (next == WEIR_FANOUT_TOPIC)
             obey(sock, pipe, &command);
         else
             (void)weir_pipe_skip(pipe, WEIR_DROP_UNWANTED);
     }
+    return true;
 }
 
+/* Only pipes that have to wait for their turn are in the fair queue. */
 static void readable(struct weir_sock *sock, struct weir_pipe *pipe)
 {
-    do
-        drain(sock, pipe);
-    while (!weir_pipe_rest(pipe));
-    (void)weir_fanout_forget(fanout_of(sock));
+    int steps = WEIR_FANOUT_STEP;
+
+    do {
+        if (!drain(sock, pipe, &steps)) {
+            weir_fairqueue_add(sock, pipe);
+            weir_sock_later(sock);
+            return;
+        }
+    } while (!weir_pipe_rest(pipe));
+    weir_fairqueue_remove(sock, pipe);
     weir_sock_dry(sock, pipe);
+}
+
+static bool tend(struct weir_sock *sock)
+{
+    struct weir_pipe *pipe = weir_fairqueue_next(sock);
+    bool forgetting;
+
+    sock->in_quota = 0; /* then it is another's turn */
+    if (pipe)
+        readable(sock, pipe);
+    forgetting = weir_fanout_forget(fanout_of(sock));
+    return forgetting || weir_fairqueue_next(sock);
 }
 
 static int up(struct weir_sock *sock, struct weir_pipe *pipe)
@@ -104,6 +128,7 @@ const struct weir_pattern_ops weir_pattern_pub = {
     .detach = detach,
     .readable = readable,
     .send = give,
+    .tend = tend,
     .can_send = weir_spread_can_send,
     .counts = weir_fanout_counts,
     .option = weir_fanout_option,

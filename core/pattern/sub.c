@@ -12,6 +12,8 @@
 #include "pattern/topics.h"
 #include "pattern/upstream.h"
 
+enum { SKIPS = 1024 }; /* messages passed by at a time */
+
 struct sub {
     struct weir_topics topics;
 };
@@ -41,9 +43,15 @@ static int attach(struct weir_sock *sock, struct weir_pipe *pipe)
 static int up(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     struct sub *sub = weir_sock_state(sock);
-    int r = weir_upstream_begin(&sub->topics, pipe);
+    int r = weir_upstream_begin(sock, &sub->topics, pipe);
 
     return r < 0 ? r : weir_fairqueue_begin(sock, pipe);
+}
+
+static void down(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    (void)sock;
+    weir_upstream_end(pipe);
 }
 
 static int subscribe(struct weir_sock *sock, const void *prefix, size_t size,
@@ -65,13 +73,27 @@ static bool is_wanted(struct weir_sock *sock, struct weir_pipe *pipe)
            weir_topics_match(&sub->topics, data, size) != sock->options.invert;
 }
 
+/* NULL: there is none, or too many others are before it. */
 static struct weir_pipe *wanted(struct weir_sock *sock)
 {
-    struct weir_pipe *pipe;
+    for (int i = 0; i < SKIPS; i++) {
+        struct weir_pipe *pipe = weir_fairqueue_message(sock);
 
-    while ((pipe = weir_fairqueue_message(sock)) && !is_wanted(sock, pipe))
+        if (!pipe || is_wanted(sock, pipe))
+            return pipe;
         (void)weir_pipe_skip(pipe, WEIR_DROP_UNWANTED);
-    return pipe;
+    }
+    weir_sock_later(sock);
+    return NULL;
+}
+
+static bool tend(struct weir_sock *sock)
+{
+    struct sub *sub = weir_sock_state(sock);
+
+    if (wanted(sock))
+        weir_sock_wake(sock, WEIR_WAIT_IN);
+    return weir_upstream_tend(sock, &sub->topics);
 }
 
 static int take(struct weir_sock *sock, weir_message *message)
@@ -98,9 +120,11 @@ const struct weir_pattern_ops weir_pattern_sub = {
     .close = unprepare,
     .attach = attach,
     .up = up,
+    .down = down,
     .detach = weir_fairqueue_remove,
     .readable = weir_fairqueue_add,
     .recv = take,
+    .tend = tend,
     .can_recv = can_take,
     .subscribe = subscribe,
 };

@@ -70,19 +70,3 @@ bool weir_topics_next(struct weir_topics *topics, const void *after,
     *topic = topics->radix.text;
     return true;
 }
-
-int weir_topics_each(struct weir_topics *topics,
-                     int (*visit)(void *argument, const uint8_t *topic,
-                                  size_t size),
-                     void *argument)
-{
-    struct weir_radix_node *node = weir_radix_first(&topics->radix);
-    int result = 0;
-
-    for (; node != NULL && result == 0; node = weir_radix_next(node)) {
-        size_t size = weir_radix_text(&topics->radix, node);
-
-        result = visit(argument, topics->radix.text, size);
-    }
-    return result;
-}

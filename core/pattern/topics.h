@@ -52,12 +52,4 @@ static inline size_t weir_topics_count(const struct weir_topics *topics)
 bool weir_topics_next(struct weir_topics *topics, const void *after,
                       size_t size, const uint8_t **topic, size_t *topic_size);
 
-/* Call `visit` for every topic in the order of their octets, until it returns
- * something else than 0, and return that; otherwise 0.  The text lasts for the
- * call, which leaves the set alone. */
-int weir_topics_each(struct weir_topics *topics,
-                     int (*visit)(void *argument, const uint8_t *topic,
-                                  size_t size),
-                     void *argument);
-
 #endif

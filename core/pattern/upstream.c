@@ -7,12 +7,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "socket.h"
 #include "zmtp.h"
 
-enum { SHORT = 256 }; /* octets of a body that needs no allocation */
+enum {
+    SHORT = 256, /* octets of a body that needs no allocation */
+    STEP = 256   /* topics that a connection is told of at a time */
+};
 
 /* A command to a peer of ZMTP 3.1, a message to older ones. */
 static int tell(struct weir_pipe *pipe, const void *topic, size_t size, bool on)
@@ -35,18 +39,116 @@ static int tell(struct weir_pipe *pipe, const void *topic, size_t size, bool on)
     return r;
 }
 
-static int tell_one(void *pipe, const uint8_t *topic, size_t size)
+/* ---- all topics, in steps ---- */
+
+/* How far a connection was told: up to and with this topic.  Later ones it
+ * hears of when it is their turn. */
+struct told {
+    size_t size;
+    uint8_t topic[];
+};
+
+void weir_upstream_end(struct weir_pipe *pipe)
 {
-    return tell(pipe, topic, size, true);
+    free(pipe->pattern);
+    pipe->pattern = NULL;
+}
+
+static int remember(struct weir_pipe *pipe, const void *topic, size_t size)
+{
+    struct told *told = malloc(sizeof *told + size);
+
+    if (!told)
+        return -ENOMEM;
+    told->size = size;
+    if (size > 0)
+        memcpy(told->topic, topic, size);
+    weir_upstream_end(pipe);
+    pipe->pattern = told;
+    return 0;
+}
+
+/* Tell of the next few.  1: there are more; 0: that was all; -ENOMEM. */
+static int tell_some(struct weir_topics *topics, struct weir_pipe *pipe)
+{
+    static const uint8_t nothing[1];
+    const struct told *told = pipe->pattern;
+    const uint8_t *topic = told ? told->topic : NULL;
+    size_t size = told ? told->size : 0;
+
+    for (int i = 0; i < STEP; i++) {
+        if (!weir_topics_next(topics, topic, size, &topic, &size)) {
+            weir_upstream_end(pipe);
+            return 0;
+        }
+        if (tell(pipe, topic, size, true) < 0)
+            return -ENOMEM;
+        topic = topic ? topic : nothing; /* NULL would be the beginning */
+    }
+    return remember(pipe, topic, size) < 0 ? -ENOMEM : 1;
+}
+
+static int no_memory(void)
+{
+    return weir_fail(ENOMEM, "no memory for the subscriptions of a peer");
 }
 
 /* What waits from before was for another connection. */
-int weir_upstream_begin(struct weir_topics *topics, struct weir_pipe *pipe)
+int weir_upstream_begin(struct weir_sock *sock, struct weir_topics *topics,
+                        struct weir_pipe *pipe)
 {
+    int r;
+
     weir_pipe_clear_out(pipe);
-    if (weir_topics_each(topics, tell_one, pipe) < 0)
-        return weir_fail(ENOMEM, "no memory for the subscriptions of a peer");
-    return 0;
+    weir_upstream_end(pipe);
+    r = tell_some(topics, pipe);
+    if (r > 0)
+        weir_sock_later(sock);
+    if (r < 0)
+        weir_upstream_end(pipe);
+    return r < 0 ? no_memory() : 0;
+}
+
+static struct weir_pipe *untold(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+    {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+
+        if (pipe->up && pipe->pattern)
+            return pipe;
+    }
+    return NULL;
+}
+
+bool weir_upstream_tend(struct weir_sock *sock, struct weir_topics *topics)
+{
+    struct weir_pipe *pipe = untold(sock);
+
+    if (pipe && tell_some(topics, pipe) < 0) {
+        weir_upstream_end(pipe);
+        weir_pipe_refuse(pipe, -no_memory());
+    }
+    return untold(sock) != NULL;
+}
+
+/* ---- changes ---- */
+
+/* Is the topic one that the connection hears of later? */
+static bool is_ahead(const struct weir_pipe *pipe, const void *topic,
+                     size_t size)
+{
+    const struct told *told = pipe->pattern;
+    size_t least;
+    int order;
+
+    if (!told)
+        return false;
+    least = size < told->size ? size : told->size;
+    order = least > 0 ? memcmp(topic, told->topic, least) : 0;
+    return order > 0 || (order == 0 && size > told->size);
 }
 
 /* Tell the connected publishers before `end`, or all (NULL).  Returns the
@@ -63,7 +165,8 @@ static struct weir_list *tell_all(struct weir_sock *sock,
 
         if (node == end)
             return NULL;
-        if (pipe->up && tell(pipe, topic, size, on) < 0)
+        if (pipe->up && !is_ahead(pipe, topic, size) &&
+            tell(pipe, topic, size, on) < 0)
             return node;
     }
     return NULL;

@@ -116,8 +116,9 @@ static bool is_full(struct weir_sock *sock)
 }
 
 /* Deal with subscriptions until a message is next, or nothing, or there are
- * too many notices.  Returns whether something is left. */
-static bool drain(struct weir_sock *sock, struct weir_pipe *pipe)
+ * too many notices, or that is enough for now.  Returns whether something is
+ * left. */
+static bool drain(struct weir_sock *sock, struct weir_pipe *pipe, int *steps)
 {
     struct weir_zmtp_command command;
     enum weir_fanout_next next;
@@ -125,6 +126,11 @@ static bool drain(struct weir_sock *sock, struct weir_pipe *pipe)
     while ((next = weir_fanout_peek(pipe, &command)) == WEIR_FANOUT_TOPIC) {
         if (is_full(sock))
             return true;
+        if (*steps == 0) {
+            weir_sock_later(sock);
+            return true;
+        }
+        --*steps;
         if (obey(sock, pipe, &command) < 0)
             weir_fanout_give_up(pipe);
         else
@@ -135,16 +141,57 @@ static bool drain(struct weir_sock *sock, struct weir_pipe *pipe)
 
 /* Only pipes that have something are in the fair queue; the others are armed,
  * since the application may never come to receive. */
-static void readable(struct weir_sock *sock, struct weir_pipe *pipe)
+static void serve(struct weir_sock *sock, struct weir_pipe *pipe, int *steps)
 {
     do {
-        if (drain(sock, pipe)) {
+        if (drain(sock, pipe, steps)) {
             weir_fairqueue_add(sock, pipe);
             return;
         }
     } while (!weir_pipe_rest(pipe));
     weir_fairqueue_remove(sock, pipe);
     weir_sock_dry(sock, pipe);
+}
+
+static void readable(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    int steps = WEIR_FANOUT_STEP;
+
+    serve(sock, pipe, &steps);
+}
+
+/* Those whose messages wait to be received are passed by. */
+static void serve_all(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+    int steps = WEIR_FANOUT_STEP;
+
+    WEIR_LIST_EACH(node, after, &sock->in_turn)
+    {
+        struct weir_pipe *pipe =
+            WEIR_CONTAINER(node, struct weir_pipe, in_turn);
+
+        if (steps == 0) {
+            weir_sock_later(sock);
+            return;
+        }
+        serve(sock, pipe, &steps);
+    }
+}
+
+/* When there are too many notices, it goes on as they are received. */
+static bool tend(struct weir_sock *sock)
+{
+    struct xpub *xpub = weir_sock_state(sock);
+    bool more = false;
+
+    if (is_full(sock))
+        return false;
+    serve_all(sock);
+    if (!is_full(sock))
+        more = weir_fanout_forget(&xpub->fanout);
+    weir_sock_wake(sock, WEIR_WAIT_IN);
+    return more;
 }
 
 /* ---- peers come and go ---- */
@@ -215,20 +262,22 @@ static bool can_take(struct weir_sock *sock)
 {
     struct xpub *xpub = weir_sock_state(sock);
     struct weir_zmtp_command command;
+    int steps = WEIR_FANOUT_STEP;
     struct weir_pipe *pipe;
 
-    for (;;) {
-        while (xpub->news.count == 0 && weir_fanout_forget(&xpub->fanout))
-            ;
-        if (xpub->news.count > 0)
-            return true;
+    while (xpub->news.count == 0) {
         pipe = weir_fairqueue_next(sock);
         if (!pipe)
             return false;
         if (weir_fanout_peek(pipe, &command) == WEIR_FANOUT_MESSAGE)
             return true;
-        readable(sock, pipe);
+        if (steps == 0) {
+            weir_sock_later(sock);
+            return false;
+        }
+        serve(sock, pipe, &steps);
     }
+    return true;
 }
 
 static int take(struct weir_sock *sock, weir_message *message)
@@ -240,8 +289,11 @@ static int take(struct weir_sock *sock, weir_message *message)
 
     if (!can_take(sock))
         return -EAGAIN;
-    if (weir_news_take(&xpub->news, message))
+    if (weir_news_take(&xpub->news, message)) {
+        if (!weir_list_empty(&xpub->fanout.leaving))
+            weir_sock_later(sock);
         return 1;
+    }
     pipe = weir_fairqueue_next(sock);
     r = weir_pipe_take(pipe, message, &command);
     readable(sock, pipe);
@@ -264,6 +316,7 @@ const struct weir_pattern_ops weir_pattern_xpub = {
     .readable = readable,
     .send = give,
     .recv = take,
+    .tend = tend,
     .can_send = weir_spread_can_send,
     .can_recv = can_take,
     .counts = weir_fanout_counts,

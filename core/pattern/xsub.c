@@ -55,9 +55,22 @@ static void detach(struct weir_sock *sock, struct weir_pipe *pipe)
 static int up(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     struct xsub *xsub = weir_sock_state(sock);
-    int r = weir_upstream_begin(&xsub->topics, pipe);
+    int r = weir_upstream_begin(sock, &xsub->topics, pipe);
 
     return r < 0 ? r : weir_fairqueue_begin(sock, pipe);
+}
+
+static void down(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    (void)sock;
+    weir_upstream_end(pipe);
+}
+
+static bool tend(struct weir_sock *sock)
+{
+    struct xsub *xsub = weir_sock_state(sock);
+
+    return weir_upstream_tend(sock, &xsub->topics);
 }
 
 /* The end of what was not subscribed to concerns nobody. */
@@ -114,10 +127,12 @@ const struct weir_pattern_ops weir_pattern_xsub = {
     .close = unprepare,
     .attach = attach,
     .up = up,
+    .down = down,
     .detach = detach,
     .readable = weir_fairqueue_add,
     .send = give,
     .recv = weir_fairqueue_take,
+    .tend = tend,
     .can_send = weir_spread_can_send,
     .can_recv = weir_fairqueue_can_recv,
 };

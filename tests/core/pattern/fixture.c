@@ -42,6 +42,13 @@ void weir_sock_wake(struct weir_sock *of, enum weir_wait what)
     fx.wakes[what]++;
 }
 
+void weir_sock_later(struct weir_sock *of)
+{
+    assert_ptr_equal(of, &sock);
+    assert_non_null(of->pattern->tend);
+    fx.later = true;
+}
+
 void weir_sock_count(struct weir_sock *of, int change)
 {
     assert_ptr_equal(of, &sock);
@@ -574,6 +581,18 @@ int fx_subscribe(const char *topic, bool on)
     r = sock.pattern->subscribe(&sock, octets, size, on);
     within(false);
     return r;
+}
+
+bool fx_tend(void)
+{
+    if (!fx.later)
+        return false;
+    fx.later = false;
+    within(true);
+    if (sock.pattern->tend(&sock))
+        fx.later = true;
+    within(false);
+    return true;
 }
 
 void fx_option(void)

@@ -27,7 +27,8 @@ struct fx {
     int wakes[WEIR_WAITS];
     struct weir_pipe *refused; /* the last one; its peer is cut off */
     int code;
-    int gone; /* pipes that went away */
+    int gone;   /* pipes that went away */
+    bool later; /* something is left to be tended to */
     /* Called before (true) and after what the pattern does; may be NULL. */
     void (*within)(bool begin);
 };
@@ -79,6 +80,9 @@ int fx_send_long(size_t size);
 
 /* weir_subscribe and weir_unsubscribe. */
 int fx_subscribe(const char *topic, bool on);
+
+/* One step of what was left for later.  False: nothing was. */
+bool fx_tend(void);
 
 /* An option was changed in fx.sock->options. */
 void fx_option(void);

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "fixture.h"
+#include "pattern/fanout.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -228,6 +229,23 @@ static void test_reconnect(void **state)
     fx_close();
 }
 
+/* The fan-out is first in the state of both. */
+static size_t topics(void)
+{
+    const struct weir_fanout *fanout = weir_sock_state(fx.sock);
+
+    return weir_trie_count(&fanout->trie);
+}
+
+static int tend_all(void)
+{
+    int steps = 0;
+
+    while (fx_tend())
+        steps++;
+    return steps;
+}
+
 /* A peer with very many topics is forgotten in steps; no message goes to it,
  * others are served, and nothing is left in the end. */
 static void test_many_topics(void **state)
@@ -249,6 +267,8 @@ static void test_many_topics(void **state)
     for (int i = 0; i < 10; i++)
         assert_int_equal(fx_send("421"), 0);
     assert_int_equal(fx_drain(other), 10);
+    assert_int_equal(tend_all(), 5000 / WEIR_FANOUT_STEP);
+    assert_int_equal(topics(), 1);
     fx_close();
     fx_open(WEIR_PUB);
     big = fx_accept(NULL);
@@ -260,7 +280,75 @@ static void test_many_topics(void **state)
     fx_close();
 }
 
+/* Put so many subscriptions into the pipe without telling the socket. */
+static void feed_silently(struct weir_pipe *pipe, int n)
+{
+    weir_queue_disarm_reader(pipe->in);
+    for (int i = 0; i < n; i++) {
+        char text[32];
+
+        snprintf(text, sizeof text, "^%d", i);
+        fx_feed(pipe, text);
+    }
+}
+
+/* What comes at once is obeyed in steps, each peer in turn, and the socket is
+ * asked for no more than one. */
+static void test_flood(void **state)
+{
+    struct weir_pipe *one, *two;
+
+    (void)state;
+    fx_open(WEIR_PUB);
+    one = fx_accept(NULL);
+    two = fx_accept(NULL);
+    feed_silently(one, 5000);
+    feed_silently(two, 100);
+    assert_int_equal(topics(), 0);
+    fx.sock->pattern->readable(fx.sock, one);
+    assert_int_equal(topics(), WEIR_FANOUT_STEP);
+    assert_true(fx.later);
+    fx.sock->pattern->readable(fx.sock, two);
+    assert_int_equal(fx.peers, 2);
+    assert_int_equal(tend_all(), 5000 / WEIR_FANOUT_STEP);
+    assert_int_equal(topics(), 5000);
+    assert_true(weir_list_empty(&fx.sock->in_turn));
+    feed_silently(one, 1000);
+    fx.sock->pattern->readable(fx.sock, one);
+    fx_lose(one); /* with most of them still to be looked at */
+    assert_int_equal(fx.gone, 0);
+    (void)tend_all();
+    assert_int_equal(fx.gone, 1);
+    assert_int_equal(topics(), 100);
+    fx_close();
+}
+
 /* ---- XPUB ---- */
+
+/* A notice for each; a message between them waits to be received. */
+static void test_flood_of_notices(void **state)
+{
+    struct weir_pipe *pipe;
+    int n = 0;
+
+    (void)state;
+    fx_open(WEIR_XPUB);
+    pipe = fx_accept(NULL);
+    feed_silently(pipe, 1000);
+    fx_feed(pipe, "hello");
+    feed_silently(pipe, 1000);
+    fx.sock->pattern->readable(fx.sock, pipe);
+    assert_int_equal(topics(), WEIR_FANOUT_STEP);
+    assert_int_equal(tend_all(), 1000 / WEIR_FANOUT_STEP);
+    assert_int_equal(topics(), 1000);
+    while (n < 1000 && *fx_recv() == '^')
+        n++;
+    assert_int_equal(n, 1000);
+    assert_string_equal(fx_recv(), "hello");
+    (void)tend_all();
+    assert_string_equal(fx_recv(), "again"); /* the same topics again */
+    fx_close();
+}
 
 /* WIRE 91: of two peers the first and the last are news, or all. */
 static void test_notices(void **state)
@@ -364,8 +452,10 @@ static void test_big_loss(void **state)
         assert_string_equal(fx_recv(), text);
     }
     fx_lose(pipe);
-    while (*fx_recv() == '~')
-        n++;
+    do
+        while (*fx_recv() == '~')
+            n++;
+    while (fx_tend());
     assert_int_equal(n, 3500);
     fx_close();
 }
@@ -471,6 +561,8 @@ int main(void)
         cmocka_unit_test(test_invert),
         cmocka_unit_test(test_reconnect),
         cmocka_unit_test(test_many_topics),
+        cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_flood_of_notices),
         cmocka_unit_test(test_notices),
         cmocka_unit_test(test_unknown_topic),
         cmocka_unit_test(test_loss),

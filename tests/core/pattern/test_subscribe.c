@@ -30,6 +30,60 @@ static void test_counts(void **state)
     fx_close();
 }
 
+/* How many subscriptions the peer gets; `ends` of them are over again. */
+static int told(struct weir_pipe *pipe, int *ends)
+{
+    const char *text;
+    int n = 0;
+
+    *ends = 0;
+    while (strcmp(text = fx_sent(pipe), "none") != 0) {
+        n += strncmp(text, "!SUBSCRIBE:", 11) == 0;
+        *ends += strncmp(text, "!CANCEL:", 8) == 0;
+    }
+    return n;
+}
+
+/* A publisher hears of very many topics in steps, and of each as it is when
+ * its turn comes. */
+static void test_steps(void **state)
+{
+    struct weir_pipe *pipe;
+    char topic[16];
+    int ends, steps = 0;
+
+    (void)state;
+    fx_open(WEIR_SUB);
+    assert_int_equal(fx_subscribe("", true), 0);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(topic, sizeof topic, "%04d", i);
+        assert_int_equal(fx_subscribe(topic, true), 0);
+    }
+    pipe = fx_accept(NULL);
+    assert_int_equal(told(pipe, &ends), 256);
+    assert_int_equal(fx_subscribe("0100", false), 0); /* it knows of that */
+    assert_string_equal(fx_sent(pipe), "!CANCEL:0100");
+    assert_int_equal(fx_subscribe("0254", false), 0); /* the last of them */
+    assert_string_equal(fx_sent(pipe), "!CANCEL:0254");
+    assert_int_equal(fx_subscribe("0900", false), 0); /* not of these */
+    assert_int_equal(fx_subscribe("0255.5", true), 0);
+    assert_string_equal(fx_sent(pipe), "none");
+    while (fx_tend())
+        steps++;
+    assert_int_equal(steps, 3);
+    assert_int_equal(told(pipe, &ends), 1001 - 256);
+    assert_int_equal(ends, 0);
+    assert_int_equal(fx_subscribe("0901", false), 0);
+    assert_string_equal(fx_sent(pipe), "!CANCEL:0901");
+    fx_lose(pipe);
+    pipe = fx_accept(NULL);
+    assert_int_equal(told(pipe, &ends), 256);
+    fx_lose(pipe); /* in the middle of that */
+    assert_true(fx_tend());
+    assert_false(fx_tend());
+    fx_close();
+}
+
 /* WIRE 84, 86: the old form for old peers; long topics. */
 static void test_forms(void **state)
 {
@@ -225,10 +279,11 @@ static void test_xsub_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),    cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_reconnect), cmocka_unit_test(test_filter),
-        cmocka_unit_test(test_invert),    cmocka_unit_test(test_no_memory),
-        cmocka_unit_test(test_xsub),      cmocka_unit_test(test_xsub_full),
+        cmocka_unit_test(test_counts),    cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_forms),     cmocka_unit_test(test_reconnect),
+        cmocka_unit_test(test_filter),    cmocka_unit_test(test_invert),
+        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_xsub),
+        cmocka_unit_test(test_xsub_full),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
