@@ -26,7 +26,7 @@ const char *weir_version(void)
 
 const char *weir_last_error(void)
 {
-    return weir_error_text();
+    return weir_error_answer();
 }
 
 static int need(const void *pointer, const char *name)
@@ -47,12 +47,12 @@ int weir_context_open(weir_context *out, int io_threads)
 {
     int r = need(out, "the context");
 
-    return r < 0 ? r : weir_ctx_open(out, io_threads);
+    return weir_answer(r < 0 ? r : weir_ctx_open(out, io_threads));
 }
 
 int weir_context_close(weir_context context, int deadline)
 {
-    return weir_ctx_close(context, deadline);
+    return weir_answer(weir_ctx_close(context, deadline));
 }
 
 int weir_context_set(weir_context context, const char *option,
@@ -66,10 +66,10 @@ int weir_context_set(weir_context context, const char *option,
     if (r >= 0)
         r = weir_ctx_get(context, &ctx);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     r = weir_ctx_set(ctx, option, value);
     weir_lock_release(&ctx->lock);
-    return r;
+    return weir_answer(r);
 }
 
 /* ---- sockets ---- */
@@ -95,8 +95,8 @@ int weir_open(weir_socket *out, weir_context context, int type)
         weir_pattern_by_type((enum weir_type)type);
 
     if (!pattern)
-        return weir_fail(EINVAL, "%d is not a socket type", type);
-    return open_pattern(out, context, pattern);
+        return weir_answer(weir_fail(EINVAL, "%d is not a socket type", type));
+    return weir_answer(open_pattern(out, context, pattern));
 }
 
 int weir_open_named(weir_socket *out, weir_context context, const char *pattern)
@@ -105,16 +105,17 @@ int weir_open_named(weir_socket *out, weir_context context, const char *pattern)
     int r = need(pattern, "the pattern");
 
     if (r < 0)
-        return r;
+        return weir_answer(r);
     found = weir_pattern_by_name(pattern);
     if (!found)
-        return weir_fail(ENOENT, "there is no pattern \"%s\"", pattern);
-    return open_pattern(out, context, found);
+        return weir_answer(
+            weir_fail(ENOENT, "there is no pattern \"%s\"", pattern));
+    return weir_answer(open_pattern(out, context, found));
 }
 
 int weir_close(weir_socket socket, int deadline, uint64_t *unsent)
 {
-    return weir_sock_close(socket, deadline, unsent);
+    return weir_answer(weir_sock_close(socket, deadline, unsent));
 }
 
 /* ---- endpoints ---- */
@@ -123,14 +124,14 @@ int weir_bind(weir_socket socket, const char *url, weir_endpoint *out)
 {
     int r = need(url, "the URL");
 
-    return r < 0 ? r : weir_ep_open(socket, url, true, out);
+    return weir_answer(r < 0 ? r : weir_ep_open(socket, url, true, out));
 }
 
 int weir_connect(weir_socket socket, const char *url, weir_endpoint *out)
 {
     int r = need(url, "the URL");
 
-    return r < 0 ? r : weir_ep_open(socket, url, false, out);
+    return weir_answer(r < 0 ? r : weir_ep_open(socket, url, false, out));
 }
 
 int weir_endpoint_url(weir_endpoint endpoint, char *buffer, size_t size)
@@ -142,25 +143,26 @@ int weir_endpoint_url(weir_endpoint endpoint, char *buffer, size_t size)
     if (r >= 0)
         r = weir_ep_get(endpoint, &ep);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     length = strlen(ep->url);
     if (length < size)
         memcpy(buffer, ep->url, length + 1);
     weir_sock_put(ep->sock);
     if (length >= size)
-        return weir_fail(ERANGE, "the URL needs %zu octets, there are %zu",
-                         length + 1, size);
-    return (int)length;
+        return weir_answer(weir_fail(ERANGE,
+                                     "the URL needs %zu octets, there are %zu",
+                                     length + 1, size));
+    return weir_answer((int)length);
 }
 
 int weir_endpoint_close(weir_endpoint endpoint, int deadline, uint64_t *unsent)
 {
     if (deadline != WEIR_LINGER && check_deadline(deadline) < 0)
-        return -EINVAL;
-    return weir_ep_close(endpoint,
-                         deadline == WEIR_LINGER ? WEIR_LINGER
-                                                 : weir_deadline_in(deadline),
-                         unsent);
+        return weir_answer(-EINVAL);
+    return weir_answer(weir_ep_close(
+        endpoint,
+        deadline == WEIR_LINGER ? WEIR_LINGER : weir_deadline_in(deadline),
+        unsent));
 }
 
 /* ---- options ---- */
@@ -190,9 +192,10 @@ int weir_set(weir_socket socket, const char *option, const char *value)
     if (r >= 0)
         r = enter(socket, option, &sock);
     if (r < 0)
-        return r;
-    return changed(sock, weir_options_set_text(&sock->options, option, value,
-                                               strlen(value)));
+        return weir_answer(r);
+    return weir_answer(
+        changed(sock, weir_options_set_text(&sock->options, option, value,
+                                            strlen(value))));
 }
 
 int weir_set_int(weir_socket socket, const char *option, int64_t value)
@@ -201,8 +204,9 @@ int weir_set_int(weir_socket socket, const char *option, int64_t value)
     int r = enter(socket, option, &sock);
 
     if (r < 0)
-        return r;
-    return changed(sock, weir_options_set_int(&sock->options, option, value));
+        return weir_answer(r);
+    return weir_answer(
+        changed(sock, weir_options_set_int(&sock->options, option, value)));
 }
 
 int weir_set_bytes(weir_socket socket, const char *option, const void *value,
@@ -214,9 +218,9 @@ int weir_set_bytes(weir_socket socket, const char *option, const void *value,
     if (r >= 0)
         r = enter(socket, option, &sock);
     if (r < 0)
-        return r;
-    return changed(sock,
-                   weir_options_set_bytes(&sock->options, option, value, size));
+        return weir_answer(r);
+    return weir_answer(changed(
+        sock, weir_options_set_bytes(&sock->options, option, value, size)));
 }
 
 int weir_get(weir_socket socket, const char *option, char *text, size_t *size)
@@ -229,10 +233,10 @@ int weir_get(weir_socket socket, const char *option, char *text, size_t *size)
     if (r >= 0)
         r = enter(socket, option, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     r = weir_options_get_text(&sock->options, option, text, size);
     weir_sock_put(sock);
-    return r;
+    return weir_answer(r);
 }
 
 int weir_get_int(weir_socket socket, const char *option, int64_t *value)
@@ -243,10 +247,10 @@ int weir_get_int(weir_socket socket, const char *option, int64_t *value)
     if (r >= 0)
         r = enter(socket, option, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     r = weir_options_get_int(&sock->options, option, value);
     weir_sock_put(sock);
-    return r;
+    return weir_answer(r);
 }
 
 int weir_get_bytes(weir_socket socket, const char *option, void *value,
@@ -258,10 +262,10 @@ int weir_get_bytes(weir_socket socket, const char *option, void *value,
     if (r >= 0)
         r = enter(socket, option, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     r = weir_options_get_bytes(&sock->options, option, value, size);
     weir_sock_put(sock);
-    return r;
+    return weir_answer(r);
 }
 
 /* ---- sending ---- */
@@ -283,11 +287,11 @@ int weir_send(weir_socket socket, const void *data, size_t size, int deadline)
     if (r >= 0)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     weir_message_borrow(&message, data, size);
     r = weir_sock_send(sock, &message, &patience);
     weir_sock_put(sock);
-    return r;
+    return weir_answer(r);
 }
 
 static int check_message(weir_message *message)
@@ -310,12 +314,12 @@ int weir_send_message(weir_socket socket, weir_message *message, int deadline)
     if (r >= 0)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     r = weir_sock_send(sock, message, &patience);
     weir_sock_put(sock);
     if (r >= 0)
         weir_message_fini(message);
-    return r;
+    return weir_answer(r);
 }
 
 static int send_many(struct weir_sock *sock, weir_message *messages, int n,
@@ -347,10 +351,10 @@ int weir_send_many(weir_socket socket, weir_message *messages, int n,
     if (r >= 0)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     r = send_many(sock, messages, n, deadline);
     weir_sock_put(sock);
-    return r;
+    return weir_answer(r);
 }
 
 int weir_flush(weir_socket socket, int deadline)
@@ -361,10 +365,10 @@ int weir_flush(weir_socket socket, int deadline)
     if (r >= 0)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     r = weir_sock_flush(sock, absolute(deadline));
     weir_sock_put(sock);
-    return r;
+    return weir_answer(r);
 }
 
 /* ---- receiving ---- */
@@ -413,13 +417,13 @@ int weir_recv(weir_socket socket, void *data, size_t *size, int deadline)
     if (r >= 0)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     weir_message_init(&message);
     r = weir_sock_recv(sock, &message, &patience);
     if (r >= 0)
         r = take(sock, &message, data, size);
     weir_sock_put(sock);
-    return r;
+    return weir_answer(r);
 }
 
 int weir_recv_message(weir_socket socket, weir_message *message, int deadline)
@@ -433,11 +437,11 @@ int weir_recv_message(weir_socket socket, weir_message *message, int deadline)
     if (r >= 0)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     weir_message_fini(message);
     r = weir_sock_recv(sock, message, &patience);
     weir_sock_put(sock);
-    return r < 0 ? r : 0;
+    return weir_answer(r < 0 ? r : 0);
 }
 
 /* After the first one only what is there already. */
@@ -471,10 +475,10 @@ int weir_recv_many(weir_socket socket, weir_message *messages, int n,
     if (r >= 0)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     r = recv_many(sock, messages, n, deadline);
     weir_sock_put(sock);
-    return r;
+    return weir_answer(r);
 }
 
 /* ---- subscriptions ---- */
@@ -502,36 +506,24 @@ static int subscribe(weir_socket socket, const void *prefix, size_t size,
 
 int weir_subscribe(weir_socket socket, const void *prefix, size_t size)
 {
-    return subscribe(socket, prefix, size, true);
+    return weir_answer(subscribe(socket, prefix, size, true));
 }
 
 int weir_unsubscribe(weir_socket socket, const void *prefix, size_t size)
 {
-    return subscribe(socket, prefix, size, false);
+    return weir_answer(subscribe(socket, prefix, size, false));
 }
 
 /* ---- waiting and seeing ---- */
 
-static int readiness(weir_socket socket, enum weir_wait what)
-{
-    struct weir_sock *sock;
-    int r = weir_sock_get(socket, &sock);
-
-    if (r < 0)
-        return r;
-    r = weir_readiness_fd(sock, what);
-    weir_sock_put(sock);
-    return r;
-}
-
 int weir_readable_fd(weir_socket socket)
 {
-    return readiness(socket, WEIR_WAIT_IN);
+    return weir_answer(weir_readiness_of(socket, WEIR_WAIT_IN));
 }
 
 int weir_writable_fd(weir_socket socket)
 {
-    return readiness(socket, WEIR_WAIT_OUT);
+    return weir_answer(weir_readiness_of(socket, WEIR_WAIT_OUT));
 }
 
 int weir_wait_peers(weir_socket socket, int n, int deadline)
@@ -544,10 +536,10 @@ int weir_wait_peers(weir_socket socket, int n, int deadline)
     if (r >= 0)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     r = weir_sock_wait_peers(sock, n, absolute(deadline));
     weir_sock_put(sock);
-    return r;
+    return weir_answer(r);
 }
 
 int weir_next_event(weir_socket socket, weir_event *event, int deadline)
@@ -561,12 +553,12 @@ int weir_next_event(weir_socket socket, weir_event *event, int deadline)
     if (r >= 0)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     weir_sock_unlock(sock); /* we are inside: it stays */
     r = weir_monitor_take(&sock->monitor, &oldest, absolute(deadline));
     weir_sock_lock(sock);
     weir_sock_put(sock);
     if (r >= 0)
         weir_sized_give(event, &oldest, sizeof(oldest));
-    return r;
+    return weir_answer(r);
 }

@@ -25,7 +25,7 @@ void weir_frame_init(weir_frame *frame)
     weir_frame_clear(weir_frame_view(frame));
 }
 
-int weir_frame_alloc(weir_frame *frame, size_t size)
+int weir_frame_make(weir_frame *frame, size_t size)
 {
     struct weir_chunk *chunk;
 
@@ -49,16 +49,26 @@ static int check_data(const void *data, size_t size)
                : weir_fail(EINVAL, "the data is NULL, of %zu octets", size);
 }
 
-int weir_frame_copy_in(weir_frame *frame, const void *data, size_t size)
+int weir_frame_fill(weir_frame *frame, const void *data, size_t size)
 {
     int error = check_data(data, size);
 
     weir_frame_init(frame);
     if (!error)
-        error = weir_frame_alloc(frame, size);
+        error = weir_frame_make(frame, size);
     if (!error && size)
         memcpy(weir_frame_octets(frame), data, size);
     return error;
+}
+
+int weir_frame_alloc(weir_frame *frame, size_t size)
+{
+    return weir_answer(weir_frame_make(frame, size));
+}
+
+int weir_frame_copy_in(weir_frame *frame, const void *data, size_t size)
+{
+    return weir_answer(weir_frame_fill(frame, data, size));
 }
 
 int weir_frame_wrap(weir_frame *frame, void *data, size_t size,
@@ -69,11 +79,11 @@ int weir_frame_wrap(weir_frame *frame, void *data, size_t size,
 
     weir_frame_init(frame);
     if (error)
-        return error;
+        return weir_answer(error);
     chunk = weir_chunk_wrap(data, size, release, hint);
     if (!chunk)
-        return weir_fail(ENOMEM, "no memory to wrap a frame of %zu octets",
-                         size);
+        return weir_answer(
+            weir_fail(ENOMEM, "no memory to wrap a frame of %zu octets", size));
     set_slice(frame, chunk, data, size);
     return 0;
 }

@@ -101,6 +101,13 @@ static inline struct weir_chunk *weir_frame_chunk(const weir_frame *frame)
     return view->kind == WEIR_FRAME_INLINE ? NULL : view->slice.chunk;
 }
 
+/* What weir_frame_alloc() and weir_frame_copy_in() do, where no public call
+ * ends with it.
+ * Errors: -ENOMEM.
+ * Thread: the frame's. */
+int weir_frame_make(weir_frame *frame, size_t size);
+int weir_frame_fill(weir_frame *frame, const void *data, size_t size);
+
 /* Say which peer a frame came from: its routing number, and its properties, a
  * reference to which becomes the frame's.  `info` may be NULL.  The frame has
  * no peer yet.

@@ -282,7 +282,7 @@ static int to_frame(weir_frame *frame, weir_view *view)
     struct weir_frame_view *inside = weir_frame_view(frame);
 
     if (!view->owner || view->len <= WEIR_FRAME_INLINE_MAX)
-        return weir_frame_copy_in(frame, view->data, view->len);
+        return weir_frame_fill(frame, view->data, view->len);
     inside->kind = WEIR_FRAME_SLICE;
     inside->slice.data = view->data;
     inside->slice.size = view->len;

@@ -92,20 +92,22 @@ int weir_message_push(weir_message *message, weir_frame *frame)
 
     if (!error)
         weir_frame_move(last, frame);
-    return error;
+    return weir_answer(error);
 }
 
 int weir_message_add(weir_message *message, const void *data, size_t size)
 {
-    weir_frame frame;
-    int error = weir_frame_copy_in(&frame, data, size);
+    weir_frame frame, *last;
+    int error = weir_frame_fill(&frame, data, size);
 
     if (error)
-        return error;
-    error = weir_message_push(message, &frame);
+        return weir_answer(error);
+    error = weir_message_extend(message, &last);
     if (error)
         weir_frame_fini(&frame);
-    return error;
+    else
+        weir_frame_move(last, &frame);
+    return weir_answer(error);
 }
 
 uint32_t weir_message_count(const weir_message *message)
@@ -121,7 +123,8 @@ weir_frame *weir_message_frame(weir_message *message, uint32_t index)
 int weir_message_pop(weir_message *message, weir_frame *out)
 {
     if (message->count == 0)
-        return weir_fail(ENOENT, "the message has no frame to take off");
+        return weir_answer(
+            weir_fail(ENOENT, "the message has no frame to take off"));
     weir_frame_move(out, &message->first);
     message->count--;
     if (message->count) {
@@ -145,7 +148,7 @@ int weir_message_share(weir_message *copy, const weir_message *message)
     weir_message_init(copy);
     error = reserve(copy, message->count ? message->count - 1 : 0);
     if (error)
-        return error;
+        return weir_answer(error);
     if (message->count)
         weir_frame_share(&copy->first, &message->first);
     for (uint32_t i = 1; i < message->count; i++)

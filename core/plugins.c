@@ -186,7 +186,8 @@ static int see_name(struct scan *scan, const char *folder, const char *name,
     return 0;
 }
 
-/* A folder that cannot be read has no plugins. */
+/* A folder that cannot be read has no plugins, but for want of memory or of
+ * descriptors nothing is known of it. */
 static int see_folder(struct scan *scan, const char *folder)
 {
     static const char *const suffixes[] = {".so", ".alias"};
@@ -194,6 +195,9 @@ static int see_folder(struct scan *scan, const char *folder)
     int n = scandir(folder, &names, NULL, alphasort);
     int rc = 0, i, k;
 
+    if (n < 0 && (errno == ENOMEM || errno == EMFILE || errno == ENFILE))
+        return weir_fail(errno, "%.256s cannot be read: %s", folder,
+                         weir_strerror(errno));
     for (k = 0; k < 2; k++) {
         for (i = 0; rc == 0 && i < n; i++)
             rc = see_name(scan, folder, names[i]->d_name, suffixes[k]);
@@ -293,8 +297,9 @@ int weir_plugin_scan(bool load,
     int rc;
 
     if (!see)
-        return weir_fail(EINVAL, "the function to be called is NULL");
-    rc = see_all(&scan);
+        return weir_answer(
+            weir_fail(EINVAL, "the function to be called is NULL"));
+    rc = weir_answer(see_all(&scan));
     for (i = 0; rc == 0 && i < scan.n; i++)
         rc = see(arg, &scan.all[i]);
     free(scan.all);
@@ -303,15 +308,12 @@ int weir_plugin_scan(bool load,
 
 /* ---- by hand ---- */
 
-int weir_plugin_load(const char *file, weir_plugin_info *out)
+static int load(const char *file, weir_plugin_info *out)
 {
     char stem[WEIR_STEM_ROOM];
     struct weir_loaded *loaded;
-    weir_plugin_info info;
-    int rc = out ? weir_sized_check(out, sizeof *out, "weir_plugin_info") : 0;
+    int rc;
 
-    if (rc < 0)
-        return rc;
     if (!file || !weir_plugin_file_stem(file, ".so", stem))
         return weir_fail(WEIR_EPLUGIN,
                          "\"%.256s\" is not the name of a plugin's file, such "
@@ -322,11 +324,21 @@ int weir_plugin_load(const char *file, weir_plugin_info *out)
         return rc;
     rc = weir_registry_prefer(file, stem, &loaded);
     if (rc == 0)
-        describe(loaded, &info);
+        describe(loaded, out);
     weir_registry_leave();
+    return rc;
+}
+
+int weir_plugin_load(const char *file, weir_plugin_info *out)
+{
+    weir_plugin_info info;
+    int rc = out ? weir_sized_check(out, sizeof *out, "weir_plugin_info") : 0;
+
+    if (rc == 0)
+        rc = load(file, &info);
     if (rc == 0 && out)
         weir_sized_give(out, &info, sizeof info);
-    return rc;
+    return weir_answer(rc);
 }
 
 /* Row `index` of all transports of a plugin. */
@@ -345,32 +357,40 @@ static int describe_option(const struct weir_loaded *loaded, uint32_t index,
                      loaded->table->name);
 }
 
-static int describe_option_of(const char *owner, int index,
-                              weir_option_info *out)
+static int describe_loaded(const char *owner, int index, weir_option_info *out)
 {
     const struct weir_loaded *loaded;
+    int rc = weir_registry_load(owner);
 
-    if (weir_registry_load(owner) < 0)
-        return -ENOENT; /* the sentence says why */
+    if (rc == -WEIR_EPLUGIN)
+        return weir_fail(ENOENT, "%s", weir_error_text());
+    if (rc < 0)
+        return rc;
     loaded = weir_registry_find(owner);
     if (!loaded)
         return weir_fail(ENOENT, "%s is an alias", owner);
     return describe_option(loaded, (uint32_t)index, out);
 }
 
-int weir_option_at(const char *owner, int index, weir_option_info *out)
+static int describe_option_of(const char *owner, int index,
+                              weir_option_info *out)
 {
     int rc;
 
-    if (!owner || index < 0)
-        return weir_options_info(index, out);
     if (strlen(owner) >= WEIR_STEM_ROOM || !weir_plugin_file_kind(owner))
         return weir_fail(ENOENT, "\"%.64s\" is not the name of a plugin",
                          owner);
     rc = weir_registry_enter();
     if (rc < 0)
         return rc;
-    rc = describe_option_of(owner, index, out);
+    rc = describe_loaded(owner, index, out);
     weir_registry_leave();
     return rc;
+}
+
+int weir_option_at(const char *owner, int index, weir_option_info *out)
+{
+    return weir_answer(!owner || index < 0
+                           ? weir_options_info(index, out)
+                           : describe_option_of(owner, index, out));
 }

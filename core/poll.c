@@ -106,9 +106,16 @@ struct view {
     int n;
     struct weir_sock **inside; /* these stay until we leave them */
     int n_inside;
-    bool blind;  /* there is a socket that cannot tell us anything */
-    bool missed; /* one was closed since it was looked at */
+    bool blind;   /* there is a socket that cannot tell us anything */
+    bool missed;  /* one was closed since it was looked at */
+    int shortage; /* one could not be given a descriptor: a code, negative */
 };
+
+/* Of the reasons why a socket has no descriptor: one that passes? */
+static bool is_shortage(int r)
+{
+    return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOSPC;
+}
 
 static bool is_descriptor(const weir_poll_item *item)
 {
@@ -139,6 +146,8 @@ static bool add_readiness(struct weir_sock *sock, short events,
 
     if (fd >= 0)
         add(view, fd, POLLIN);
+    if (events && is_shortage(fd))
+        view->shortage = fd;
     return fd >= 0;
 }
 
@@ -242,6 +251,8 @@ static int wait_for(weir_poll_item *items, int n, struct view *view,
     add_descriptors(items, n, view);
     if (found == 0)
         add_sockets(items, n, view);
+    if (view->shortage < 0)
+        return view->shortage; /* it would be overlooked */
     if (found > 0 || view->missed)
         deadline = 0; /* and the descriptors, as they are now */
     do {
@@ -297,8 +308,9 @@ int weir_poll(weir_poll_item *items, int n, int deadline)
 {
     int r = check(items, n, deadline);
 
-    if (r < 0)
-        return r;
-    return n > FEW ? poll_many(items, n, weir_deadline_in(deadline))
-                   : poll_few(items, n, weir_deadline_in(deadline));
+    if (r >= 0 && n > FEW)
+        r = poll_many(items, n, weir_deadline_in(deadline));
+    else if (r >= 0)
+        r = poll_few(items, n, weir_deadline_in(deadline));
+    return weir_answer(r);
 }

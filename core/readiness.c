@@ -100,7 +100,7 @@ static void close_one(struct weir_sock *sock, enum weir_wait what)
     weir_signal_close(&sock->ready[what]);
 }
 
-int weir_readiness_fd(struct weir_sock *sock, enum weir_wait what)
+static int make(struct weir_sock *sock, enum weir_wait what)
 {
     int r;
 
@@ -120,6 +120,18 @@ int weir_readiness_fd(struct weir_sock *sock, enum weir_wait what)
     }
     watch(sock);
     return descriptor(sock, what);
+}
+
+int weir_readiness_of(weir_socket socket, enum weir_wait what)
+{
+    struct weir_sock *sock;
+    int r = weir_sock_get(socket, &sock);
+
+    if (r < 0)
+        return r;
+    r = make(sock, what);
+    weir_sock_put(sock);
+    return r;
 }
 
 void weir_readiness_close(struct weir_sock *sock)

@@ -379,7 +379,9 @@ bool weir_pace_tick(struct weir_sock *sock);
 
 /* readiness.c: make the descriptors say what is true.  Lock held. */
 void weir_readiness_update(struct weir_sock *sock);
-int weir_readiness_fd(struct weir_sock *sock, enum weir_wait what);
+/* The descriptor, made if there is none yet.  Lock not held. */
+int weir_readiness_of(weir_socket socket, enum weir_wait what);
+/* Lock held. */
 void weir_readiness_close(struct weir_sock *sock);
 
 /* rest.c: the socket is used / begins / goes away. */

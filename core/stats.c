@@ -157,7 +157,7 @@ int weir_socket_stats(weir_socket socket, weir_stats *stats)
     if (r >= 0)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     sum = weir_stats_sum(sock, NULL);
     weir_stats_add_held(&sum, sock);
     weir_sock_put(sock);
@@ -174,7 +174,7 @@ int weir_endpoint_stats(weir_endpoint endpoint, weir_stats *stats)
     if (r >= 0)
         r = weir_ep_get(endpoint, &ep);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     sum = weir_stats_sum(ep->sock, ep);
     name(&sum, ep);
     weir_sock_put(ep->sock);
@@ -218,7 +218,7 @@ int weir_peer_stats(weir_socket socket, int index, weir_stats *stats)
     if (r >= 0)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
-        return r;
+        return weir_answer(r);
     pipe = index < 0 ? NULL : nth_up(sock, index);
     if (pipe) {
         name(&sum, pipe->ep);
@@ -227,7 +227,7 @@ int weir_peer_stats(weir_socket socket, int index, weir_stats *stats)
     }
     weir_sock_put(sock);
     if (!pipe)
-        return weir_fail(ENOENT, "there is no peer %d", index);
+        return weir_answer(weir_fail(ENOENT, "there is no peer %d", index));
     give(stats, &sum);
     return 0;
 }

@@ -13,6 +13,8 @@
 #define WORDS_ROOM 64 /* for the words of one errno value */
 
 static _Thread_local char sentence[WEIR_ERROR_ROOM];
+static _Thread_local int sentence_code; /* 0: it was answered with */
+static _Thread_local char answer[WEIR_ERROR_ROOM];
 static _Thread_local char words[WORDS_ROOM];
 
 /* The text is made beside the sentence, since it may quote it. */
@@ -27,6 +29,7 @@ int weir_fail(int code, const char *format, ...)
         text[0] = '\0';
     va_end(arguments);
     memcpy(sentence, text, strlen(text) + 1);
+    sentence_code = code;
     errno = kept;
     return -code;
 }
@@ -38,7 +41,23 @@ const char *weir_error_text(void)
 
 void weir_error_clear(void)
 {
-    sentence[0] = '\0';
+    sentence[0] = answer[0] = '\0';
+    sentence_code = 0;
+}
+
+const char *weir_error_answer(void)
+{
+    return answer;
+}
+
+int weir_error_publish(int code)
+{
+    if (sentence_code == -code)
+        memcpy(answer, sentence, strlen(sentence) + 1);
+    else if (code != -EAGAIN)
+        snprintf(answer, sizeof answer, "%s", weir_strerror(code));
+    sentence_code = 0;
+    return code;
 }
 
 /* There are two functions of this name: GNU's returns the text, which may or

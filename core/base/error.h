@@ -1,5 +1,10 @@
 /*
- * error.h - the sentence that goes with an error, one per thread.
+ * error.h - the sentences that go with errors, for each thread.
+ *
+ * There are two.  Whoever finds an error writes the one, even if somebody
+ * above can do without and no call fails.  A public call that does fail
+ * answers by way of weir_answer(), which makes the other of it, and that is
+ * the one the application sees: nothing else changes it.
  * Above: everything in core; api.c shows it as weir_last_error().
  * Below: nothing.
  */
@@ -25,8 +30,26 @@ int weir_fail(int code, const char *format, ...)
  * Thread: any. */
 const char *weir_error_text(void);
 
-/* Forget the calling thread's sentence.
+/* Forget both of the calling thread's sentences.
  * Thread: any. */
 void weir_error_clear(void);
+
+/* The sentence of the thread's last public call that failed, "" if none has;
+ * never NULL.  Valid until the next one that fails.
+ * Thread: any. */
+const char *weir_error_answer(void);
+
+/* A public call ends with `code`, below 0: what was said of that code since
+ * the last one that failed becomes the application's sentence.  Where nobody
+ * has said anything, it is the words of the code; of -EAGAIN, which is no
+ * more than a deadline then, the one from before stays.  Returns `code`.
+ * Thread: any. */
+int weir_error_publish(int code) __attribute__((cold));
+
+/* What a public call returns. */
+static inline int weir_answer(int code)
+{
+    return code >= 0 ? code : weir_error_publish(code);
+}
 
 #endif

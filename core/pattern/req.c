@@ -20,6 +20,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "frame.h"
 #include "pattern/fairqueue.h"
 #include "pattern/loadbalance.h"
 #include "pattern/probe.h"
@@ -78,8 +79,7 @@ static uint32_t make_envelope(struct weir_sock *sock, weir_frame frames[2])
 
     req->number++;
     if (sock->options.correlate) /* so short that no memory is needed */
-        (void)weir_frame_copy_in(&frames[n++], &req->number,
-                                 sizeof req->number);
+        (void)weir_frame_fill(&frames[n++], &req->number, sizeof req->number);
     weir_frame_init(&frames[n++]);
     return n;
 }

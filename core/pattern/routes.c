@@ -30,7 +30,7 @@ void weir_routes_fini(struct weir_routes *routes)
 int weir_route_init(struct weir_route *route, struct weir_pipe *pipe,
                     const void *id, size_t size)
 {
-    if (weir_frame_copy_in(&route->id, id, size) < 0)
+    if (weir_frame_fill(&route->id, id, size) < 0)
         return weir_fail(ENOMEM, "no memory for a peer's routing id");
     route->pipe = pipe;
     route->listed = false;

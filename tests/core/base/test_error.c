@@ -26,6 +26,31 @@ static void test_fail_returns_code(void **state)
     assert_string_equal(weir_error_text(), "");
 }
 
+/* The application's sentence changes with calls that fail, and not before. */
+static void test_answers(void **state)
+{
+    (void)state;
+    weir_error_clear();
+    (void)weir_fail(EINVAL, "first");
+    assert_string_equal(weir_error_answer(), "");
+    assert_int_equal(weir_answer(7), 7);
+    assert_string_equal(weir_error_answer(), "");
+    assert_int_equal(weir_answer(-EINVAL), -EINVAL);
+    assert_string_equal(weir_error_answer(), "first");
+    (void)weir_fail(EPIPE, "of another, that was mended");
+    assert_int_equal(weir_answer(-EAGAIN), -EAGAIN);
+    assert_string_equal(weir_error_answer(), "first");
+    assert_int_equal(weir_answer(-ENOMEM), -ENOMEM);
+    assert_string_equal(weir_error_answer(), strerror(ENOMEM));
+    (void)weir_fail(EAGAIN, "three messages");
+    assert_int_equal(weir_answer(-EAGAIN), -EAGAIN);
+    assert_string_equal(weir_error_answer(), "three messages");
+    assert_int_equal(weir_answer(-EPIPE), -EPIPE);
+    assert_string_equal(weir_error_answer(), strerror(EPIPE));
+    weir_error_clear();
+    assert_string_equal(weir_error_answer(), "");
+}
+
 static void test_fail_keeps_errno(void **state)
 {
     (void)state;
@@ -102,6 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fail_returns_code),
+        cmocka_unit_test(test_answers),
         cmocka_unit_test(test_fail_keeps_errno),
         cmocka_unit_test(test_fail_quotes_itself),
         cmocka_unit_test(test_fail_cuts),
