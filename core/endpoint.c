@@ -238,16 +238,26 @@ static int accept_one(int fd, struct sockaddr_storage *from, socklen_t *size)
 #endif
 }
 
-static void listen_for(struct weir_ep *ep, unsigned events)
+/* Have newcomers reported.  Returns the first error. */
+static int listen_for(struct weir_ep *ep, unsigned events)
 {
-    for (struct weir_listener *one = ep->listeners; one; one = one->next)
-        (void)weir_watch_change(reactor_of(ep), &one->watch, events);
+    int r = 0;
+
+    for (struct weir_listener *one = ep->listeners; one; one = one->next) {
+        int tried = one->watched
+                        ? weir_watch_change(reactor_of(ep), &one->watch, events)
+                        : weir_watch_add(reactor_of(ep), &one->watch, events);
+
+        one->watched = one->watched || tried >= 0;
+        r = tried < 0 ? tried : r;
+    }
+    return r;
 }
 
 static void pause_accepting(struct weir_ep *ep, bool with_timer)
 {
     ep->paused = true;
-    listen_for(ep, 0);
+    (void)listen_for(ep, 0);
     if (WEIR_HAS(weir_transport_ops, ep->ops, pause))
         ep->ops->pause(ep->self, 1);
     if (with_timer)
@@ -255,14 +265,35 @@ static void pause_accepting(struct weir_ep *ep, bool with_timer)
                        weir_now() + (int64_t)RESUME_MS * MS);
 }
 
+static bool is_shortage(int code)
+{
+    return code == EMFILE || code == ENFILE || code == ENOMEM ||
+           code == ENOBUFS || code == ENOSPC;
+}
+
+/* Out of descriptors or memory: listening goes on when there may be some
+ * again; the newcomers wait in the kernel. */
+static void no_accept(struct weir_ep *ep, int code)
+{
+    if (!is_shortage(code))
+        return; /* that newcomer has gone again */
+    weir_ep_event(ep, WEIR_EVENT_ACCEPT_FAILED, NULL, 0, RESUME_MS, code,
+                  weir_strerror(code));
+    pause_accepting(ep, true);
+}
+
 static void resume_accepting(struct weir_ep *ep)
 {
+    int r;
+
     if (!ep->paused || atomic_load(&ep->closing))
         return;
     ep->paused = false;
-    listen_for(ep, WEIR_POLLER_IN);
+    r = listen_for(ep, WEIR_POLLER_IN);
     if (WEIR_HAS(weir_transport_ops, ep->ops, pause))
         ep->ops->pause(ep->self, 0);
+    if (r < 0)
+        no_accept(ep, -r);
 }
 
 /* With descriptors again there may be too many handshakes: the end of one of
@@ -280,17 +311,6 @@ void weir_ep_less_handshakes(struct weir_ep *ep)
     ep->n_handshakes--;
     if (ep->n_handshakes < (uint64_t)ep->options.half_open)
         resume_accepting(ep);
-}
-
-/* Out of descriptors or memory: listening goes on when there may be some
- * again; the newcomers wait in the kernel. */
-static void no_accept(struct weir_ep *ep, int code)
-{
-    if (code != EMFILE && code != ENFILE && code != ENOMEM && code != ENOBUFS)
-        return; /* that newcomer has gone again */
-    weir_ep_event(ep, WEIR_EVENT_ACCEPT_FAILED, NULL, 0, RESUME_MS, code,
-                  weir_strerror(code));
-    pause_accepting(ep, true);
 }
 
 static void on_newcomers(struct weir_watch *watch, unsigned events)
@@ -314,6 +334,27 @@ static void on_newcomers(struct weir_watch *watch, unsigned events)
     }
 }
 
+static void forget_listener(struct weir_listener *one)
+{
+    one->ep = NULL;
+    if (one->own)
+        free(one);
+}
+
+static struct weir_listener *new_listener(struct weir_ep *ep)
+{
+    struct weir_listener *one;
+
+    for (int i = 0; i < WEIR_EP_LISTENERS; i++)
+        if (!ep->first_listeners[i].ep)
+            return &ep->first_listeners[i];
+    one = calloc(1, sizeof(*one));
+    if (one)
+        one->own = true;
+    return one;
+}
+
+/* bind() has said already that this is bound, so a shortage delays it. */
 int weir_ep_listener(weir_ep *ep, int fd)
 {
     struct weir_listener *one;
@@ -322,20 +363,23 @@ int weir_ep_listener(weir_ep *ep, int fd)
     if (!WEIR_HAS(weir_transport_ops, ep->ops, accepted))
         return weir_fail(EINVAL, "%s: the transport has no accepted()",
                          ep->url);
-    one = calloc(1, sizeof(*one));
+    one = new_listener(ep);
     if (!one)
         return weir_fail(ENOMEM, "no memory to listen at %s", ep->url);
     one->ep = ep;
     one->watch.fd = fd;
     one->watch.ready = on_newcomers;
     r = weir_watch_add(reactor_of(ep), &one->watch, WEIR_POLLER_IN);
-    if (r < 0) {
-        free(one);
+    one->watched = r >= 0;
+    if (r < 0 && !is_shortage(-r)) {
+        forget_listener(one);
         return r;
     }
     weir_owned_add(fd, weir_sock_owner(ep->sock));
     one->next = ep->listeners;
     ep->listeners = one;
+    if (r < 0)
+        no_accept(ep, -r);
     return 0;
 }
 
@@ -693,7 +737,7 @@ static void stop_listening(struct weir_ep *ep)
         ep->listeners = one->next;
         weir_watch_remove(reactor_of(ep), &one->watch);
         weir_owned_remove(one->watch.fd, weir_sock_owner(ep->sock));
-        free(one);
+        forget_listener(one);
     }
 }
 

@@ -24,10 +24,16 @@
 struct weir_sock;
 struct weir_pipe;
 
+/* As many descriptors of an endpoint are accepted on without memory for each:
+ * it bound before there was a turn to ask for some. */
+enum { WEIR_EP_LISTENERS = 8 };
+
 struct weir_listener { /* one descriptor that the host accepts on */
     struct weir_watch watch;
     struct weir_ep *ep;
     struct weir_listener *next;
+    bool watched; /* false: the poller had no room */
+    bool own;     /* memory of its own */
 };
 
 struct weir_ep {
@@ -46,7 +52,7 @@ struct weir_ep {
 
     /* the reactor's */
     bool gave_up; /* permanent failure: no more attempts */
-    struct weir_listener *listeners;
+    struct weir_listener *listeners, first_listeners[WEIR_EP_LISTENERS];
     bool paused; /* accepting waits for descriptors or for handshakes */
     struct weir_timer retry;
     int64_t retry_ms; /* the next pause */

@@ -100,7 +100,7 @@ static void close_one(struct weir_sock *sock, enum weir_wait what)
     weir_signal_close(&sock->ready[what]);
 }
 
-static int make(struct weir_sock *sock, enum weir_wait what)
+int weir_readiness_fd(struct weir_sock *sock, enum weir_wait what)
 {
     int r;
 
@@ -129,7 +129,7 @@ int weir_readiness_of(weir_socket socket, enum weir_wait what)
 
     if (r < 0)
         return r;
-    r = make(sock, what);
+    r = weir_readiness_fd(sock, what);
     weir_sock_put(sock);
     return r;
 }

@@ -381,6 +381,8 @@ bool weir_pace_tick(struct weir_sock *sock);
 void weir_readiness_update(struct weir_sock *sock);
 /* The descriptor, made if there is none yet.  Lock not held. */
 int weir_readiness_of(weir_socket socket, enum weir_wait what);
+/* The same, lock held. */
+int weir_readiness_fd(struct weir_sock *sock, enum weir_wait what);
 /* Lock held. */
 void weir_readiness_close(struct weir_sock *sock);
 
