@@ -135,10 +135,10 @@ static int keep_peer(struct weir_handshake *handshake, const weir_peer *peer)
     handshake->properties_size = weir_handshake_encode_peer(NULL, peer);
     handshake->properties = malloc(handshake->properties_size + 1);
     if (!handshake->properties)
-        return -ENOMEM;
+        return weir_fail(ENOMEM, "no memory for a peer's properties");
     weir_handshake_encode_peer(handshake->properties, peer);
     if (peer->remote && !(handshake->remote = strdup(peer->remote)))
-        return -ENOMEM;
+        return weir_fail(ENOMEM, "no memory for a peer's address");
     return 0;
 }
 
@@ -231,16 +231,20 @@ static void succeed(struct weir_handshake *handshake, struct weir_pipe *pipe,
     destroy(handshake);
 }
 
+/* What happens to the pipe may have more to say, so the sentence is kept. */
 static void fail(struct weir_handshake *handshake, struct weir_pipe *pipe,
                  int code)
 {
     struct weir_sock *sock = handshake->ep->sock;
+    char reason[192];
 
+    snprintf(reason, sizeof(reason), "%s", weir_error_text());
     if (pipe && handshake->ep->pipe == pipe)
         (void)weir_link_let_go(&pipe->link);
     else if (pipe)
         weir_sock_bury(sock, pipe);
     weir_sock_unlock(sock);
+    weir_fail(code, "%s", reason);
     refuse(handshake, code, code != ENOMEM);
 }
 
@@ -366,8 +370,8 @@ static bool over(struct weir_handshake *handshake)
     return weir_zmtp_phase(&handshake->zmtp) == WEIR_ZMTP_READY;
 }
 
-/* Our last words, without a guarantee: what the peer sent and we have not read
- * would make the kernel answer with a reset, and take them back. */
+/* Our last words, without a guarantee.  What the peer sent and we have not
+ * read would make the kernel answer with a reset, and take them back. */
 static void say_goodbye(struct weir_handshake *handshake)
 {
     uint8_t waste[WEIR_HANDSHAKE_READ];
