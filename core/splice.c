@@ -453,6 +453,7 @@ void weir_splice_parted(struct weir_pipe *pipe)
     struct weir_ep *ep = pipe->ep;
     bool dialer = ep->pipe == pipe;
     struct weir_parting how = {.unconfirmed = 0};
+    char why[96];
     int refused;
 
     if (pipe->dying)
@@ -460,9 +461,10 @@ void weir_splice_parted(struct weir_pipe *pipe)
     refused = atomic_load(&pipe->splice->refused);
     weir_splice_part(pipe);
     snprintf(how.peer, sizeof(how.peer), "%s", ep->url);
+    snprintf(why, sizeof(why), "the connection was refused: %s",
+             weir_strerror(refused));
     how.code = refused ? refused : ECONNRESET;
-    how.reason =
-        refused ? "the connection was refused" : "the other socket is gone";
+    how.reason = refused ? why : "the other socket is gone";
     pipe->dying = true;
     weir_sock_part(sock, pipe, &how);
     weir_sock_retire(sock, pipe, false);
