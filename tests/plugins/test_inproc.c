@@ -25,7 +25,7 @@ static int set_up(void **state)
 {
     (void)state;
     fake_reactor_init(&reactor);
-    return PLUGIN->init(&fake_host, NULL);
+    return 0;
 }
 
 static int tear_down(void **state)
@@ -46,12 +46,6 @@ static void dialer(weir_ep *ep, const char *name)
 {
     fake_ep_init(ep, &reactor, PLUGIN);
     assert_int_equal(fake_dial(ep, name), 0);
-}
-
-static void test_init_again(void **state)
-{
-    (void)state;
-    assert_int_equal(PLUGIN->init(&fake_host, NULL), 0);
 }
 
 static void test_bind_first(void **state)
@@ -413,7 +407,6 @@ static void test_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_init_again),
         cmocka_unit_test(test_bind_first),
         cmocka_unit_test(test_connect_first),
         cmocka_unit_test(test_attach_later),
