@@ -56,14 +56,27 @@ void weir_ep_event(struct weir_ep *ep, uint32_t kind, const char *peer,
     weir_monitor_put(&ep->sock->monitor, &event);
 }
 
-static void remember_error(struct weir_ep *ep, int code, const char *reason)
+/* Lock held. */
+static void keep_error(struct weir_ep *ep, int code, const char *reason)
 {
-    weir_sock_lock(ep->sock);
     ep->gone.last_error = ep->sock->gone.last_error = code;
     snprintf(ep->gone.last_reason, sizeof(ep->gone.last_reason), "%s", reason);
     snprintf(ep->sock->gone.last_reason, sizeof(ep->sock->gone.last_reason),
              "%s", reason);
+}
+
+static void remember_error(struct weir_ep *ep, int code, const char *reason)
+{
+    weir_sock_lock(ep->sock);
+    keep_error(ep, code, reason);
     weir_sock_unlock(ep->sock);
+}
+
+void weir_ep_count_refused(struct weir_ep *ep, int code, const char *reason)
+{
+    ep->gone.refused++;
+    ep->sock->gone.refused++;
+    keep_error(ep, code, reason);
 }
 
 /* ---- dialers: again and again ---- */
@@ -206,13 +219,14 @@ int weir_ep_made_stream(weir_ep *ep, int fd, const weir_stream_ops *ops,
 void weir_ep_refused(weir_ep *ep, const weir_peer *peer,
                      const weir_error *error)
 {
+    const char *reason = error && error->text ? error->text : "";
+    int code = error ? error->code : 0;
+
     weir_sock_lock(ep->sock);
-    ep->gone.refused++;
-    ep->sock->gone.refused++;
+    weir_ep_count_refused(ep, code, reason);
     weir_sock_unlock(ep->sock);
     weir_ep_event(ep, WEIR_EVENT_REFUSED, peer ? peer->remote : NULL, 0, 0,
-                  error ? error->code : 0,
-                  error && error->text ? error->text : "");
+                  code, reason);
 }
 
 uint64_t weir_ep_scope(const weir_ep *ep)

@@ -115,6 +115,10 @@ void weir_ep_forget_pipe(struct weir_ep *ep);
 /* Handle to endpoint with its socket locked; -EBADF and so on. */
 int weir_ep_get(weir_endpoint handle, struct weir_ep **out);
 
+/* Count a newcomer that came to nothing, or a peer that made no sense, and
+ * remember why.  Socket's lock held. */
+void weir_ep_count_refused(struct weir_ep *ep, int code, const char *reason);
+
 /* A connection of a dialer is gone: try again after the pause, or later when
  * that went wrong for good.  Reactor. */
 void weir_ep_again(struct weir_ep *ep, bool permanent, int code,

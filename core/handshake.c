@@ -82,8 +82,7 @@ static void refuse(struct weir_handshake *handshake, int code, bool permanent)
 
     snprintf(reason, sizeof(reason), "%s", weir_error_text());
     weir_sock_lock(ep->sock);
-    ep->gone.refused++;
-    ep->sock->gone.refused++;
+    weir_ep_count_refused(ep, code, reason);
     weir_sock_unlock(ep->sock);
     weir_ep_event(ep, WEIR_EVENT_REFUSED, peer_of(handshake), 0, 0, code,
                   reason);

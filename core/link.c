@@ -738,12 +738,6 @@ static bool makes_no_sense(int code)
     return code == EPROTO || code == EMSGSIZE;
 }
 
-static void count_refused(struct weir_pipe *pipe)
-{
-    pipe->sock->gone.refused++;
-    pipe->ep->gone.refused++;
-}
-
 /* The socket's side of a loss.  Lock held on entry, not on return.  Returns
  * whether a dialer should try again. */
 static bool lose(struct weir_pipe *pipe)
@@ -755,7 +749,7 @@ static bool lose(struct weir_pipe *pipe)
 
     weir_link_end(&pipe->link, &how);
     if (makes_no_sense(how.code))
-        count_refused(pipe);
+        weir_ep_count_refused(pipe->ep, how.code, how.reason);
     weir_sock_part(sock, pipe, &how);
     weir_list_remove(&pipe->drive);
     weir_list_remove(&pipe->flush);

@@ -278,6 +278,8 @@ static void visit(struct house *house, const struct stranger *stranger)
         fail_msg("%s: no event", stranger->name);
     assert_string_not_equal(event.reason, "");
     AWAIT(house->pull, refused, before.refused + 1);
+    assert_int_equal(stats_of(house->pull).last_error, event.code);
+    assert_string_equal(stats_of(house->pull).last_reason, event.reason);
     AWAIT(house->pull, decoded, before.decoded);
     good_traffic(house);
 }
