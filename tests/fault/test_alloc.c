@@ -801,8 +801,8 @@ static int step_of(enum what what)
     if (full())
         return 1;
     if (what != MEMORY)
-        return 3;
-    return sanitized("address") || sanitized("thread") ? 47 : 13;
+        return 5;
+    return sanitized("address") || sanitized("thread") ? 47 : 19;
 }
 
 static bool goes_on(enum what what, long nth)
