@@ -625,6 +625,17 @@ static void route(struct scene *scene)
     }
 }
 
+/* Where sets do not nest there are none without I/O threads. */
+static bool have_descriptors(const struct scene *scene)
+{
+#if defined(WEIR_POLLER_POLL)
+    return scene->io_threads > 0;
+#else
+    (void)scene;
+    return true;
+#endif
+}
+
 /* Readiness, for weir_poll() and for loops of others. */
 static void ready(struct scene *scene)
 {
@@ -634,8 +645,10 @@ static void ready(struct scene *scene)
 
     couple(scene, "PULL", "PUSH");
     join(scene);
-    CALL(weir_readable_fd(scene->a));
-    CALL(weir_writable_fd(scene->b));
+    if (have_descriptors(scene)) {
+        CALL(weir_readable_fd(scene->a));
+        CALL(weir_writable_fd(scene->b));
+    }
     for (int i = 0; i < 40; i++)
         items[i] = (weir_poll_item){.fd = -1, .socket = {0}};
     items[0].socket = scene->a;
