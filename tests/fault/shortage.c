@@ -28,11 +28,11 @@
 #include <sys/timerfd.h>
 #endif
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED     1
-#define REAL(name)    __interceptor_##name
-#define real_memalign __interceptor_memalign
-#elif defined(__GLIBC__)
+/* ThreadSanitizer is not ready for us when memory is asked for first. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED  1
+#define REAL(name) __interceptor_##name
+#elif defined(__GLIBC__) && !defined(__SANITIZE_THREAD__)
 #define REAL(name) __libc_##name
 #endif
 
@@ -291,6 +291,8 @@ const char *__lsan_default_options(void)
 
 /* ---- descriptors ---- */
 
+#if defined(REAL)
+
 /* What a name means behind us: the C library's, or a sanitizer's. */
 #define BEHIND(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 
@@ -354,6 +356,15 @@ int epoll_ctl(int set, int what, int fd, struct epoll_event *event)
 int timerfd_create(clockid_t clock, int flags)
 {
     return no_descriptor() ? -1 : BEHIND(timerfd_create)(clock, flags);
+}
+#endif
+
+#else
+/* For no unused function. */
+bool shortage_of_anything(void);
+bool shortage_of_anything(void)
+{
+    return no_descriptor() || no_memory();
 }
 #endif
 
