@@ -502,6 +502,7 @@ static struct weir_ep *make(struct weir_sock *sock, bool binder,
     ep->splices = (ops->abilities & WEIR_CAN_SPLICE) != 0;
     weir_values_init(&ep->values, ops->options, ops->n_options);
     weir_list_init(&ep->in_sock);
+    weir_list_init(&ep->pipes);
     weir_list_init(&ep->handshakes);
     ep->attach.run = on_attach;
     ep->close.run = on_close;
@@ -796,17 +797,14 @@ static bool bury_pipes(struct weir_ep *ep, bool all)
     struct weir_list *node, *after;
     bool done = true;
 
-    WEIR_LIST_EACH(node, after, &ep->sock->pipes)
+    WEIR_LIST_EACH(node, after, &ep->pipes)
     {
-        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, of_ep);
         struct weir_parting how = {.reason = "closed by this side"};
 
-        if (pipe->ep != ep || atomic_load(&pipe->link.down.posted) ||
-            atomic_load(&pipe->link.rearm.posted)) {
-            done = done && pipe->ep != ep;
-            continue;
-        }
-        if (!release_pipe(pipe, &how)) {
+        if (atomic_load(&pipe->link.down.posted) ||
+            atomic_load(&pipe->link.rearm.posted) ||
+            !release_pipe(pipe, &how)) {
             done = false;
             continue;
         }
@@ -821,7 +819,7 @@ static bool bury_pipes(struct weir_ep *ep, bool all)
 
 void weir_ep_forget_pipe(struct weir_ep *ep)
 {
-    if (--ep->n_pipes == 0 && ep->finished && ep->waiters == 0)
+    if (weir_list_empty(&ep->pipes) && ep->finished && ep->waiters == 0)
         unmake(ep);
 }
 
@@ -849,7 +847,7 @@ bool weir_ep_finish(struct weir_ep *ep, bool all)
     ep->finished = true;
     weir_ep_event(ep, WEIR_EVENT_CLOSED, NULL, 0, 0, 0, "");
     atomic_fetch_add(&ep->done_word, 1);
-    if (ep->n_pipes == 0 && ep->waiters == 0)
+    if (weir_list_empty(&ep->pipes) && ep->waiters == 0)
         unmake(ep);
     else
         weir_unpark(&ep->done_word, INT_MAX);
@@ -886,11 +884,11 @@ static bool has_unsent(struct weir_ep *ep)
 {
     struct weir_list *node, *after;
 
-    WEIR_LIST_EACH(node, after, &ep->sock->pipes)
+    WEIR_LIST_EACH(node, after, &ep->pipes)
     {
-        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, of_ep);
 
-        if (pipe->ep == ep && !pipe->dying && weir_pipe_unsent(pipe))
+        if (!pipe->dying && weir_pipe_unsent(pipe))
             return true;
     }
     return false;
@@ -972,7 +970,7 @@ int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent)
         finish(ep);
     sum = weir_stats_sum(sock, ep);
     lost = sum.send_dropped[WEIR_DROP_CLOSED] + sum.send_queued - lost;
-    if (--ep->waiters == 0 && ep->n_pipes == 0 && ep->finished)
+    if (--ep->waiters == 0 && weir_list_empty(&ep->pipes) && ep->finished)
         unmake(ep);
     weir_sock_put(sock);
     if (unsent)

@@ -68,14 +68,15 @@ struct weir_ep {
     bool unwanted; /* or close() */
     bool ending;   /* `close` was posted */
 
-    /* a connect's one pipe; the socket's lock */
-    struct weir_pipe *pipe;
+    /* the socket's lock */
+    struct weir_list pipes; /* pipe->of_ep; they need this memory */
+    struct weir_pipe *pipe; /* a connect's one */
 
     /* closing */
     _Atomic bool closing;
     bool shut;                  /* the reactor's: makes no more connections */
     bool finished;              /* the plugin is through with it */
-    uint32_t n_pipes, waiters;  /* who still needs this memory */
+    uint32_t waiters;           /* calls that need this memory */
     _Atomic uint32_t done_word; /* moves when it is finished */
 
     /* counters; the socket's lock */

@@ -443,6 +443,7 @@ struct weir_pipe *weir_pipe_new(struct weir_sock *sock, struct weir_ep *ep)
     weir_pipe_set_policy(pipe, sock->pattern->policy);
     pipe->minor = 1;
     weir_list_init(&pipe->all);
+    weir_list_init(&pipe->of_ep);
     weir_list_init(&pipe->in_turn);
     weir_list_init(&pipe->out_turn);
     weir_list_init(&pipe->flush);

@@ -48,6 +48,7 @@ struct weir_pipe {
     struct weir_sock *sock;
     struct weir_ep *ep;
     struct weir_list all;      /* sock->pipes */
+    struct weir_list of_ep;    /* ep->pipes */
     struct weir_queue *out;    /* we are its producer */
     struct weir_queue *in;     /* we are its consumer */
     struct weir_pool *in_pool; /* of a link: its driver's chunks, for `in` */

@@ -143,7 +143,7 @@ int weir_sock_add_pipe(struct weir_sock *sock, struct weir_pipe *pipe)
     sock->slots[slot].pipe = pipe;
     sock->slots[slot].generation++;
     pipe->slot = slot;
-    pipe->ep->n_pipes++;
+    weir_list_append(&pipe->ep->pipes, &pipe->of_ep);
     if (pipe->splice)
         atomic_fetch_add(&sock->splices, 1);
     weir_list_append(&sock->pipes, &pipe->all);
@@ -160,6 +160,7 @@ static void free_slot(struct weir_sock *sock, struct weir_pipe *pipe)
     slot->next_free = sock->free_slot;
     sock->free_slot = pipe->slot + 1;
     weir_list_remove(&pipe->all);
+    weir_list_remove(&pipe->of_ep);
 }
 
 uint64_t weir_sock_key(const struct weir_pipe *pipe)

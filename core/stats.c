@@ -106,13 +106,14 @@ weir_stats weir_stats_sum(struct weir_sock *sock, const struct weir_ep *ep)
     struct weir_list *node, *after;
     weir_stats sum = ep ? ep->gone : sock->gone;
 
-    WEIR_LIST_EACH(node, after, &sock->pipes)
-    {
-        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
-
-        if (!ep || pipe->ep == ep)
-            weir_stats_add_pipe(&sum, pipe);
+    if (ep) {
+        WEIR_LIST_EACH(node, after, &ep->pipes)
+        weir_stats_add_pipe(&sum,
+                            WEIR_CONTAINER(node, struct weir_pipe, of_ep));
+        return sum;
     }
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+    weir_stats_add_pipe(&sum, WEIR_CONTAINER(node, struct weir_pipe, all));
     return sum;
 }
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char *const transports[] = {"tcp", "ipc", "inproc"};
 
@@ -642,6 +643,47 @@ static void test_retries(void **state)
     retry("0", 1, 8); /* not at once, again and again */
 }
 
+/* ---- many endpoints ---- */
+
+static int64_t processor_us(void)
+{
+    struct timespec used;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
+}
+
+/* The processor's time that it takes to close a socket with n connects. */
+static int64_t close_many(weir_context context, int n)
+{
+    weir_socket socket = flow_open(context, WEIR_DEALER);
+    int64_t start;
+
+    for (int i = 0; i < n; i++) {
+        char url[FLOW_URL];
+
+        flow_url("inproc", url);
+        flow_ok(weir_connect(socket, url, NULL));
+    }
+    start = processor_us();
+    flow_close(socket);
+    return processor_us() - start;
+}
+
+/* Closing eight times as many takes eight times as long, not 64 times. */
+static void test_close_many(void **state)
+{
+    weir_context context = flow_context(1);
+    int64_t few, many;
+
+    (void)state;
+    (void)close_many(context, 1000); /* memory is got */
+    few = close_many(context, 1000);
+    many = close_many(context, 8000);
+    assert_true(many < 24 * few + 20000);
+    flow_end(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -665,6 +707,7 @@ int main(void)
         cmocka_unit_test(test_events_missed),
         cmocka_unit_test(test_later_structs),
         cmocka_unit_test(test_retries),
+        cmocka_unit_test(test_close_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
