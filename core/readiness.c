@@ -15,8 +15,18 @@
 #include "pattern/fairqueue.h"
 #include "socket.h"
 
+/* Without I/O threads whoever is told calls in, and so goes on with what was
+ * only begun: the set does not report that again. */
+static bool has_work(const struct weir_sock *sock)
+{
+    return !sock->reactor->threaded && (!weir_list_empty(&sock->readable) ||
+                                        !weir_list_empty(&sock->unflushed));
+}
+
 static bool is_ready(struct weir_sock *sock, enum weir_wait what)
 {
+    if (has_work(sock))
+        return true;
     if (sock->state != WEIR_SOCK_OPEN || atomic_load(&sock->ctx->closing))
         return true; /* calls return at once, with the reason */
     if (what == WEIR_WAIT_OUT)
