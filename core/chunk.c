@@ -232,10 +232,11 @@ void weir_pool_close(struct weir_pool *pool)
     drop_pool(pool);
 }
 
-void weir_pool_trim(struct weir_pool *pool)
+bool weir_pool_trim(struct weir_pool *pool)
 {
     take_back(pool);
     empty(pool);
+    return atomic_load_explicit(&pool->refs, memory_order_relaxed) == 1;
 }
 
 static struct weir_chunk *reuse(struct weir_pool *pool, unsigned class)

@@ -85,8 +85,9 @@ struct weir_pool *weir_pool_new(uint64_t limit);
 void weir_pool_close(struct weir_pool *pool);
 
 /* Give all kept memory back to the system.
+ * Returns whether that is all: no chunk is in use.
  * Thread: the owner. */
-void weir_pool_trim(struct weir_pool *pool);
+bool weir_pool_trim(struct weir_pool *pool);
 
 /* Get a chunk with room for `capacity` octets or more, or with 0 a header
  * alone, whose data the caller sets.  It is open and WEIR_CHUNK_HOLD

@@ -4,38 +4,56 @@
  * While messages flow, chunks go round between queues and pools, and getting
  * them from the system each time would cost more than the messages.  When a
  * second has passed without a call, the reactor empties the pools and the
- * drained queues, so that a burst does not stay in memory for ever.
+ * drained queues, so that a burst does not stay in memory for ever.  What is
+ * in use still, since the peer or the application is slow, is looked after
+ * again, at growing pauses.
  */
 #include "config.h"
 
 #include "base/clock.h"
 #include "socket.h"
 
-#define PAUSE INT64_C(1000000000) /* ns without use until memory goes */
+#define PAUSE     INT64_C(1000000000) /* ns without use until memory goes */
+#define PAUSE_MAX (16 * PAUSE)
 
 /* Both ends of a link's queues are ours: the lock and the driver word. */
-static void empty_link(struct weir_sock *sock, struct weir_pipe *pipe)
+static bool empty_link(struct weir_sock *sock, struct weir_pipe *pipe)
 {
+    bool all;
+
     if (!weir_link_hold(&pipe->link))
-        return;
+        return false;
     (void)weir_queue_idle(pipe->in);
     (void)weir_queue_idle(pipe->out);
-    weir_pool_trim(pipe->in_pool);
+    all = weir_pool_trim(pipe->in_pool);
     weir_sock_let_go(sock, pipe);
+    return all;
 }
 
-static void empty(struct weir_sock *sock)
+static bool empty_pipe(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (pipe->dying)
+        return true;
+    if (pipe->out && weir_queue_pending(pipe->out) > 0)
+        return false;
+    return pipe->splice || empty_link(sock, pipe);
+}
+
+/* Returns whether all memory is back; a queue of inproc keeps a little. */
+static bool empty(struct weir_sock *sock)
 {
     struct weir_list *node, *after;
+    bool all = true;
 
     WEIR_LIST_EACH(node, after, &sock->pipes)
-    {
-        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+    all = empty_pipe(sock, WEIR_CONTAINER(node, struct weir_pipe, all)) && all;
+    return (weir_pool_trim(sock->pool) || atomic_load(&sock->splices) > 0) &&
+           all;
+}
 
-        if (!pipe->splice && !pipe->dying)
-            empty_link(sock, pipe);
-    }
-    weir_pool_trim(sock->pool);
+static void arm(struct weir_sock *sock)
+{
+    weir_timer_arm(sock->reactor, &sock->rest, weir_now() + sock->rest_pause);
 }
 
 static void on_pause(struct weir_timer *timer)
@@ -43,13 +61,15 @@ static void on_pause(struct weir_timer *timer)
     struct weir_sock *sock = WEIR_CONTAINER(timer, struct weir_sock, rest);
 
     weir_sock_lock(sock);
-    if (sock->uses != sock->uses_seen) {
-        sock->uses_seen = sock->uses;
-        weir_timer_arm(sock->reactor, timer, weir_now() + PAUSE);
-    } else {
+    if (sock->uses != sock->uses_seen)
+        sock->rest_pause = PAUSE;
+    else if (empty(sock))
         sock->in_use = false;
-        empty(sock);
-    }
+    else if (sock->rest_pause < PAUSE_MAX)
+        sock->rest_pause *= 2;
+    sock->uses_seen = sock->uses;
+    if (sock->in_use)
+        arm(sock);
     weir_sock_unlock(sock);
 }
 
@@ -57,7 +77,8 @@ static void on_use(struct weir_task *task)
 {
     struct weir_sock *sock = WEIR_CONTAINER(task, struct weir_sock, wake_up);
 
-    weir_timer_arm(sock->reactor, &sock->rest, weir_now() + PAUSE);
+    sock->rest_pause = PAUSE;
+    arm(sock);
 }
 
 void weir_rest_open(struct weir_sock *sock)

@@ -156,7 +156,8 @@ struct weir_sock {
     /* giving memory back (rest.c) */
     uint64_t uses, uses_seen; /* calls that moved messages */
     bool in_use;              /* `rest` is armed, or about to be */
-    struct weir_timer rest;
+    struct weir_timer rest;   /* the reactor's, as the next is */
+    int64_t rest_pause;
     struct weir_task wake_up;
 
     /* readiness descriptors (readiness.c) */

@@ -206,6 +206,46 @@ static void memory_comes_back(void **state)
     close_context(context);
 }
 
+/* The peer begins to read long after the last send. */
+static void comes_back_from_slow_peer(const char *url)
+{
+    enum { OCTETS = 1000, MESSAGES = 50000 };
+    weir_context context = new_context(1);
+    weir_socket pull = new_socket(context, "PULL");
+    weir_socket push = new_socket(context, "PUSH");
+    static char data[OCTETS];
+    char where[SOCKET_URL];
+    size_t before;
+
+    set_option(push, "send-mark", "0");
+    set_option(pull, "recv-mark", "0");
+    bind_to(pull, url, where);
+    connect_to(push, where);
+    wait_peers(push, 1);
+    before = resident();
+    for (int i = 0; i < MESSAGES; i++)
+        assert_int_equal(weir_send(push, data, OCTETS, SOON), 0);
+    assert_true(resident() - before > OCTETS * MESSAGES / 2);
+    sleep_ms(2200); /* it is at rest, but for what waits */
+    for (int i = 0; i < MESSAGES; i++) {
+        size_t size = OCTETS;
+
+        assert_int_equal(weir_recv(pull, data, &size, SOON), 0);
+    }
+    if (!sanitized("address") && !sanitized("thread"))
+        await_resident(before + OCTETS * MESSAGES / 10);
+    close_socket(push);
+    close_socket(pull);
+    close_context(context);
+}
+
+static void memory_comes_back_later(void **state)
+{
+    (void)state;
+    comes_back_from_slow_peer("tcp://127.0.0.1:*");
+    comes_back_from_slow_peer("inproc://slow");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +256,7 @@ int main(void)
         cmocka_unit_test(bytes_count_too),
         cmocka_unit_test(policies_count),
         cmocka_unit_test(memory_comes_back),
+        cmocka_unit_test(memory_comes_back_later),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
