@@ -295,6 +295,7 @@ void weir_sock_down(struct weir_sock *sock, struct weir_pipe *pipe)
     if (pipe->counted)
         weir_sock_count(sock, -1);
     pipe->counted = false;
+    weir_sock_wake(sock, WEIR_WAIT_OUT); /* who waited for it looks again */
 }
 
 void weir_sock_part(struct weir_sock *sock, struct weir_pipe *pipe,
@@ -329,6 +330,7 @@ void weir_sock_bury(struct weir_sock *sock, struct weir_pipe *pipe)
     if (pipe->attached)
         sock->pattern->detach(sock, pipe);
     pipe->attached = false;
+    weir_sock_wake(sock, WEIR_WAIT_OUT);
     weir_list_remove(&pipe->drive);
     weir_list_remove(&pipe->flush);
     count_remains(pipe);

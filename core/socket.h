@@ -134,6 +134,7 @@ struct weir_sock {
     bool leader_asleep; /* it must be woken through `wake` */
     enum weir_wait leader_waits;
     uint32_t waiting[WEIR_WAITS];
+    uint32_t changes[WEIR_WAITS]; /* calls of weir_sock_wake() */
     uint32_t sleeping[WEIR_WAITS];
     _Atomic uint32_t turn_word[WEIR_WAITS];
     struct weir_spin spin_in, spin_out;

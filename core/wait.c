@@ -47,6 +47,7 @@ static void wake_followers(struct weir_sock *sock, enum weir_wait what, int n)
 
 void weir_sock_wake(struct weir_sock *sock, enum weir_wait what)
 {
+    sock->changes[what]++;
     if (sock->waiting[what] == 0)
         return;
     if (!sock->reactor->threaded)
@@ -258,15 +259,18 @@ static void let_links_go(struct weir_sock *sock, struct weir_pipe **held, int n)
             drive_link(sock, held[i], false);
 }
 
-static bool satisfied(struct weir_sock *sock, enum weir_wait what)
+/* Is there news since `seen`?  The pattern is not asked whether it can send:
+ * it does not know what, and to whom. */
+static bool satisfied(struct weir_sock *sock, enum weir_wait what,
+                      uint32_t seen)
 {
     if (what == WEIR_WAIT_IN)
         return weir_sock_can_recv(sock);
-    return what == WEIR_WAIT_OUT && sock->pattern->can_send(sock);
+    return what == WEIR_WAIT_OUT && sock->changes[what] != seen;
 }
 
 /* One look of a spin, without the lock. */
-static bool look(struct weir_sock *sock, enum weir_wait what,
+static bool look(struct weir_sock *sock, enum weir_wait what, uint32_t seen,
                  struct weir_pipe **held, int n)
 {
     bool hit = false;
@@ -281,13 +285,13 @@ static bool look(struct weir_sock *sock, enum weir_wait what,
         return hit;
     if (!weir_lock_try(&sock->lock))
         return false;
-    hit = satisfied(sock, what) || sock->state != WEIR_SOCK_OPEN ||
+    hit = satisfied(sock, what, seen) || sock->state != WEIR_SOCK_OPEN ||
           weir_poll_set(sock) > 0;
     weir_sock_unlock(sock);
     return hit;
 }
 
-static bool spin(struct weir_sock *sock, enum weir_wait what)
+static bool spin(struct weir_sock *sock, enum weir_wait what, uint32_t seen)
 {
     struct weir_pipe *held[SPIN_LINKS];
     int64_t end = weir_now() + sock->options.spin * 1000;
@@ -297,7 +301,7 @@ static bool spin(struct weir_sock *sock, enum weir_wait what)
     atomic_fetch_add_explicit(&sock->drives, 1, memory_order_relaxed);
     weir_sock_unlock(sock);
     do {
-        hit = look(sock, what, held, n);
+        hit = look(sock, what, seen, held, n);
         weir_cpu_relax();
     } while (!hit && weir_now() < end);
     weir_sock_lock(sock);
@@ -306,7 +310,7 @@ static bool spin(struct weir_sock *sock, enum weir_wait what)
 }
 
 static bool try_spinning(struct weir_sock *sock, enum weir_wait what,
-                         int64_t deadline)
+                         uint32_t seen, int64_t deadline)
 {
     struct weir_spin *how =
         what == WEIR_WAIT_IN ? &sock->spin_in : &sock->spin_out;
@@ -317,7 +321,7 @@ static bool try_spinning(struct weir_sock *sock, enum weir_wait what,
         !worth_spinning(sock, how))
         return false;
     sock->spinning = true;
-    hit = spin(sock, what);
+    hit = spin(sock, what, seen);
     sock->spinning = false;
     spun(how, hit);
     return hit;
@@ -479,6 +483,7 @@ static bool drive(struct weir_sock *sock)
 static int wait_on(struct weir_sock *sock, enum weir_wait what,
                    struct weir_patience *patience)
 {
+    uint32_t seen = sock->changes[what];
     int64_t deadline;
 
     if (patience->over)
@@ -499,14 +504,14 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
         return -EAGAIN;
     if (what == WEIR_WAIT_IN && gather(sock))
         return 0;
-    if (try_spinning(sock, what, deadline))
+    if (try_spinning(sock, what, seen, deadline))
         return 0;
     if (what == WEIR_WAIT_IN && (sock->has_held || weir_fairqueue_arm(sock))) {
         weir_sock_unlock(sock); /* it may not be the last time */
         weir_sock_lock(sock);
         return 0;
     }
-    if (what == WEIR_WAIT_OUT && sock->pattern->can_send(sock))
+    if (what == WEIR_WAIT_OUT && sock->changes[what] != seen)
         return 0;
     if (!weir_list_empty(&sock->readable) || !weir_list_empty(&sock->unflushed))
         return 0; /* became due while we spun */

@@ -68,6 +68,7 @@ void weir_fanout_option(struct weir_sock *sock)
 
     WEIR_LIST_EACH(node, after, &sock->pipes)
     set_policy(sock, WEIR_CONTAINER(node, struct weir_pipe, all));
+    weir_sock_wake(sock, WEIR_WAIT_OUT);
 }
 
 int weir_fanout_up(struct weir_pipe *pipe)
@@ -202,6 +203,8 @@ int weir_fanout_apply(struct weir_sock *sock, struct weir_fanout *fanout,
                                   command->len);
     if ((before > 0) != (peer->topics.count > 0))
         weir_sock_count(sock, before > 0 ? -1 : 1);
+    if (command->kind == WEIR_ZMTP_IS_CANCEL)
+        weir_sock_wake(sock, WEIR_WAIT_OUT); /* it is not waited for now */
     return change;
 }
 
@@ -242,6 +245,29 @@ static void choose_others(struct weir_sock *sock, struct weir_fanout *fanout)
         if (peer && peer->topics.turn != fanout->trie.turn)
             weir_spread_add(&fanout->spread, pipe);
     }
+}
+
+/* Can a message concern it? */
+static bool is_concerned(const struct weir_sock *sock,
+                         const struct weir_pipe *pipe)
+{
+    const struct peer *peer = pipe->pattern;
+
+    return peer && (peer->topics.count > 0 || sock->options.invert);
+}
+
+bool weir_fanout_can_send(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+    {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+
+        if (is_concerned(sock, pipe) && !weir_pipe_can_put(pipe))
+            return false;
+    }
+    return true;
 }
 
 int weir_fanout_send(struct weir_sock *sock, struct weir_fanout *fanout,

@@ -46,6 +46,7 @@ void weir_fanout_down(struct weir_sock *sock, struct weir_fanout *fanout,
                       struct weir_pipe *pipe);
 int weir_fanout_send(struct weir_sock *sock, struct weir_fanout *fanout,
                      weir_message *message);
+bool weir_fanout_can_send(struct weir_sock *sock);
 void weir_fanout_option(struct weir_sock *sock);
 bool weir_fanout_counts(const struct weir_pipe *pipe);
 

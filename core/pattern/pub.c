@@ -129,7 +129,7 @@ const struct weir_pattern_ops weir_pattern_pub = {
     .readable = readable,
     .send = give,
     .tend = tend,
-    .can_send = weir_spread_can_send,
+    .can_send = weir_fanout_can_send,
     .counts = weir_fanout_counts,
     .option = weir_fanout_option,
 };

@@ -25,12 +25,14 @@
 struct router {
     struct weir_routes routes;
     struct weir_news news;
+    struct weir_list refused; /* peers that a send was to wait for */
 };
 
 /* What the pattern has of a pipe. */
 struct peer {
     struct weir_route route;
     struct weir_note *farewell; /* says that the connection has gone */
+    struct weir_list refused;   /* router->refused */
 };
 
 static int prepare(struct weir_sock *sock)
@@ -38,6 +40,7 @@ static int prepare(struct weir_sock *sock)
     struct router *router = weir_sock_state(sock);
 
     weir_news_init(&router->news);
+    weir_list_init(&router->refused);
     return weir_routes_init(&router->routes);
 }
 
@@ -69,6 +72,7 @@ static void option(struct weir_sock *sock)
 
     WEIR_LIST_EACH(node, after, &sock->pipes)
     set_policy(sock, WEIR_CONTAINER(node, struct weir_pipe, all));
+    weir_sock_wake(sock, WEIR_WAIT_OUT);
 }
 
 static void set_id(struct weir_pipe *pipe, const void *id, size_t size)
@@ -105,6 +109,7 @@ static int meet(struct weir_pipe *pipe)
     if (!peer)
         return weir_fail(ENOMEM, "no memory for a peer");
     choose_id(pipe);
+    weir_list_init(&peer->refused);
     r = weir_route_init(&peer->route, pipe, pipe->id, pipe->id_size);
     if (r < 0) {
         free(peer);
@@ -219,6 +224,7 @@ static void detach(struct weir_sock *sock, struct weir_pipe *pipe)
     if (!peer)
         return;
     say_farewell(sock, peer);
+    weir_list_remove(&peer->refused);
     weir_route_fini(&peer->route, &router->routes);
     free(peer);
     pipe->pattern = NULL;
@@ -243,35 +249,83 @@ static int unknown(struct weir_sock *sock, weir_frame *id)
                      weir_routes_text(id, text, sizeof text));
 }
 
+static void refuse(struct router *router, struct weir_route *route)
+{
+    struct peer *peer = WEIR_CONTAINER(route, struct peer, route);
+
+    weir_list_remove(&peer->refused);
+    weir_list_append(&router->refused, &peer->refused);
+}
+
+static void forget_refusals(struct router *router)
+{
+    while (weir_list_pop(&router->refused))
+        ;
+}
+
 static int give(struct weir_sock *sock, weir_message *message)
 {
     struct router *router = weir_sock_state(sock);
     struct weir_route *route =
         weir_routes_find(&router->routes, &message->first);
+    int r;
 
     if (!route)
         return unknown(sock, &message->first);
     if (message->count < 2)
         return drop_unroutable(sock, WEIR_DROP_MALFORMED);
-    return weir_pipe_put(route->pipe, NULL, 0, message, 1);
+    r = weir_pipe_put(route->pipe, NULL, 0, message, 1);
+    if (r == -EAGAIN)
+        refuse(router, route);
+    else if (r >= 0)
+        forget_refusals(router);
+    return r;
+}
+
+/* Would the send that was refused be refused again? */
+static bool still_refused(const struct peer *peer)
+{
+    const struct weir_pipe *pipe = peer->route.pipe;
+
+    return peer->route.listed && pipe->policy == WEIR_POLICY_BLOCK &&
+           pipe->out && weir_queue_writer_waits(pipe->out);
+}
+
+/* Is anybody whom a send was to wait for still at its mark? */
+static bool has_refused(struct router *router)
+{
+    struct weir_list *node, *after;
+
+    WEIR_LIST_EACH(node, after, &router->refused)
+    {
+        if (still_refused(WEIR_CONTAINER(node, struct peer, refused)))
+            return true;
+        weir_list_remove(node);
+    }
+    return false;
 }
 
 /* Whether one send would wait is known only when its id is; so this says
- * whether some would not. */
+ * whether some would not.  But one that was refused is expected to be tried
+ * again: until it can go, or another goes, the answer is no, or who asks and
+ * sends in turn would go round and round. */
 static bool can_give(struct weir_sock *sock)
 {
     struct weir_list *node, *after;
     bool full = false;
 
-    if (!sock->options.mandatory)
-        return true;
+    if (has_refused(weir_sock_state(sock)))
+        return false;
     WEIR_LIST_EACH(node, after, &sock->pipes)
     {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);
+        struct peer *peer = pipe->pattern;
 
-        if (pipe->up && weir_pipe_can_put(pipe))
+        if (!peer || !peer->route.listed)
+            continue;
+        if (weir_pipe_can_put(pipe))
             return true;
-        full = full || pipe->up;
+        full = true;
     }
     return !full;
 }

@@ -383,8 +383,9 @@ typedef struct weir_poll_item {
 WEIR_API int weir_poll(weir_poll_item *items, int n, int deadline);
 
 /* Descriptors for a foreign event loop.  Level-triggered: readable as long
- * as a receive (or a send, respectively) would not wait.  Both are watched
- * for readability.  They belong to the socket: never read, write or close
+ * as a receive (or a send, respectively) would not wait; weir_poll(3) says
+ * what that is where it depends on the message.  Both are watched for
+ * readability.  They belong to the socket: never read, write or close
  * them.  Asking for one makes the I/O thread drive this socket at once; in a
  * context without I/O threads, readable means "call in".  They also become
  * readable when the socket or its context is being closed; take them out of

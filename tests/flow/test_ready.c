@@ -371,6 +371,168 @@ static void test_writable(void **state)
     for_each_transport(write_when_ready);
 }
 
+/* ---- writable, where it depends on whom a message is for ---- */
+
+enum { BIG = 50000 };
+
+static int send_to(weir_socket router, const char *id, int deadline)
+{
+    static const char data[BIG];
+    weir_message message;
+    int r;
+
+    weir_message_init(&message);
+    flow_ok(weir_message_add(&message, id, strlen(id)));
+    flow_ok(weir_message_add(&message, data, sizeof(data)));
+    r = weir_send_message(router, &message, deadline);
+    weir_message_fini(&message);
+    return r;
+}
+
+static weir_socket open_dealer(weir_context context, const char *id,
+                               const char *url)
+{
+    weir_socket dealer = flow_open(context, WEIR_DEALER);
+
+    flow_ok(weir_set(dealer, "routing-id", id));
+    flow_ok(weir_set(dealer, "recv-mark", "10"));
+    flow_ok(weir_connect(dealer, url, NULL));
+    return dealer;
+}
+
+/* Both have as much as they take: marks of 10 each. */
+static bool are_full(weir_socket sender, weir_socket receiver)
+{
+    return flow_stats(sender).send_queued + flow_stats(receiver).recv_queued >=
+           20;
+}
+
+/* Send as an event loop does, until there is no readiness for a while and
+ * will not be.  Returns how many were accepted; few attempts were in vain. */
+static uint32_t send_when_ready(weir_socket router, const char *id,
+                                weir_socket dealer)
+{
+    int fd = flow_ok(weir_writable_fd(router));
+    int64_t end = flow_now() + FLOW_SOON;
+    uint32_t n = 0, refused = 0;
+
+    while (is_set(fd, 200) || !are_full(router, dealer)) {
+        int r;
+
+        assert_true(flow_now() < end);
+        if (!is_set(fd, 0))
+            continue;
+        r = send_to(router, id, WEIR_NOWAIT);
+        if (r != -EAGAIN)
+            flow_ok(r);
+        n += r >= 0;
+        refused += r < 0;
+        assert_true(refused < 20); /* some wait until the kernel takes more */
+    }
+    return n;
+}
+
+static void read_all(weir_socket dealer, uint32_t n)
+{
+    weir_message message;
+
+    weir_message_init(&message);
+    for (uint32_t i = 0; i < n; i++)
+        flow_ok(weir_recv_message(dealer, &message, FLOW_SOON));
+    weir_message_fini(&message);
+}
+
+static int64_t thread_cpu_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* One peer does not read, the other does. */
+static void route_when_ready(weir_context context, const char *transport)
+{
+    weir_socket router = flow_open(context, WEIR_ROUTER), slow, quick;
+    weir_poll_item item = item_of(router, WEIR_POLL_OUT);
+    uint32_t n;
+    int64_t cpu;
+    char url[FLOW_URL];
+    int fd;
+
+    flow_ok(weir_set(router, "mandatory", "yes"));
+    flow_ok(weir_set(router, "send-mark", "10"));
+    flow_bind(router, transport, url);
+    slow = open_dealer(context, "slow", url);
+    quick = open_dealer(context, "quick", url);
+    flow_ok(weir_wait_peers(router, 2, FLOW_SOON));
+    fd = flow_ok(weir_writable_fd(router));
+    assert_true(is_set(fd, FLOW_SOON));
+    n = send_when_ready(router, "slow", slow);
+    assert_int_equal(flow_ok(weir_poll(&item, 1, FLOW_NOT)), 0);
+    flow_ok(send_to(router, "quick", WEIR_NOWAIT));
+    assert_true(is_set(fd, 0));
+    assert_int_equal(flow_ok(weir_poll(&item, 1, WEIR_NOWAIT)), 1);
+    cpu = thread_cpu_ms();
+    flow_fails(send_to(router, "slow", 300), EAGAIN);
+    assert_true(thread_cpu_ms() - cpu < 150);
+    assert_false(is_set(fd, FLOW_NOT));
+    read_all(slow, n);
+    assert_true(is_set(fd, FLOW_SOON));
+    flow_ok(send_to(router, "slow", WEIR_NOWAIT));
+    (void)send_when_ready(router, "slow", slow);
+    flow_drop(slow);
+    flow_await_peers(router, 1);
+    assert_true(is_set(fd, FLOW_SOON));
+    flow_fails(send_to(router, "slow", WEIR_NOWAIT), EHOSTUNREACH);
+    flow_drop(quick);
+    flow_drop(router);
+}
+
+static void test_writable_router(void **state)
+{
+    (void)state;
+    for_each_transport(route_when_ready);
+}
+
+/* A subscriber that is full is waited for as long as it has subscribed to
+ * something. */
+static void publish_when_ready(weir_context context, const char *transport)
+{
+    static const char data[BIG];
+    weir_socket pub = flow_open(context, WEIR_PUB);
+    weir_socket sub = flow_open(context, WEIR_SUB);
+    int64_t end = flow_now() + FLOW_SOON;
+    int fd;
+
+    flow_ok(weir_set(pub, "nodrop", "yes"));
+    flow_ok(weir_set(pub, "send-mark", "10"));
+    flow_ok(weir_set(sub, "recv-mark", "10"));
+    flow_ok(weir_subscribe(sub, "", 0));
+    fd = flow_ok(weir_writable_fd(pub));
+    assert_true(is_set(fd, FLOW_SOON));
+    flow_join(pub, sub, transport);
+    while (is_set(fd, 200) || !are_full(pub, sub)) {
+        if (is_set(fd, 0))
+            flow_ok(weir_send(pub, data, sizeof(data), FLOW_SOON));
+        assert_true(flow_now() < end);
+    }
+    flow_fails(weir_send(pub, data, sizeof(data), WEIR_NOWAIT), EAGAIN);
+    assert_false(is_set(fd, 0));
+    flow_ok(weir_unsubscribe(sub, "", 0));
+    assert_true(is_set(fd, FLOW_SOON));
+    flow_ok(weir_send(pub, data, sizeof(data), WEIR_NOWAIT));
+    assert_int_equal(flow_stats(pub).unmatched, 1);
+    flow_drop(sub);
+    flow_drop(pub);
+}
+
+static void test_writable_publisher(void **state)
+{
+    (void)state;
+    for_each_transport(publish_when_ready);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +544,8 @@ int main(void)
         cmocka_unit_test(test_no_threads),
 #endif
         cmocka_unit_test(test_writable),
+        cmocka_unit_test(test_writable_router),
+        cmocka_unit_test(test_writable_publisher),
         cmocka_unit_test(test_poll_descriptors),
         cmocka_unit_test(test_poll_without_threads),
     };

@@ -155,6 +155,78 @@ static void test_full(void **state)
     fx_close();
 }
 
+/* A ROUTER whose sends may wait, with two peers at marks of 2. */
+static void open_two(struct weir_pipe **one, struct weir_pipe **two)
+{
+    fx_open(WEIR_ROUTER);
+    fx.sock->options.mandatory = true;
+    fx.binder->send_mark = 2;
+    *one = fx_accept("one");
+    *two = fx_accept("two");
+}
+
+static bool can_send(void)
+{
+    return fx.sock->pattern->can_send(fx.sock);
+}
+
+static void fill(const char *text)
+{
+    for (int i = 0; i < 2; i++) {
+        assert_true(can_send());
+        assert_int_equal(fx_send(text), 0);
+    }
+}
+
+/* Who was refused is waited for: until it has room, or something else could
+ * be sent. */
+static void test_writable(void **state)
+{
+    struct weir_pipe *one, *two;
+
+    (void)state;
+    open_two(&one, &two);
+    fill("one|m");
+    assert_true(can_send());
+    assert_int_equal(fx_send("one|m"), -EAGAIN);
+    assert_false(can_send());
+    assert_int_equal(fx_send("two|m"), 0);
+    assert_true(can_send());
+    assert_int_equal(fx_send("one|m"), -EAGAIN);
+    assert_false(can_send());
+    assert_int_equal(fx_drain(one), 2);
+    fill("one|m");
+    assert_int_equal(fx_send("two|m"), 0);
+    assert_false(can_send());
+    assert_int_equal(fx_drain(two), 2);
+    assert_true(can_send());
+    fx_close();
+}
+
+/* Who was refused goes away, or is not waited for any more. */
+static void test_writable_again(void **state)
+{
+    struct weir_pipe *one, *two;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        open_two(&one, &two);
+        fill("one|m");
+        assert_int_equal(fx_send("one|m"), -EAGAIN);
+        assert_false(can_send());
+        if (i == 0)
+            fx_feed(one, "unread"); /* so that it stays for a while */
+        if (i < 2)
+            fx_lose(one);
+        else
+            fx.sock->options.mandatory = false;
+        fx_option();
+        assert_true(can_send());
+        assert_int_equal(fx_send("one|m"), i < 2 ? -EHOSTUNREACH : 0);
+        fx_close();
+    }
+}
+
 /* WIRE 106: a newcomer whose id is taken is refused, or takes over. */
 static void test_same_id(void **state)
 {
@@ -298,6 +370,8 @@ int main(void)
         cmocka_unit_test(test_reconnect),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_writable),
+        cmocka_unit_test(test_writable_again),
         cmocka_unit_test(test_same_id),
         cmocka_unit_test(test_id_again),
         cmocka_unit_test(test_connect_routing_id),
