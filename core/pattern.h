@@ -52,6 +52,10 @@ struct weir_pattern_ops {
     /* The pipe goes away; its queues are dead after this. */
     void (*detach)(struct weir_sock *sock, struct weir_pipe *pipe);
 
+    /* The oldest message in the pipe is about to be dropped: forget what was
+     * taken of it already.  NULL: nothing ever is. */
+    void (*forget)(struct weir_sock *sock, struct weir_pipe *pipe);
+
     /* Something can be taken from the pipe. / There is room again. */
     void (*readable)(struct weir_sock *sock, struct weir_pipe *pipe);
     void (*writable)(struct weir_sock *sock, struct weir_pipe *pipe);

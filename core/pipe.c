@@ -26,16 +26,28 @@ static int drop_new(struct weir_pipe *pipe)
     return 1;
 }
 
+/* On inproc the consumer's end is another socket's, which is asked.  While a
+ * thread is in a call on it the message goes beyond the mark, until that call
+ * gives up the socket's lock. */
+static int ask_for_room(struct weir_pipe *pipe, size_t octets)
+{
+    weir_queue_ask_room(pipe->out, octets);
+    weir_splice_trim(pipe);
+    return 0;
+}
+
 /* The consumer's end is the driver's.  A driver that is busy is within one
  * system call: the message goes beyond the mark for as long as that takes.
- * On inproc the consumer's end is another socket's, and in the messages shape a
- * plugin may be looking at what is in the queue: the new message is dropped
- * then, and so it is when all of the mark is one message partly written. */
+ * In the messages shape a plugin may be looking at what is in the queue: the
+ * new message is dropped then, and so it is when all of the mark is one
+ * message partly written. */
 static int drop_oldest(struct weir_pipe *pipe, size_t octets)
 {
     bool room = false;
 
-    if (pipe->splice || atomic_load(&pipe->link.turn))
+    if (pipe->splice)
+        return ask_for_room(pipe, octets);
+    if (atomic_load(&pipe->link.turn))
         return drop_new(pipe);
     if (!weir_link_hold(&pipe->link))
         return 0;
@@ -334,6 +346,16 @@ bool weir_pipe_skip(struct weir_pipe *pipe, enum weir_drop reason)
         return true;
     }
     return false;
+}
+
+/* The sender counts them. */
+void weir_pipe_trim(struct weir_pipe *pipe)
+{
+    if (!pipe->in || !weir_queue_is_beyond(pipe->in))
+        return;
+    if (pipe->attached && pipe->sock->pattern->forget)
+        pipe->sock->pattern->forget(pipe->sock, pipe);
+    weir_queue_return(pipe->in, weir_queue_trim(pipe->in));
 }
 
 void weir_pipe_drop_taken(struct weir_pipe *pipe, enum weir_drop reason)

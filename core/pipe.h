@@ -34,7 +34,8 @@ enum {
     WEIR_MAIL_READABLE = 1, /* the input queue has something */
     WEIR_MAIL_ROOM = 2,     /* the output queue has room again */
     WEIR_MAIL_PARTED = 4,   /* inproc: the other side is gone */
-    WEIR_MAIL_OPEN = 8      /* being read: not posted */
+    WEIR_MAIL_OPEN = 8,     /* being read: not posted */
+    WEIR_MAIL_BEYOND = 16   /* the oldest in the input queue are to go */
 };
 
 /* Counters of one pipe; the rest is in the queues. */
@@ -160,6 +161,9 @@ void weir_pipe_drop_unsent(struct weir_pipe *pipe, enum weir_drop reason);
 /* Throw away all that waits to be sent (SUB starts anew on each connection).
  * Only before the link runs (in ops->up). */
 void weir_pipe_clear_out(struct weir_pipe *pipe);
+
+/* Mail: drop the oldest of the input, as many as its producer asks for. */
+void weir_pipe_trim(struct weir_pipe *pipe);
 
 /* References to the peer's properties that a pipe hands out before it takes
  * more; weir_pipe_give_info() takes them; not for others. */

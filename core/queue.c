@@ -166,11 +166,11 @@ void weir_queue_counts(struct weir_queue *queue, uint64_t *put, uint64_t *taken,
 void weir_queue_came(struct weir_queue *queue, uint64_t *came, uint64_t *taken,
                      uint64_t *bytes)
 {
-    uint64_t replaced;
+    uint64_t returned = weir_queue_returned(queue), replaced;
 
-    *taken = load(&queue->taken);
+    *taken = load(&queue->taken) - returned;
     replaced = load(&queue->replaced);
-    *came = load(&queue->messages) - replaced;
+    *came = load(&queue->messages) - replaced - returned;
     if (*came < *taken)
         *came = *taken;
     *bytes = octets_waiting(queue);

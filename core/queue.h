@@ -167,6 +167,9 @@ struct weir_queue {
     bool may_be_light;
     _Atomic bool light; /* = in.light, for the consumer */
     _Atomic uint64_t mark_messages, mark_octets; /* 0: none */
+    /* the consumer is to drop up to these, but nothing from `kept` on */
+    _Atomic uint64_t floor_messages, floor_octets, kept;
+    _Atomic uint64_t returned; /* dropped so, and never came */
     struct weir_queue_end reader, writer;
 };
 
@@ -196,16 +199,16 @@ void weir_queue_set_writer(struct weir_queue *queue, struct weir_queue_end end);
 void weir_queue_set_mark(struct weir_queue *queue,
                          struct weir_queue_limits mark);
 
-/* Messages ever put and ever taken (a replaced one counts as taken), and the
- * octets that wait.  Each is right by itself; put is read last, so it is
+/* Messages ever put and ever taken (one that was dropped counts as taken), and
+ * the octets that wait.  Each is right by itself; put is read last, so it is
  * never below taken.  Of a queue that a link writes out, taken may lag by
  * what lies in one chunk, until weir_queue_midway() or all is written.
  * Thread: any. */
 void weir_queue_counts(struct weir_queue *queue, uint64_t *put, uint64_t *taken,
                        uint64_t *bytes);
 
-/* The same for the consumer, to whom messages that were replaced never came:
- * they are in neither number. */
+/* The same for the consumer, to whom messages that were replaced or returned
+ * never came: they are in neither number. */
 void weir_queue_came(struct weir_queue *queue, uint64_t *came, uint64_t *taken,
                      uint64_t *bytes);
 
@@ -226,6 +229,12 @@ void weir_queue_rewind(struct weir_queue *queue);
  * takes one message of any size.  No message is begun.
  * Thread: the producer. */
 bool weir_queue_room(struct weir_queue *queue, size_t octets);
+
+/* Have the consumer drop so many of the oldest messages that there is room for
+ * one of `octets`; all of them at most.  Tell the consumer then to call
+ * weir_queue_trim().
+ * Thread: the producer. */
+void weir_queue_ask_room(struct weir_queue *queue, size_t octets);
 
 /* Append a frame whatever its size; weir_queue_frame() beyond its fast path.
  * Thread: the producer.  Errors: -ENOMEM. */
@@ -626,6 +635,28 @@ int weir_queue_take_message(struct weir_queue *queue, weir_message *message);
  * Returns 1, or 0 when nothing was dropped.
  * Thread: the consumer, between messages. */
 int weir_queue_skip(struct weir_queue *queue);
+
+/* Does the producer want old messages dropped that are still there?
+ * Thread: the consumer. */
+bool weir_queue_is_beyond(struct weir_queue *queue);
+
+/* Drop those; of a message that was taken in part, the rest.
+ * Returns how many.
+ * Thread: the consumer. */
+uint64_t weir_queue_trim(struct weir_queue *queue);
+
+/* So many of those that were dropped never came to the consumer, and are the
+ * producer's to count.
+ * Thread: the consumer. */
+void weir_queue_return(struct weir_queue *queue, uint64_t messages);
+
+/* How many that were.  Of what weir_queue_counts() says afterwards they are
+ * part of the messages taken.
+ * Thread: any. */
+static inline uint64_t weir_queue_returned(struct weir_queue *queue)
+{
+    return atomic_load_explicit(&queue->returned, memory_order_acquire);
+}
 
 /* Ask to be told when something is published: once.  Then pass one
  * weir_queue_fence_reader() for each of the queues armed, then look at

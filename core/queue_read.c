@@ -293,6 +293,31 @@ int weir_queue_skip(struct weir_queue *queue)
     return 1;
 }
 
+bool weir_queue_is_beyond(struct weir_queue *queue)
+{
+    uint64_t taken = queue->out.taken;
+
+    return taken < load(&queue->kept) &&
+           (taken < load(&queue->floor_messages) ||
+            weir_queue_consumer_at(queue) < load(&queue->floor_octets));
+}
+
+uint64_t weir_queue_trim(struct weir_queue *queue)
+{
+    uint64_t n = 0;
+
+    while (weir_queue_is_beyond(queue) && weir_queue_skip(queue))
+        n++;
+    return n;
+}
+
+/* Release: who sees that they were returned sees that they were taken. */
+void weir_queue_return(struct weir_queue *queue, uint64_t messages)
+{
+    atomic_store_explicit(&queue->returned, load(&queue->returned) + messages,
+                          memory_order_release);
+}
+
 /* ------------------------------------------------------------- sleeping -- */
 
 void weir_queue_arm_reader(struct weir_queue *queue)

@@ -50,6 +50,29 @@ bool weir_queue_room(struct weir_queue *queue, size_t octets)
     return room;
 }
 
+static void store(_Atomic uint64_t *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static uint64_t above(uint64_t sum, uint64_t mark)
+{
+    return mark && sum > mark ? sum - mark : 0;
+}
+
+/* Who tells the consumer makes the words visible.  It may see some of a later
+ * call already: each of them is right by itself. */
+void weir_queue_ask_room(struct weir_queue *queue, size_t octets)
+{
+    uint64_t published = load(&queue->published);
+    uint64_t floor = above(published + octets, load(&queue->mark_octets));
+
+    store(&queue->floor_messages,
+          above(queue->in.put + 1, load(&queue->mark_messages)));
+    store(&queue->floor_octets, floor < published ? floor : published);
+    store(&queue->kept, queue->in.put);
+}
+
 bool weir_queue_full(struct weir_queue *queue)
 {
     return !weir_queue_room(queue, 1);

@@ -36,6 +36,8 @@ void weir_sock_lock(struct weir_sock *sock)
 static void read_mail(struct weir_sock *sock, struct weir_pipe *pipe,
                       uint32_t bits)
 {
+    if (bits & WEIR_MAIL_BEYOND)
+        weir_pipe_trim(pipe);
     if ((bits & WEIR_MAIL_ROOM) && pipe->attached && !pipe->dying) {
         if (sock->pattern->writable)
             sock->pattern->writable(sock, pipe);

@@ -155,6 +155,27 @@ void weir_splice_leave(struct weir_pipe *pipe)
     drop(splice);
 }
 
+/* The reader's end is ours as long as nobody has taken it, which is not done
+ * under our socket's lock. */
+static bool trim_alone(struct weir_pipe *pipe)
+{
+    struct weir_splice *splice = pipe->splice;
+    bool alone;
+
+    weir_lock_take(&splice->lock);
+    alone = !splice->side[pipe->side].read;
+    if (alone)
+        weir_queue_return(pipe->out, weir_queue_trim(pipe->out));
+    weir_lock_release(&splice->lock);
+    return alone;
+}
+
+void weir_splice_trim(struct weir_pipe *pipe)
+{
+    if (!trim_alone(pipe))
+        tell(&pipe->splice->side[!pipe->side], WEIR_MAIL_BEYOND);
+}
+
 /* ---- who counts what ---- */
 
 void weir_splice_end_input(struct weir_pipe *pipe)
@@ -272,7 +293,9 @@ static void take_input(struct weir_pipe *pipe, struct weir_queue *queue)
     struct weir_splice *splice = pipe->splice;
 
     pipe->in = queue;
+    weir_lock_take(&splice->lock);
     splice->side[!pipe->side].read = true;
+    weir_lock_release(&splice->lock);
     weir_queue_set_reader(
         queue, (struct weir_queue_end){on_data, &splice->side[pipe->side]});
 }

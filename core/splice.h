@@ -23,6 +23,11 @@ void weir_splice_leave(struct weir_pipe *pipe);
 /* Is there a peer, or was there one? */
 bool weir_splice_joined(const struct weir_pipe *pipe);
 
+/* Have the oldest messages of its output dropped, as was asked for
+ * (weir_queue_ask_room()): now, unless the other socket's lock is held, and
+ * otherwise when that is given up.  Its socket's lock is held. */
+void weir_splice_trim(struct weir_pipe *pipe);
+
 /* The pipe is going, and takes nothing more: what is put into its input from
  * now on counts as the sender's.  Its socket's lock is held. */
 void weir_splice_end_input(struct weir_pipe *pipe);

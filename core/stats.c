@@ -30,11 +30,12 @@ static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
 {
     const struct weir_tally *tally = &pipe->tally;
     uint64_t put = 0, taken = 0, octets = 0, dropped, lost = 0;
-    uint64_t replaced = tally->send_dropped[WEIR_DROP_REPLACED];
+    uint64_t returned = pipe->out ? weir_queue_returned(pipe->out) : 0;
+    uint64_t replaced = tally->send_dropped[WEIR_DROP_REPLACED] + returned;
 
     if (pipe->out)
         weir_queue_counts(pipe->out, &put, &taken, &octets);
-    dropped = total(tally->send_dropped);
+    dropped = total(tally->send_dropped) + returned;
     if (pipe->splice && weir_splice_joined(pipe)) {
         taken = put; /* it is the peer's input, */
         octets = 0;
@@ -46,6 +47,7 @@ static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
     sum->written += taken - (dropped - tally->refused_put);
     sum->send_queued += put - taken;
     sum->send_dropped[WEIR_DROP_CLOSED] += lost;
+    sum->send_dropped[WEIR_DROP_REPLACED] += returned;
     sum->send_queued_bytes += octets;
     for (int i = 0; i < WEIR_DROPS; i++)
         sum->send_dropped[i] += tally->send_dropped[i];

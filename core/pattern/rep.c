@@ -119,6 +119,14 @@ static void detach(struct weir_sock *sock, struct weir_pipe *pipe)
     pipe->pattern = NULL;
 }
 
+static void forget(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    struct rep *rep = weir_sock_state(sock);
+
+    if (rep->asker == pipe && rep->opened)
+        clear(rep);
+}
+
 /* ---- requests ---- */
 
 static int grow(struct rep *rep)
@@ -240,6 +248,7 @@ const struct weir_pattern_ops weir_pattern_rep = {
     .up = up,
     .down = down,
     .detach = detach,
+    .forget = forget,
     .readable = weir_fairqueue_add,
     .send = reply,
     .recv = take,

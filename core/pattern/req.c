@@ -69,6 +69,14 @@ static void detach(struct weir_sock *sock, struct weir_pipe *pipe)
     req->opened = false;
 }
 
+static void forget(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    struct req *req = weir_sock_state(sock);
+
+    if (req->asked == pipe)
+        req->opened = false;
+}
+
 /* ---- requests ---- */
 
 /* Fill in the envelope; returns its frames. */
@@ -209,6 +217,7 @@ const struct weir_pattern_ops weir_pattern_req = {
     .up = up,
     .down = down,
     .detach = detach,
+    .forget = forget,
     .readable = weir_fairqueue_add,
     .writable = weir_loadbalance_add,
     .send = ask,

@@ -408,9 +408,8 @@ static void test_drop_new(void **state)
 
 static void drop_oldest(weir_context context, const char *transport)
 {
-    if (strcmp(transport, "inproc") != 0)
-        check_policy(context, transport, "drop-old", POLICY_SENT - POLICY_MARK,
-                     POLICY_SENT - 1, WEIR_DROP_REPLACED);
+    check_policy(context, transport, "drop-old", POLICY_SENT - POLICY_MARK,
+                 POLICY_SENT - 1, WEIR_DROP_REPLACED);
 }
 
 static void test_drop_old(void **state)
@@ -456,11 +455,106 @@ static void drop_oldest_of_slow(weir_context context, const char *transport)
 
 static void test_drop_old_of_slow(void **state)
 {
+    (void)state;
+    for_each_transport(drop_oldest_of_slow);
+}
+
+/* On inproc the oldest are dropped in the peer's own queue, and nothing beyond
+ * the marks of both stays there. */
+static void test_drop_old_of_inproc(void **state)
+{
     weir_context context = flow_context(1);
+    weir_socket pull = flow_open(context, WEIR_PULL);
+    weir_socket push = flow_open(context, WEIR_PUSH);
+    weir_stats sent, got;
 
     (void)state;
-    drop_oldest_of_slow(context, "tcp");
-    drop_oldest_of_slow(context, "ipc");
+    flow_ok(weir_set_int(pull, "recv-mark", POLICY_MARK));
+    flow_ok(weir_set_int(push, "send-mark", POLICY_MARK));
+    flow_ok(weir_set(push, "send-policy", "drop-old"));
+    flow_join(pull, push, "inproc");
+    for (uint32_t i = 0; i < POLICY_SENT; i++) {
+        flow_send_number(push, i);
+        assert_true(flow_stats(pull).recv_queued <= 2 * POLICY_MARK);
+    }
+    sent = flow_stats(push);
+    got = flow_stats(pull);
+    assert_int_equal(sent.accepted, POLICY_SENT);
+    assert_int_equal(sent.written, 2 * POLICY_MARK);
+    assert_int_equal(sent.send_dropped[WEIR_DROP_REPLACED],
+                     POLICY_SENT - 2 * POLICY_MARK);
+    assert_int_equal(got.recv_queued, 2 * POLICY_MARK);
+    assert_int_equal(got.decoded, 2 * POLICY_MARK);
+    for (uint32_t i = POLICY_SENT - 2 * POLICY_MARK; i < POLICY_SENT; i++)
+        assert_int_equal(flow_recv_number(pull), i);
+    flow_silence(pull);
+    assert_int_equal(flow_stats(pull).delivered, 2 * POLICY_MARK);
+    flow_close(push);
+    flow_close(pull);
+    flow_end(context);
+}
+
+/* A mark in octets; a message that is longer than it is alone. */
+static void test_drop_old_in_bytes(void **state)
+{
+    enum { SIZE = 1000, LONG = 50000, N = 50 };
+    weir_context context = flow_context(1);
+    weir_socket pull = flow_open(context, WEIR_PULL);
+    weir_socket push = flow_open(context, WEIR_PUSH);
+    static char data[LONG];
+    size_t size = sizeof(data);
+
+    (void)state;
+    flow_ok(weir_set(push, "send-mark-bytes", "5000"));
+    flow_ok(weir_set(pull, "recv-mark-bytes", "5000"));
+    flow_ok(weir_set(push, "send-policy", "drop-old"));
+    flow_join(pull, push, "inproc");
+    for (int i = 0; i < N; i++) {
+        flow_ok(weir_send(push, data, SIZE, WEIR_NOWAIT));
+        assert_true(flow_stats(pull).recv_queued_bytes <= 10000);
+    }
+    assert_int_equal(flow_stats(pull).recv_queued, 9);
+    flow_ok(weir_send(push, data, LONG, WEIR_NOWAIT));
+    assert_int_equal(flow_stats(pull).recv_queued, 1);
+    flow_ok(weir_send(push, data, 1, WEIR_NOWAIT));
+    assert_int_equal(flow_stats(pull).recv_queued, 1);
+    flow_ok(weir_recv(pull, data, &size, WEIR_NOWAIT));
+    assert_int_equal(size, 1);
+    assert_int_equal(flow_stats(push).send_dropped[WEIR_DROP_REPLACED], N + 1);
+    flow_close(push);
+    flow_close(pull);
+    flow_end(context);
+}
+
+/* A request whose envelope was looked at is dropped as a whole, and the
+ * server replies to the next. */
+static void test_drop_old_request(void **state)
+{
+    weir_context context = flow_context(1);
+    weir_socket rep = flow_open(context, WEIR_REP);
+    weir_socket dealer = flow_open(context, WEIR_DEALER);
+    weir_poll_item item = {.socket = rep, .fd = -1, .events = WEIR_POLL_IN};
+
+    (void)state;
+    flow_ok(weir_set(dealer, "send-mark", "1"));
+    flow_ok(weir_set(rep, "recv-mark", "1"));
+    flow_ok(weir_set(dealer, "send-policy", "drop-old"));
+    flow_join(rep, dealer, "inproc");
+    flow_say_all(dealer, "one", "", "first", "half", NULL);
+    assert_int_equal(flow_ok(weir_poll(&item, 1, FLOW_SOON)), 1);
+    flow_say_all(dealer, "two", "", "second", NULL);
+    flow_say_all(dealer, "three", "", "third", NULL);
+    assert_int_equal(flow_ok(weir_poll(&item, 1, FLOW_SOON)), 1);
+    flow_hear(rep, "second");
+    flow_say(rep, "done");
+    flow_hear_all(dealer, "two", "", "done", NULL);
+    flow_hear(rep, "third");
+    flow_say(rep, "done");
+    flow_hear_all(dealer, "three", "", "done", NULL);
+    assert_int_equal(flow_stats(dealer).send_dropped[WEIR_DROP_REPLACED], 1);
+    assert_int_equal(flow_stats(rep).decoded, 2);
+    flow_close(dealer);
+    flow_close(rep);
     flow_end(context);
 }
 
@@ -889,6 +983,9 @@ int main(void)
         cmocka_unit_test(test_drop_new),
         cmocka_unit_test(test_drop_old),
         cmocka_unit_test(test_drop_old_of_slow),
+        cmocka_unit_test(test_drop_old_of_inproc),
+        cmocka_unit_test(test_drop_old_in_bytes),
+        cmocka_unit_test(test_drop_old_request),
         cmocka_unit_test(test_latest),
         cmocka_unit_test(test_publisher_drops),
         cmocka_unit_test(test_publisher_waits),

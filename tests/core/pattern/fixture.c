@@ -92,6 +92,8 @@ void weir_sock_nudge(struct weir_sock *of)
         uint32_t bits = atomic_exchange(&pipe->mail, 0);
 
         within(true);
+        if (bits & WEIR_MAIL_BEYOND)
+            weir_pipe_trim(pipe);
         if (bits & WEIR_MAIL_ROOM && of->pattern->writable)
             of->pattern->writable(of, pipe);
         if (bits & WEIR_MAIL_READABLE)
@@ -151,6 +153,11 @@ void weir_splice_refuse(struct weir_pipe *pipe, int code)
 }
 
 void weir_splice_leave(struct weir_pipe *pipe)
+{
+    (void)pipe;
+}
+
+void weir_splice_trim(struct weir_pipe *pipe)
 {
     (void)pipe;
 }
