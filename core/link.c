@@ -412,12 +412,15 @@ static int no_read(struct weir_link *link, ssize_t r)
     return (int)r;
 }
 
-/* Our queue is at its mark: stop, until its reader tells us.  Or the peer
- * does not take our PONGs: stop, until they are written. */
+/* Our queue is at its mark: stop, until its reader tells us, unless something
+ * is to be dropped instead.  Or the peer does not take our PONGs: stop, until
+ * they are written. */
 static bool hold_back(struct weir_link *link)
 {
-    struct weir_queue *queue = weir_link_pipe(link)->in;
-    bool full = weir_queue_full(queue) && weir_queue_arm_writer(queue);
+    struct weir_pipe *pipe = weir_link_pipe(link);
+    bool full = weir_queue_full(pipe->in) &&
+                pipe->in_policy == WEIR_POLICY_BLOCK &&
+                weir_queue_arm_writer(pipe->in);
 
     if (link->control_size - link->control_sent > CONTROL_MAX)
         full = true;
@@ -441,8 +444,11 @@ static const uint8_t *end_of(const struct iovec *parts, size_t size)
 static int take_octets(struct weir_link *link, const struct iovec *parts,
                        size_t size)
 {
-    int n = weir_queue_filled(weir_link_pipe(link)->in, size, &link->parser);
+    struct weir_pipe *pipe = weir_link_pipe(link);
+    int n = weir_queue_filled(pipe->in, size, &link->parser);
 
+    if (WEIR_UNLIKELY(pipe->in_policy != WEIR_POLICY_BLOCK))
+        weir_pipe_came(pipe);
     if (n < 0) {
         weir_link_fail(link, -n);
         return n;
@@ -617,6 +623,8 @@ static void reset(struct weir_link *link)
     atomic_store(&link->heard, true);
     link->parser.max_frame = (uint64_t)options->max_message;
     link->parser.max_frames = (uint32_t)options->max_frames;
+    link->parser.refuses =
+        weir_options_recv_policy(options) == WEIR_POLICY_DROP_NEW;
 }
 
 void weir_link_start(struct weir_link *link, struct weir_handshake *from)
@@ -642,6 +650,7 @@ void weir_link_start(struct weir_link *link, struct weir_handshake *from)
                         key_of(link));
     if (r >= 0)
         r = take_rest(link, from->rest, from->rest_size);
+    weir_pipe_came(pipe);
     if (r < 0)
         weir_link_fail(link, -r);
 }

@@ -352,18 +352,33 @@ static bool room_for(struct weir_link *link, size_t octets)
     return false;
 }
 
+static int put_or_refuse(struct weir_pipe *pipe, const struct parts *parts,
+                         size_t octets)
+{
+    int r = 0;
+
+    if (pipe->in_policy == WEIR_POLICY_DROP_NEW &&
+        !weir_queue_room(pipe->in, octets))
+        weir_queue_refuse(pipe->in);
+    else
+        r = put_all(pipe->in, parts);
+    weir_pipe_came(pipe);
+    return r;
+}
+
 /* The message is complete.  -EAGAIN: there is no room, nothing was taken. */
 static int receive(struct weir_messages *messages, struct parts *parts)
 {
     struct weir_link *link = messages->link;
+    struct weir_pipe *pipe = weir_link_pipe(link);
     size_t octets = octets_of(parts);
     int r;
 
     if (parts->source)
         octets += parts->source->octets;
-    if (!room_for(link, octets))
+    if (pipe->in_policy == WEIR_POLICY_BLOCK && !room_for(link, octets))
         return -EAGAIN;
-    r = put_all(weir_link_pipe(link)->in, parts);
+    r = put_or_refuse(pipe, parts, octets);
     if (r < 0)
         return r;
     count(&link->octets_in, octets);

@@ -23,6 +23,8 @@ struct row {
 #define ANY       ((BIT(XSUB) << 1) - 1)
 #define SENDERS   (ANY & ~(BIT(PULL) | BIT(SUB)))
 #define RECEIVERS (ANY & ~(BIT(PUSH) | BIT(PUB)))
+/* Not those that miss a reply, or a subscription, with a message. */
+#define LOSERS (RECEIVERS & ~(BIT(REQ) | BIT(REP) | BIT(XPUB)))
 
 #define AT(member) offsetof(struct weir_options, member)
 #define TIB        (INT64_C(1) << 40)
@@ -63,7 +65,7 @@ static const struct row table[] = {
     ROW(INT, recv_mark, "recv-mark", RECEIVERS, .unit = "messages",
         .max = INT32_MAX, .fallback = 10000, .flags = IN_URL,
         .doc = "Messages from one peer that may wait to be received; at "
-               "the mark its connection is not read. 0: no such mark."),
+               "the mark the receive policy holds. 0: no such mark."),
     ROW(INT, recv_mark_bytes, "recv-mark-bytes", RECEIVERS, .unit = "bytes",
         .max = TIB, .fallback = 64 << 20, .flags = IN_URL,
         .doc = "Octets from one peer that may wait to be received; "
@@ -74,6 +76,11 @@ static const struct row table[] = {
                "as the pattern has it, the send waits, the new message is "
                "dropped, the oldest is dropped, or only the newest is "
                "kept."),
+    ROW(CHOICE, recv_policy, "recv-policy", LOSERS,
+        .choices = "block drop-new drop-old latest", .flags = IN_URL,
+        .doc = "What happens to messages from a peer at the receiving mark: "
+               "its connection is not read, the new message is dropped, the "
+               "oldest is dropped, or only the newest is kept."),
     ROW(INT, linger, "linger", ANY, .unit = "ms", .min = -1, .max = INT32_MAX,
         .fallback = 5000, .flags = IN_URL,
         .doc = "How long closing waits for messages to go out. 0: not at "

@@ -54,6 +54,7 @@ struct weir_options {
     int64_t send_mark, send_mark_bytes; /* 0 = none */
     int64_t recv_mark, recv_mark_bytes; /* 0 = none */
     int64_t send_policy;                /* enum weir_policy */
+    int64_t recv_policy;                /* see weir_options_recv_policy */
     int64_t linger;                     /* ms, -1 = for ever */
 
     int64_t handshake;     /* ms, 0 = no deadline */
@@ -107,6 +108,14 @@ int weir_options_get_int(const struct weir_options *options, const char *name,
                          int64_t *number);
 int weir_options_get_bytes(const struct weir_options *options, const char *name,
                            void *out, size_t *room);
+
+/* What to do with messages from a peer at the receiving mark; the words of
+ * that option begin with "block". */
+static inline enum weir_policy
+weir_options_recv_policy(const struct weir_options *options)
+{
+    return (enum weir_policy)(options->recv_policy + WEIR_POLICY_BLOCK);
+}
 
 /* The row of that name, NULL if there is none.  With WEIR_OPTION_ENDPOINT in
  * its flags it may stand in a URL. */

@@ -22,7 +22,10 @@ enum {
 
 static int drop_new(struct weir_pipe *pipe)
 {
-    weir_pipe_drop_unsent(pipe, WEIR_DROP_MARK);
+    if (pipe->ruled)
+        weir_queue_refuse(pipe->out);
+    else
+        weir_pipe_drop_unsent(pipe, WEIR_DROP_MARK);
     return 1;
 }
 
@@ -348,14 +351,20 @@ bool weir_pipe_skip(struct weir_pipe *pipe, enum weir_drop reason)
     return false;
 }
 
-/* The sender counts them. */
+/* On inproc it may be the sender who wants it, and counts it. */
 void weir_pipe_trim(struct weir_pipe *pipe)
 {
+    uint64_t n;
+
     if (!pipe->in || !weir_queue_is_beyond(pipe->in))
         return;
     if (pipe->attached && pipe->sock->pattern->forget)
         pipe->sock->pattern->forget(pipe->sock, pipe);
-    weir_queue_return(pipe->in, weir_queue_trim(pipe->in));
+    n = weir_queue_trim(pipe->in);
+    if (pipe->in_policy == WEIR_POLICY_BLOCK)
+        weir_queue_return(pipe->in, n);
+    else
+        pipe->tally.recv_dropped[WEIR_DROP_REPLACED] += n;
 }
 
 void weir_pipe_drop_taken(struct weir_pipe *pipe, enum weir_drop reason)
@@ -387,6 +396,8 @@ void weir_pipe_set_policy(struct weir_pipe *pipe, enum weir_policy fallback)
 {
     int64_t asked = weir_ep_options(pipe->ep)->send_policy;
 
+    if (pipe->ruled)
+        return;
     pipe->policy =
         asked == WEIR_POLICY_PATTERN ? fallback : (enum weir_policy)asked;
 }
@@ -417,6 +428,18 @@ static void on_room(void *pipe)
     tell(pipe, WEIR_MAIL_ROOM);
 }
 
+static bool drops_old(const struct weir_pipe *pipe)
+{
+    return pipe->in_policy == WEIR_POLICY_DROP_OLD ||
+           pipe->in_policy == WEIR_POLICY_LATEST;
+}
+
+void weir_pipe_came(struct weir_pipe *pipe)
+{
+    if (drops_old(pipe) && weir_queue_ask_mark(pipe->in))
+        tell(pipe, WEIR_MAIL_BEYOND);
+}
+
 /* The application has read: the link may go on reading.  It has the socket's
  * lock. */
 static void on_input_room(void *arg)
@@ -429,6 +452,14 @@ static void on_input_room(void *arg)
     weir_list_append(&pipe->sock->readable, &pipe->drive);
 }
 
+struct weir_queue_limits weir_pipe_recv_mark(const struct weir_options *options)
+{
+    if (weir_options_recv_policy(options) == WEIR_POLICY_LATEST)
+        return (struct weir_queue_limits){1, 0};
+    return (struct weir_queue_limits){(uint64_t)options->recv_mark,
+                                      (uint64_t)options->recv_mark_bytes};
+}
+
 /* A link's driver produces into `in`, so its chunks come from a pool that is
  * not the socket's. */
 static int make_queues(struct weir_pipe *pipe,
@@ -436,8 +467,7 @@ static int make_queues(struct weir_pipe *pipe,
 {
     struct weir_queue_limits send = {(uint64_t)options->send_mark,
                                      (uint64_t)options->send_mark_bytes};
-    struct weir_queue_limits recv = {(uint64_t)options->recv_mark,
-                                     (uint64_t)options->recv_mark_bytes};
+    struct weir_queue_limits recv = weir_pipe_recv_mark(options);
 
     pipe->in_pool = weir_pool_new(POOL);
     if (!pipe->in_pool)
@@ -463,6 +493,7 @@ struct weir_pipe *weir_pipe_new(struct weir_sock *sock, struct weir_ep *ep)
     pipe->sock = sock;
     pipe->ep = ep;
     weir_pipe_set_policy(pipe, sock->pattern->policy);
+    pipe->in_policy = weir_options_recv_policy(options);
     pipe->minor = 1;
     weir_list_init(&pipe->all);
     weir_list_init(&pipe->of_ep);

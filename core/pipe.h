@@ -48,15 +48,18 @@ struct weir_tally {
 struct weir_pipe {
     struct weir_sock *sock;
     struct weir_ep *ep;
-    struct weir_list all;      /* sock->pipes */
-    struct weir_list of_ep;    /* ep->pipes */
-    struct weir_queue *out;    /* we are its producer */
-    struct weir_queue *in;     /* we are its consumer */
-    struct weir_pool *in_pool; /* of a link: its driver's chunks, for `in` */
-    enum weir_policy policy;   /* of `out` at its mark */
-    uint32_t slot;             /* index among the socket's pipes; stable */
-    uint8_t side;              /* of the splice: 0 the dialer's */
-    uint64_t peer_id;          /* unique in the socket, new per connection */
+    struct weir_list all;       /* sock->pipes */
+    struct weir_list of_ep;     /* ep->pipes */
+    struct weir_queue *out;     /* we are its producer */
+    struct weir_queue *in;      /* we are its consumer */
+    struct weir_pool *in_pool;  /* of a link: its driver's chunks, for `in` */
+    enum weir_policy policy;    /* of `out` at its mark */
+    enum weir_policy in_policy; /* of `in` */
+    bool ruled;       /* inproc: `policy` is the peer's for its input, and so is
+                         the mark; the peer counts what is dropped */
+    uint32_t slot;    /* index among the socket's pipes; stable */
+    uint8_t side;     /* of the splice: 0 the dialer's */
+    uint64_t peer_id; /* unique in the socket, new per connection */
     bool attached, up;
     bool counted; /* in sock->n_up by the core */
     bool dying;   /* goes when `in` is drained */
@@ -162,6 +165,10 @@ void weir_pipe_drop_unsent(struct weir_pipe *pipe, enum weir_drop reason);
  * Only before the link runs (in ops->up). */
 void weir_pipe_clear_out(struct weir_pipe *pipe);
 
+/* Something was put into the input: have the oldest dropped if that is beyond
+ * the mark and they are to go.  Any thread, the producer of the input. */
+void weir_pipe_came(struct weir_pipe *pipe);
+
 /* Mail: drop the oldest of the input, as many as its producer asks for. */
 void weir_pipe_trim(struct weir_pipe *pipe);
 
@@ -196,8 +203,13 @@ static inline int weir_pipe_take_peeked(struct weir_pipe *pipe,
     return 0;
 }
 
-/* What to do at the mark, unless the "send-policy" option says other. */
+/* What to do at the mark, unless the "send-policy" option says other, or on
+ * inproc the peer. */
 void weir_pipe_set_policy(struct weir_pipe *pipe, enum weir_policy fallback);
+
+/* The mark of the input that goes with the options. */
+struct weir_queue_limits
+weir_pipe_recv_mark(const struct weir_options *options);
 
 /* Will the pipe outlive its connection (it is a connect's)? */
 bool weir_pipe_lasts(const struct weir_pipe *pipe);

@@ -170,6 +170,7 @@ struct weir_queue {
     /* the consumer is to drop up to these, but nothing from `kept` on */
     _Atomic uint64_t floor_messages, floor_octets, kept;
     _Atomic uint64_t returned; /* dropped so, and never came */
+    _Atomic uint64_t refused;  /* came, and never entered the queue */
     struct weir_queue_end reader, writer;
 };
 
@@ -235,6 +236,23 @@ bool weir_queue_room(struct weir_queue *queue, size_t octets);
  * weir_queue_trim().
  * Thread: the producer. */
 void weir_queue_ask_room(struct weir_queue *queue, size_t octets);
+
+/* Have the consumer drop what is beyond the mark, the oldest first, but not
+ * the last message.
+ * Returns whether there is anything to drop; then tell the consumer.
+ * Thread: the producer. */
+bool weir_queue_ask_mark(struct weir_queue *queue);
+
+/* Count a message that came and was not put.
+ * Thread: the producer. */
+void weir_queue_refuse(struct weir_queue *queue);
+
+/* How many those are; they are not in other numbers.
+ * Thread: any. */
+static inline uint64_t weir_queue_refused(struct weir_queue *queue)
+{
+    return atomic_load_explicit(&queue->refused, memory_order_acquire);
+}
 
 /* Append a frame whatever its size; weir_queue_frame() beyond its fast path.
  * Thread: the producer.  Errors: -ENOMEM. */
@@ -747,6 +765,7 @@ struct weir_queue_parser {
      * WEIR_FRAME_COMMAND; negative: weir_queue_filled() returns this. */
     int (*command)(void *arg, const uint8_t *body, size_t size);
     void *arg;
+    bool refuses; /* messages beyond the mark are counted and forgotten */
 };
 
 /* Say where to read into.  rewind: this thread holds both ends, so a drained

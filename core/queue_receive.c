@@ -399,6 +399,114 @@ static void close_gap(struct weir_queue_in *in, const struct scan *scan)
     in->scan -= gap;
 }
 
+/* ---------------------------------------------------------- refusing -- */
+
+/* Is there room for one more message that ends at `position`, behind `n` that
+ * are not published yet? */
+static bool fits(struct weir_queue *queue, uint64_t n, uint64_t position)
+{
+    struct weir_queue_in *in = &queue->in;
+    uint64_t published =
+        atomic_load_explicit(&queue->published, memory_order_relaxed);
+    uint64_t consumed =
+        atomic_load_explicit(&queue->consumed, memory_order_relaxed);
+
+    if (in->put + n >= in->message_credit)
+        return false;
+    return position <= in->octet_credit || (n == 0 && published == consumed);
+}
+
+static uint64_t position_of(const struct weir_queue_in *in, const uint8_t *at)
+{
+    return in->base + (uint64_t)(at - in->data);
+}
+
+/* The end of the message that goes on at `at`, which is whole. */
+static uint8_t *end_of(uint8_t *at)
+{
+    struct weir_queue_place place;
+
+    do {
+        place = weir_queue_place_at(at);
+        at += place.before + place.size;
+    } while (place.flags & (WEIR_FRAME_MORE | WEIR_QUEUE_VOID));
+    return at;
+}
+
+/* The tail comes right behind the last message that is kept: what lies between
+ * them goes. */
+static void close_ranks(struct weir_queue *queue)
+{
+    struct weir_queue_in *in = &queue->in;
+    struct weir_chunk *before = in->saved_tail, *next;
+    struct weir_chunk *chunk = before ? before->next : in->first;
+
+    for (; chunk != in->tail; chunk = next) {
+        next = chunk->next;
+        weir_chunk_unref(chunk, WEIR_CHUNK_HOLD);
+    }
+    in->base = atomic_load_explicit(&queue->published, memory_order_relaxed);
+    if (before) {
+        before->next = in->tail;
+        atomic_store_explicit(&before->used, in->base - before->base,
+                              memory_order_relaxed);
+    } else {
+        in->first = in->tail;
+    }
+    in->tail->base = in->base;
+    in->tail->flags &= (uint8_t)~WEIR_CHUNK_MIDWAY;
+}
+
+/* The first of the messages found, which ends at `end`, may have begun in an
+ * earlier chunk.  Returns where the next one is to go. */
+static uint8_t *keep_first(struct weir_queue *queue, uint8_t *end, uint64_t *n)
+{
+    struct weir_queue_in *in = &queue->in;
+
+    if (fits(queue, 0, position_of(in, end))) {
+        *n = 1;
+        return end;
+    }
+    weir_queue_refuse(queue);
+    if (in->saved_tail == in->tail)
+        return in->saved_write;
+    close_ranks(queue);
+    return in->data;
+}
+
+/* Keep those of the messages found that there is room for, and move them
+ * together.  No consumer has seen any of it. */
+static void refuse_some(struct weir_queue *queue, struct scan *scan)
+{
+    struct weir_queue_in *in = &queue->in;
+    uint8_t *at = end_of(in->scan), *to;
+    uint64_t n = 0;
+
+    (void)weir_queue_full(queue); /* brings the credit up to date */
+    if (scan->put <= in->message_credit &&
+        position_of(in, scan->last) <= in->octet_credit)
+        return;
+    to = keep_first(queue, at, &n);
+    while (at < scan->last) {
+        size_t size = (size_t)(end_of(at) - at);
+
+        if (fits(queue, n, position_of(in, to) + size)) {
+            memmove(to, at, size);
+            to += size;
+            n++;
+        } else {
+            weir_queue_refuse(queue);
+        }
+        at += size;
+    }
+    memmove(to, at, (size_t)(in->write - at));
+    in->write -= at - to;
+    scan->at -= at - to;
+    scan->kept -= at - to;
+    scan->put = in->put + n;
+    scan->last = n > 0 ? to : NULL;
+}
+
 /* Understand what has come in the tail, and publish what became whole. */
 static int scan_tail(struct weir_queue *queue,
                      const struct weir_queue_parser *parser)
@@ -413,6 +521,8 @@ static int scan_tail(struct weir_queue *queue,
                         .inside = in->inside};
     int error = find_frames(&scan);
 
+    if (WEIR_UNLIKELY(parser->refuses) && scan.last)
+        refuse_some(queue, &scan);
     in->scan = scan.at;
     in->need = scan.need;
     in->inside = scan.inside;
@@ -460,18 +570,34 @@ static void link_spare(struct weir_queue *queue)
     in->scan = in->write;
 }
 
+/* A message that ends with a body has come: publish it, or forget it. */
+static void end_message(struct weir_queue *queue, bool refuses)
+{
+    struct weir_queue_in *in = &queue->in;
+
+    if (WEIR_UNLIKELY(refuses)) {
+        (void)weir_queue_full(queue); /* brings the credit up to date */
+        if (!fits(queue, 0, weir_queue_position(queue))) {
+            weir_queue_refuse(queue);
+            weir_queue_abort(queue);
+            in->scan = in->write;
+            return;
+        }
+    }
+    remember_end(in, in->write);
+    weir_queue_commit(queue);
+}
+
 /* A large body is here as a whole, and is a frame that somebody will see. */
-static void keep_body(struct weir_queue *queue, unsigned flags)
+static void keep_body(struct weir_queue *queue, unsigned flags, bool refuses)
 {
     struct weir_queue_in *in = &queue->in;
 
     link_body(queue, flags);
     in->inside = (uint8_t)(flags & WEIR_FRAME_MORE);
     in->frames = in->inside ? in->frames + 1 : 0;
-    if (!in->inside) {
-        remember_end(in, in->write);
-        weir_queue_commit(queue);
-    }
+    if (!in->inside)
+        end_message(queue, refuses);
     link_spare(queue);
 }
 
@@ -497,7 +623,7 @@ static int end_body(struct weir_queue *queue,
     in->need = 0;
     in->large = true;
     if (keep > 0)
-        keep_body(queue, flags);
+        keep_body(queue, flags, parser->refuses);
     else
         drop_body(in);
     return keep < 0 ? keep : 0;

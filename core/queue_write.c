@@ -73,6 +73,26 @@ void weir_queue_ask_room(struct weir_queue *queue, size_t octets)
     store(&queue->kept, queue->in.put);
 }
 
+bool weir_queue_ask_mark(struct weir_queue *queue)
+{
+    uint64_t published = load(&queue->published), put = queue->in.put;
+    uint64_t messages = above(put, load(&queue->mark_messages));
+    uint64_t octets = above(published, load(&queue->mark_octets));
+
+    if (messages <= load(&queue->taken) && octets <= load(&queue->consumed))
+        return false;
+    store(&queue->floor_messages, messages);
+    store(&queue->floor_octets, octets);
+    store(&queue->kept, put - 1);
+    return true;
+}
+
+void weir_queue_refuse(struct weir_queue *queue)
+{
+    atomic_store_explicit(&queue->refused, load(&queue->refused) + 1,
+                          memory_order_release);
+}
+
 bool weir_queue_full(struct weir_queue *queue)
 {
     return !weir_queue_room(queue, 1);

@@ -26,7 +26,7 @@ struct side {
     struct weir_pipe *pipe; /* NULL: gone, or not there yet */
     bool read;          /* the other side is the reader of its output queue */
     _Atomic bool ended; /* that reader has gone for good, */
-    uint64_t decoded;   /* and so many messages had been put until then */
+    uint64_t came, refused; /* and so many messages had come until then */
 };
 
 struct weir_splice {
@@ -76,6 +76,35 @@ static struct weir_queue_limits marks(const struct weir_options *sender,
     return (struct weir_queue_limits){
         sum_of_marks(sender->send_mark, receiver->recv_mark),
         sum_of_marks(sender->send_mark_bytes, receiver->recv_mark_bytes)};
+}
+
+/* Who has waited for room before may go on. */
+static void tell_of_room(struct weir_pipe *pipe)
+{
+    if (!weir_queue_writer_waits(pipe->out) ||
+        (pipe->policy == WEIR_POLICY_BLOCK && weir_queue_arm_writer(pipe->out)))
+        return;
+    weir_queue_disarm_writer(pipe->out);
+    weir_pipe_post(pipe, WEIR_MAIL_ROOM);
+}
+
+/* The two queues are one from now on.  Does the receiver drop what is beyond
+ * its mark, nothing waits at the sender's side; but of the sender's "latest"
+ * there is never more than one. */
+static void set_rule(struct weir_pipe *pipe, const struct weir_options *sender,
+                     const struct weir_options *receiver)
+{
+    enum weir_policy policy = weir_options_recv_policy(receiver);
+
+    if (policy == WEIR_POLICY_BLOCK || pipe->policy == WEIR_POLICY_LATEST) {
+        weir_queue_set_mark(pipe->out, marks(sender, receiver));
+    } else {
+        weir_queue_set_mark(pipe->out, weir_pipe_recv_mark(receiver));
+        pipe->ruled = true;
+        pipe->policy = policy == WEIR_POLICY_DROP_NEW ? WEIR_POLICY_DROP_NEW
+                                                      : WEIR_POLICY_DROP_OLD;
+    }
+    tell_of_room(pipe);
 }
 
 static struct weir_queue *new_queue(struct weir_ep *ep)
@@ -181,29 +210,33 @@ void weir_splice_trim(struct weir_pipe *pipe)
 void weir_splice_end_input(struct weir_pipe *pipe)
 {
     struct side *other = &pipe->splice->side[!pipe->side];
-    uint64_t put, taken, octets;
+    uint64_t taken, octets;
 
     if (!pipe->in || atomic_load(&other->ended))
         return;
-    weir_queue_came(pipe->in, &put, &taken, &octets);
-    other->decoded = put;
+    weir_queue_came(pipe->in, &other->came, &taken, &octets);
+    other->refused = weir_queue_refused(pipe->in);
     atomic_store(&other->ended, true);
 }
 
-static uint64_t decoded(const struct side *side, uint64_t put)
+void weir_splice_received(const struct weir_pipe *pipe, uint64_t *came,
+                          uint64_t *refused)
 {
-    return atomic_load(&side->ended) ? side->decoded : put;
+    const struct side *side = &pipe->splice->side[!pipe->side];
+
+    if (!atomic_load(&side->ended))
+        return;
+    *came = side->came;
+    *refused = side->refused;
 }
 
-uint64_t weir_splice_received(const struct weir_pipe *pipe, uint64_t put)
+uint64_t weir_splice_sent(const struct weir_pipe *pipe, uint64_t sent)
 {
-    return decoded(&pipe->splice->side[!pipe->side], put);
-}
+    const struct side *side = &pipe->splice->side[pipe->side];
 
-uint64_t weir_splice_sent(const struct weir_pipe *pipe, uint64_t put)
-{
-    return pipe->splice->joined ? decoded(&pipe->splice->side[pipe->side], put)
-                                : 0;
+    if (!pipe->splice->joined)
+        return 0;
+    return atomic_load(&side->ended) ? side->came + side->refused : sent;
 }
 
 bool weir_splice_joined(const struct weir_pipe *pipe)
@@ -317,7 +350,7 @@ static int binder_side(struct weir_ep *ep, struct weir_ep *dialer,
         weir_sock_unlock(ep->sock);
         return r < 0 ? r : weir_fail(ENOMEM, "no memory for a queue");
     }
-    weir_queue_set_mark(pipe->out, marks(&ep->options, &dialer->options));
+    set_rule(pipe, &ep->options, &dialer->options);
     weir_queue_set_writer(pipe->out,
                           (struct weir_queue_end){on_room, &splice->side[1]});
     r = know_peer(pipe, dialer);
@@ -372,7 +405,9 @@ static int finish_dialer(struct weir_ep *ep, struct weir_pipe *pipe,
 {
     int r;
 
-    weir_queue_set_mark(pipe->out, marks(&ep->options, &binder->options));
+    set_rule(pipe, &ep->options, &binder->options);
+    if (pipe->policy == WEIR_POLICY_DROP_OLD && weir_queue_ask_mark(pipe->out))
+        weir_splice_trim(pipe);
     take_input(pipe, input);
     pipe->splice->joined = true;
     r = know_peer(pipe, binder);

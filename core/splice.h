@@ -32,10 +32,14 @@ void weir_splice_trim(struct weir_pipe *pipe);
  * now on counts as the sender's.  Its socket's lock is held. */
 void weir_splice_end_input(struct weir_pipe *pipe);
 
-/* Of `put` messages in its input, how many have come to be this pipe's; of
- * `put` in its output, how many have come to be the other's. */
-uint64_t weir_splice_received(const struct weir_pipe *pipe, uint64_t put);
-uint64_t weir_splice_sent(const struct weir_pipe *pipe, uint64_t put);
+/* Of so many messages that came into its input, and that were refused there,
+ * how many have come to be this pipe's. */
+void weir_splice_received(const struct weir_pipe *pipe, uint64_t *came,
+                          uint64_t *refused);
+
+/* Of `sent` messages that went into its output or were refused there, how many
+ * have come to be the other's. */
+uint64_t weir_splice_sent(const struct weir_pipe *pipe, uint64_t sent);
 
 /* Join a dialing and a binding endpoint; in weir_the_transport_host. */
 int weir_splice_join(weir_ep *dialer, weir_ep *binder);

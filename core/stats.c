@@ -31,6 +31,7 @@ static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
     const struct weir_tally *tally = &pipe->tally;
     uint64_t put = 0, taken = 0, octets = 0, dropped, lost = 0;
     uint64_t returned = pipe->out ? weir_queue_returned(pipe->out) : 0;
+    uint64_t refused = pipe->out ? weir_queue_refused(pipe->out) : 0;
     uint64_t replaced = tally->send_dropped[WEIR_DROP_REPLACED] + returned;
 
     if (pipe->out)
@@ -39,12 +40,12 @@ static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
     if (pipe->splice && weir_splice_joined(pipe)) {
         taken = put; /* it is the peer's input, */
         octets = 0;
-        lost = put - replaced; /* as long as there is one */
+        lost = put + refused - replaced; /* as long as there is one */
         lost -= weir_splice_sent(pipe, lost);
         dropped = tally->refused_put + replaced + lost;
     }
-    sum->accepted += put + tally->refused_put;
-    sum->written += taken - (dropped - tally->refused_put);
+    sum->accepted += put + refused + tally->refused_put;
+    sum->written += taken + refused - (dropped - tally->refused_put);
     sum->send_queued += put - taken;
     sum->send_dropped[WEIR_DROP_CLOSED] += lost;
     sum->send_dropped[WEIR_DROP_REPLACED] += returned;
@@ -56,15 +57,17 @@ static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
 static void add_input(weir_stats *sum, const struct weir_pipe *pipe)
 {
     const struct weir_tally *tally = &pipe->tally;
-    uint64_t put = 0, taken = 0, octets = 0;
+    uint64_t came = 0, taken = 0, octets = 0;
+    uint64_t refused = pipe->in ? weir_queue_refused(pipe->in) : 0;
 
     if (pipe->in)
-        weir_queue_came(pipe->in, &put, &taken, &octets);
+        weir_queue_came(pipe->in, &came, &taken, &octets);
     if (pipe->splice)
-        put = weir_splice_received(pipe, put);
-    sum->decoded += put;
+        weir_splice_received(pipe, &came, &refused);
+    sum->decoded += came + refused;
     sum->delivered += taken - total(tally->recv_dropped);
-    sum->recv_queued += put - taken;
+    sum->recv_queued += came - taken;
+    sum->recv_dropped[WEIR_DROP_MARK] += refused;
     sum->recv_queued_bytes += octets;
     for (int i = 0; i < WEIR_DROPS; i++)
         sum->recv_dropped[i] += tally->recv_dropped[i];

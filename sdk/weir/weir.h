@@ -440,9 +440,9 @@ typedef struct weir_event {
 WEIR_API int weir_next_event(weir_socket socket, weir_event *event,
                              int deadline);
 
-enum weir_drop { /* why a message was dropped */
-                 WEIR_DROP_MARK =
-                     0, /* the queue was full and the rule says drop */
+enum weir_drop {                     /* why a message was dropped */
+                 WEIR_DROP_MARK = 0, /* its queue, in either direction, was at
+                                        the mark and the policy says drop */
                  WEIR_DROP_REPLACED = 1, /* a newer one took its place */
                  WEIR_DROP_NO_ROUTE = 2, /* no peer of that routing id */
                  WEIR_DROP_CUT =
@@ -463,7 +463,9 @@ enum weir_drop { /* why a message was dropped */
 /* Counters.  They hold at every instant:
  *   accepted = written + send_queued + the sum of send_dropped
  *   decoded = delivered + recv_queued + the sum of recv_dropped
- * A message that goes to k peers counts k times in accepted. */
+ * A message that goes to k peers counts k times in accepted.  What a sender on
+ * inproc replaces in its peer's queue is taken back from written and decoded.
+ */
 typedef struct weir_stats {
     uint32_t size;  /* sizeof, set by the caller */
     uint32_t peers; /* ready now */

@@ -753,8 +753,10 @@ static void consume_all(struct run *run, uint64_t *next, uint64_t *state)
 static void *drive_receiver(void *opaque)
 {
     struct run *run = opaque;
-    struct weir_queue_parser parser = {TRAFFIC_LONGEST, TRAFFIC_FRAMES,
-                                       on_command, run};
+    struct weir_queue_parser parser = {.max_frame = TRAFFIC_LONGEST,
+                                       .max_frames = TRAFFIC_FRAMES,
+                                       .command = on_command,
+                                       .arg = run};
     uint64_t state = seed + 6, next = 1;
     int wire = next_wire(run);
 

@@ -110,7 +110,7 @@ static void test_table(void **state)
     (void)state;
     for (; weir_options_info(index, &info) == 0; index++)
         check_row(&info, index);
-    assert_int_equal(index, 33);
+    assert_int_equal(index, 34);
     assert_int_equal(weir_options_info(index, &info), -ENOENT);
     assert_int_equal(weir_options_info(-1, &info), -ENOENT);
     info.size = 4;

@@ -41,7 +41,9 @@ static const struct shape shapes[] = {
     {1, {7}},          {2, {0, 70000}}, {4, {1, 2, 3, 4}},  {1, {100000}},
     {1, {5}},
 };
-#define SHAPES (sizeof(shapes) / sizeof(*shapes))
+#define SHAPES   (sizeof(shapes) / sizeof(*shapes))
+#define REFUSALS 120 /* messages of a conversation in which some are refused \
+                      */
 
 /* What goes over the wire. */
 struct stream {
@@ -983,6 +985,196 @@ static void test_message_beyond_the_mark(void **state)
     close_queue(fixture);
 }
 
+/* ------------------------------------------------------------ refusing -- */
+
+/* A conversation in which a receiver refuses what is beyond its mark, and what
+ * should come of it. */
+struct refusal {
+    struct weir_queue *queue;
+    struct weir_queue_limits mark;
+    uint32_t random;
+    uint8_t *octets; /* the stream, of messages with commands in between */
+    size_t size, ends[REFUSALS], shape[REFUSALS];
+    size_t waiting[REFUSALS], from, to; /* shapes that wait in the queue */
+    uint64_t bytes;                     /* of them */
+    uint64_t refused;
+};
+
+static uint32_t draw(struct refusal *refusal, uint32_t below)
+{
+    refusal->random = refusal->random * 1664525U + 1013904223U;
+    return (refusal->random >> 8) % below;
+}
+
+static size_t octets_of_shape(size_t index)
+{
+    size_t octets = 0;
+
+    for (uint32_t n = 0; n < shapes[index].frames; n++)
+        octets += weir_queue_octets(shapes[index].size[n]);
+    return octets;
+}
+
+/* A command that lies before a message takes room with it, or not; so there is
+ * none where octets are counted. */
+static void compose(struct refusal *refusal)
+{
+    static const uint8_t ping[] = {4, 7, 4, 'P', 'I', 'N', 'G', 0, 0};
+
+    refusal->size = 0;
+    for (size_t i = 0; i < REFUSALS; i++) {
+        size_t index = draw(refusal, draw(refusal, 3) ? 5 : SHAPES);
+
+        for (uint32_t n = 0; n < shapes[index].frames; n++) {
+            if (!refusal->mark.bytes && draw(refusal, 8) == 0) {
+                memcpy(refusal->octets + refusal->size, ping, sizeof ping);
+                refusal->size += sizeof ping;
+            }
+            refusal->size +=
+                encode(refusal->octets + refusal->size, index, n,
+                       shapes[index].size[n], n + 1 < shapes[index].frames);
+        }
+        refusal->shape[i] = index;
+        refusal->ends[i] = refusal->size;
+    }
+}
+
+static bool is_welcome(const struct refusal *refusal, size_t octets)
+{
+    size_t waiting = refusal->to - refusal->from;
+
+    if (refusal->mark.messages && waiting >= refusal->mark.messages)
+        return false;
+    return !refusal->mark.bytes || waiting == 0 ||
+           refusal->bytes + octets <= refusal->mark.bytes;
+}
+
+/* Messages that end in what has come are kept, or not. */
+static void expect_until(struct refusal *refusal, size_t *next, size_t at)
+{
+    for (; *next < REFUSALS && refusal->ends[*next] <= at; ++*next) {
+        size_t index = refusal->shape[*next];
+        size_t octets = octets_of_shape(index);
+
+        if (!is_welcome(refusal, octets)) {
+            refusal->refused++;
+            continue;
+        }
+        refusal->waiting[refusal->to++] = index;
+        refusal->bytes += octets;
+    }
+}
+
+static void take_some(struct refusal *refusal, size_t most)
+{
+    for (; most > 0 && refusal->from < refusal->to; most--) {
+        size_t index = refusal->waiting[refusal->from++];
+
+        take_shape(refusal->queue, index);
+        refusal->bytes -= octets_of_shape(index);
+    }
+}
+
+static int ignore_command(void *arg, const uint8_t *body, size_t size)
+{
+    (void)arg;
+    (void)body;
+    (void)size;
+    return 0;
+}
+
+static void converse(struct refusal *refusal)
+{
+    static const struct weir_queue_parser parser = {.refuses = true,
+                                                    .command = ignore_command};
+    uint32_t longest = 1u << draw(refusal, 17);
+    size_t at = 0, next = 0;
+
+    refusal->from = refusal->to = 0;
+    while (at < refusal->size) {
+        size_t some = 1 + draw(refusal, longest);
+        uint64_t before = refusal->to;
+
+        if (some > refusal->size - at)
+            some = refusal->size - at;
+        at += some;
+        expect_until(refusal, &next, at);
+        assert_int_equal(feed(refusal->queue, &parser,
+                              refusal->octets + at - some, some,
+                              1 + draw(refusal, 100000), draw(refusal, 2)),
+                         refusal->to - before);
+        assert_int_equal(weir_queue_refused(refusal->queue), refusal->refused);
+        if (draw(refusal, 3) == 0)
+            take_some(refusal, draw(refusal, 6));
+    }
+    take_some(refusal, REFUSALS);
+    assert_false(weir_queue_ready(refusal->queue));
+}
+
+/* What is beyond the mark is forgotten, wherever it was cut into portions, and
+ * all else comes whole and in order. */
+static void test_refusing(void **state)
+{
+    static const struct weir_queue_limits marks[] = {
+        {1, 0}, {4, 0}, {0, 300}, {0, 40000}, {20, 100000}};
+    static struct refusal refusal;
+    struct fixture *fixture = *state;
+    uint64_t refused = 0;
+
+    refusal.octets = malloc(32 * MB);
+    assert_non_null(refusal.octets);
+    for (uint32_t i = 0; i < 60; i++) {
+        open_queue(fixture);
+        refusal.queue = fixture->queue;
+        refusal.mark = marks[i % 5];
+        refusal.random = i;
+        refusal.refused = 0;
+        weir_queue_set_mark(fixture->queue, refusal.mark);
+        compose(&refusal);
+        converse(&refusal);
+        converse(&refusal);
+        refused += refusal.refused;
+        assert_int_equal(weir_queue_rollback(fixture->queue), 0);
+        assert_true(weir_queue_idle(fixture->queue));
+        close_queue(fixture);
+    }
+    free(refusal.octets);
+    assert_true(refused > 1000);
+}
+
+/* Who refuses takes no memory, however much comes. */
+static void test_refusing_takes_no_memory(void **state)
+{
+    static const struct weir_queue_parser parser = {.refuses = true};
+    struct weir_queue_limits limits = {2, 0};
+    struct fixture *fixture = *state;
+    uint64_t put, taken, octets;
+
+    open_queue(fixture);
+    weir_queue_set_mark(fixture->queue, limits);
+    assert_int_equal(FEED(fixture->queue, &parser, "\0\1a\0\1b"), 2);
+    for (size_t most = 100; most < MB; most *= 3) {
+        const struct weir_chunk *tail;
+        unsigned chunks = 1;
+
+        assert_int_equal(feed(fixture->queue, &parser, fixture->stream.octets,
+                              fixture->stream.size, most, false),
+                         0);
+        for (tail = fixture->queue->in.first; tail != fixture->queue->in.tail;
+             tail = tail->next)
+            chunks++;
+        assert_in_range(chunks, 1, 2);
+    }
+    weir_queue_counts(fixture->queue, &put, &taken, &octets);
+    assert_int_equal(put, 2);
+    assert_int_equal(octets, 6);
+    take_text(fixture->queue, "a", 0);
+    take_text(fixture->queue, "b", 0);
+    assert_int_equal(FEED(fixture->queue, &parser, "\0\1c"), 1);
+    take_text(fixture->queue, "c", 0);
+    close_queue(fixture);
+}
+
 /* Who holds both ends reads into the same octets again and again. */
 static void test_rewinding_while_receiving(void **state)
 {
@@ -1049,6 +1241,8 @@ int main(void)
         cmocka_unit_test(test_commands_take_no_memory),
         cmocka_unit_test(test_reading_stops_at_the_mark),
         cmocka_unit_test(test_message_beyond_the_mark),
+        cmocka_unit_test(test_refusing),
+        cmocka_unit_test(test_refusing_takes_no_memory),
         cmocka_unit_test(test_rewinding_while_receiving),
         cmocka_unit_test(test_reads_get_larger),
     };

@@ -14,7 +14,7 @@
 
 static const char *const transports[] = {"tcp", "ipc", "inproc"};
 
-enum { TRANSPORTS = 3, RUN_MS = 150, THREADS_MAX = 4 };
+enum { TRANSPORTS = 3, RUN_MS = 150, SHORT_MS = 40, LONGEST = 1000 };
 
 static _Atomic bool stop;
 
@@ -23,20 +23,39 @@ struct worker {
     weir_socket socket;
     weir_context context;
     const char *url;
+    const char *id;     /* frame before each message, of a ROUTER */
+    const char *policy; /* of those that come and go */
     uint64_t n;
     int result;
 };
 
 /* ---- what workers do until they are stopped ---- */
 
+static int send_one(const struct worker *worker, const char *data, size_t size)
+{
+    weir_message message;
+    int r;
+
+    if (!worker->id)
+        return weir_send(worker->socket, data, size, 10);
+    weir_message_init(&message);
+    r = weir_message_add(&message, worker->id, strlen(worker->id));
+    if (r >= 0)
+        r = weir_message_add(&message, data, size);
+    if (r >= 0)
+        r = weir_send_message(worker->socket, &message, 10);
+    weir_message_fini(&message);
+    return r;
+}
+
 static void *send_all_the_time(void *arg)
 {
     struct worker *worker = arg;
-    char data[1000] = {0};
+    char data[LONGEST] = {0};
 
     while (!atomic_load(&stop)) {
         size_t size = (size_t)(worker->n * 7919 % sizeof(data));
-        int r = weir_send(worker->socket, data, size, 10);
+        int r = send_one(worker, data, size);
 
         worker->n += r >= 0;
         if (r < 0 && r != -EAGAIN)
@@ -74,6 +93,10 @@ static void *come_and_go(void *arg)
         int r = weir_open(&pull, worker->context, WEIR_PULL);
 
         if (r >= 0)
+            r = weir_set(pull, "recv-policy", worker->policy);
+        if (r >= 0)
+            r = weir_set(pull, "recv-mark", "20");
+        if (r >= 0)
             r = weir_connect(pull, worker->url, NULL);
         for (int i = 0; r >= 0 && i < 20; i++)
             worker->n += weir_recv_message(pull, &message, 10) >= 0;
@@ -98,12 +121,12 @@ static void finish(struct worker *worker)
 }
 
 /* Look at both sockets again and again while the workers are at it. */
-static void watch(weir_socket one, weir_socket other)
+static void watch(weir_socket one, weir_socket other, int ms)
 {
-    int64_t end = flow_now() + RUN_MS;
+    int64_t end = flow_now() + ms;
     uint64_t last = 0;
 
-    while (flow_now() < end) {
+    while (flow_now() < end || (last == 0 && flow_now() < end + FLOW_SOON)) {
         weir_stats stats = flow_stats(one);
 
         assert_true(stats.accepted >= last);
@@ -117,51 +140,80 @@ static void watch(weir_socket one, weir_socket other)
 
 struct pair {
     int sender, receiver;
-    const char *policy;
 };
 
-static void prepare(const struct pair *pair, weir_socket sender,
-                    weir_socket receiver)
+struct policies {
+    const char *send, *recv;
+};
+
+static void prepare(const struct pair *pair, const struct policies *policies,
+                    weir_socket sender, weir_socket receiver)
 {
     flow_ok(weir_set(sender, "send-mark", "100"));
     flow_ok(weir_set(receiver, "recv-mark", "100"));
-    if (pair->policy)
-        flow_ok(weir_set(sender, "send-policy", pair->policy));
+    flow_ok(weir_set(sender, "send-policy", policies->send));
+    flow_ok(weir_set(receiver, "recv-policy", policies->recv));
+    if (pair->sender == WEIR_ROUTER)
+        flow_ok(weir_set(receiver, "routing-id", "peer"));
     if (pair->receiver == WEIR_SUB)
         flow_ok(weir_subscribe(receiver, "", 0));
 }
 
-static void read_the_rest(weir_socket receiver, uint64_t *heard)
+/* What does not fit goes out as the rest is read. */
+static bool is_under_way(weir_socket sender, weir_socket receiver)
 {
+    weir_stats sent = flow_stats(sender), heard = flow_stats(receiver);
+
+    return sent.send_queued > 0 || sent.written != heard.decoded ||
+           heard.recv_queued > 0;
+}
+
+static void read_the_rest(weir_socket sender, weir_socket receiver,
+                          uint64_t *heard)
+{
+    int64_t end = flow_now() + FLOW_SOON;
     weir_message message;
 
     weir_message_init(&message);
-    while (weir_recv_message(receiver, &message, FLOW_NOT) >= 0)
-        ++*heard;
+    while (is_under_way(sender, receiver)) {
+        assert_true(flow_now() < end);
+        while (weir_recv_message(receiver, &message, 1) >= 0)
+            ++*heard;
+    }
     weir_message_fini(&message);
 }
 
-static void count_pair(const struct pair *pair, const char *transport)
+/* What was dropped was dropped for the reasons that the policies give. */
+static void check_reasons(const uint64_t *dropped, const char *policy)
+{
+    bool new = strcmp(policy, "drop-new") == 0;
+    bool old = strcmp(policy, "drop-old") == 0 || strcmp(policy, "latest") == 0;
+
+    for (int i = 0; i < WEIR_DROPS; i++)
+        if (!(i == WEIR_DROP_MARK && new) && !(i == WEIR_DROP_REPLACED && old))
+            assert_int_equal(dropped[i], 0);
+}
+
+static void count_pair(const struct pair *pair, const struct policies *policies,
+                       const char *transport)
 {
     weir_context context = flow_context(1);
     struct worker sender = {.socket = flow_open(context, pair->sender)};
     struct worker receiver = {.socket = flow_open(context, pair->receiver)};
     weir_stats sent, heard;
 
-    prepare(pair, sender.socket, receiver.socket);
+    prepare(pair, policies, sender.socket, receiver.socket);
+    if (pair->sender == WEIR_ROUTER)
+        sender.id = "peer";
     flow_join(receiver.socket, sender.socket, transport);
     flow_ok(weir_wait_peers(sender.socket, 1, FLOW_SOON));
     atomic_store(&stop, false);
     start(&sender, send_all_the_time);
     start(&receiver, receive_all_the_time);
-    watch(sender.socket, receiver.socket);
+    watch(sender.socket, receiver.socket, SHORT_MS);
     finish(&sender);
     finish(&receiver);
-    do /* what does not fit goes out as the rest is read */
-        read_the_rest(receiver.socket, &receiver.n);
-    while (flow_stats(sender.socket).send_queued > 0);
-    flow_ok(weir_flush(sender.socket, FLOW_SOON));
-    read_the_rest(receiver.socket, &receiver.n);
+    read_the_rest(sender.socket, receiver.socket, &receiver.n);
     sent = flow_stats(sender.socket);
     heard = flow_stats(receiver.socket);
     assert_true(sender.n > 0);
@@ -170,44 +222,72 @@ static void count_pair(const struct pair *pair, const char *transport)
     assert_int_equal(sent.written, heard.decoded);
     assert_int_equal(heard.delivered, receiver.n);
     assert_int_equal(heard.recv_queued, 0);
+    check_reasons(sent.send_dropped, policies->send);
+    check_reasons(heard.recv_dropped, policies->recv);
     flow_close(sender.socket);
     flow_close(receiver.socket);
     flow_end(context);
 }
 
-static const struct pair pairs[] = {
-    {WEIR_PUSH, WEIR_PULL, NULL},      {WEIR_PUSH, WEIR_PULL, "drop-new"},
-    {WEIR_PUSH, WEIR_PULL, "latest"},  {WEIR_PUB, WEIR_SUB, NULL},
-    {WEIR_DEALER, WEIR_ROUTER, NULL},  {WEIR_PAIR, WEIR_PAIR, NULL},
-    {WEIR_PUSH, WEIR_PULL, "drop-old"}};
+static const struct pair pairs[] = {{WEIR_PUSH, WEIR_PULL},
+                                    {WEIR_PUB, WEIR_SUB},
+                                    {WEIR_DEALER, WEIR_ROUTER},
+                                    {WEIR_ROUTER, WEIR_DEALER},
+                                    {WEIR_PAIR, WEIR_PAIR}};
 
-static void test_pairs(void **state)
+/* Each policy of the one against a receiver that blocks, and each of the other
+ * against a sender that does; and some that meet. */
+static const struct policies mixed[] = {
+    {"block", "block"},      {"drop-new", "block"},  {"drop-old", "block"},
+    {"latest", "block"},     {"block", "drop-new"},  {"block", "drop-old"},
+    {"block", "latest"},     {"drop-old", "latest"}, {"latest", "drop-old"},
+    {"drop-new", "drop-old"}};
+
+static void count_pairs(const char *transport)
+{
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        for (size_t j = 0; j < sizeof(mixed) / sizeof(mixed[0]); j++)
+            count_pair(&pairs[i], &mixed[j], transport);
+}
+
+static void test_pairs_tcp(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
-        for (int j = 0; j < TRANSPORTS; j++)
-            count_pair(&pairs[i], transports[j]);
+    count_pairs("tcp");
+}
+
+static void test_pairs_ipc(void **state)
+{
+    (void)state;
+    count_pairs("ipc");
+}
+
+static void test_pairs_inproc(void **state)
+{
+    (void)state;
+    count_pairs("inproc");
 }
 
 /* ---- peers that die ---- */
 
 /* A socket's own figures add up with peers coming and going, and nothing of
  * what was accepted is unaccounted for in the end. */
-static void count_churn(const char *transport)
+static void count_churn(const struct policies *policies, const char *transport)
 {
     weir_context context = flow_context(1);
     struct worker sender = {.socket = flow_open(context, WEIR_PUSH)};
-    struct worker churn = {.context = context};
+    struct worker churn = {.context = context, .policy = policies->recv};
     weir_stats stats;
     char url[FLOW_URL];
 
     flow_ok(weir_set(sender.socket, "send-mark", "50"));
+    flow_ok(weir_set(sender.socket, "send-policy", policies->send));
     flow_bind(sender.socket, transport, url);
     churn.url = url;
     atomic_store(&stop, false);
     start(&sender, send_all_the_time);
     start(&churn, come_and_go);
-    watch(sender.socket, sender.socket);
+    watch(sender.socket, sender.socket, RUN_MS);
     finish(&sender);
     finish(&churn);
     flow_await_peers(sender.socket, 0);
@@ -223,8 +303,9 @@ static void count_churn(const char *transport)
 static void test_churn(void **state)
 {
     (void)state;
-    for (int i = 0; i < TRANSPORTS; i++)
-        count_churn(transports[i]);
+    for (size_t i = 0; i < sizeof(mixed) / sizeof(mixed[0]); i++)
+        for (int j = 0; j < TRANSPORTS; j++)
+            count_churn(&mixed[i], transports[j]);
 }
 
 /* ---- parts ---- */
@@ -269,8 +350,8 @@ static void test_parts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_churn),
+        cmocka_unit_test(test_pairs_tcp),    cmocka_unit_test(test_pairs_ipc),
+        cmocka_unit_test(test_pairs_inproc), cmocka_unit_test(test_churn),
         cmocka_unit_test(test_parts),
     };
 

@@ -288,6 +288,37 @@ static void test_mark(void **state)
     part(&pair);
 }
 
+/* A reader that drops at its mark never makes the sender wait. */
+static void test_recv_policy(void **state)
+{
+    static const char *const options[] = {"recv-mark=10&recv-policy=drop-new",
+                                          "recv-mark=10&recv-policy=drop-old",
+                                          "recv-policy=latest"};
+    enum { N = 500 };
+
+    (void)state;
+    for (uint32_t i = 0; i < 3; i++) {
+        struct pair pair = join(WEIR_PULL, options[i], WEIR_PUSH, NULL);
+        int64_t deadline = flow_now() + FLOW_SOON;
+        uint32_t first = i ? N - (i < 2 ? 10 : 1) : 0;
+        uint32_t n = i < 2 ? 10 : 1;
+        weir_stats stats;
+
+        for (uint32_t number = 0; number < N; number++)
+            flow_send_number(pair.far, number);
+        do {
+            stats = flow_stats(pair.near);
+            assert_true(flow_now() < deadline);
+        } while (stats.decoded < N || stats.recv_queued > n);
+        assert_int_equal(stats.recv_queued, n);
+        assert_int_equal(
+            stats.recv_dropped[i ? WEIR_DROP_REPLACED : WEIR_DROP_MARK], N - n);
+        for (uint32_t number = first; number < first + n; number++)
+            assert_int_equal(flow_recv_number(pair.near), number);
+        part(&pair);
+    }
+}
+
 /* Both ways are full at once, and no side waits for the other for ever. */
 static void test_flood(void **state)
 {
@@ -685,6 +716,7 @@ int main(void)
         BOTH(test_many_frames),
         BOTH(test_big),
         BOTH(test_mark),
+        BOTH(test_recv_policy),
         BOTH(test_flood),
         BOTH(test_linger),
         BOTH(test_return),
