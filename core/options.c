@@ -75,7 +75,7 @@ static const struct row table[] = {
         .doc = "What happens to a message for a peer that is at its mark: "
                "as the pattern has it, the send waits, the new message is "
                "dropped, the oldest is dropped, or only the newest is "
-               "kept."),
+               "kept. An XSUB has not the last two."),
     ROW(CHOICE, recv_policy, "recv-policy", LOSERS,
         .choices = "block drop-new drop-old latest", .flags = IN_URL,
         .doc = "What happens to messages from a peer at the receiving mark: "
@@ -132,8 +132,9 @@ static const struct row table[] = {
         .max = 1 << 20, .fallback = 1 << 20, .flags = IN_URL,
         .doc = "The most frames that a message from a peer may have; one "
                "that sends more is disconnected."),
-    CHECKED(check_routing_id, BYTES, routing_id, "routing-id", ANY,
-            .max = WEIR_ROUTING_ID_MAX, .flags = IN_URL,
+    CHECKED(check_routing_id, BYTES, routing_id, "routing-id",
+            BIT(REQ) | BIT(DEALER) | BIT(ROUTER), .max = WEIR_ROUTING_ID_MAX,
+            .flags = IN_URL,
             .doc = "The name that this socket announces to its peers, by "
                    "which a ROUTER knows it; must not begin with a NUL. "
                    "Empty: it announces none."),
@@ -181,8 +182,7 @@ static const struct row table[] = {
         .fallback = 256,
         .doc = "Events that are kept for weir_next_event(); then the "
                "oldest is overwritten."),
-    ROW(CHOICE, pace, "pace", ANY, .choices = "auto latency throughput",
-        .flags = IN_URL,
+    ROW(CHOICE, pace, "pace", SENDERS, .choices = "auto latency throughput",
         .doc = "Whether messages are put on the wire at once, in large "
                "batches, or as their observed pace suggests."),
     ROW(INT, spin, "spin", ANY, .unit = "us", .max = 1000, .fallback = 50,
@@ -345,6 +345,20 @@ static int set_bytes(struct weir_options *options, const struct row *row,
     return rc;
 }
 
+/* What an XSUB sends may be a subscription, which is not to be replaced. */
+static int set_number(struct weir_options *options, const struct row *row,
+                      int64_t number)
+{
+    if (options->type == WEIR_XSUB && row->offset == AT(send_policy) &&
+        (number == WEIR_POLICY_DROP_OLD || number == WEIR_POLICY_LATEST))
+        return weir_fail(WEIR_EINCOMPATIBLE,
+                         "option \"%s\": an XSUB does not replace messages, "
+                         "since subscriptions are among them",
+                         row->option.name);
+    store_number(options, row, number);
+    return 0;
+}
+
 int weir_options_set_text(struct weir_options *options, const char *name,
                           const char *text, size_t size)
 {
@@ -358,7 +372,7 @@ int weir_options_set_text(struct weir_options *options, const char *name,
         return set_bytes(options, row, text, size);
     rc = weir_value_parse(&row->option, text, size, &number);
     if (rc == 0)
-        store_number(options, row, number);
+        rc = set_number(options, row, number);
     return rc;
 }
 
@@ -371,7 +385,7 @@ int weir_options_set_int(struct weir_options *options, const char *name,
     if (rc == 0)
         rc = weir_value_check(&row->option, number);
     if (rc == 0)
-        store_number(options, row, number);
+        rc = set_number(options, row, number);
     return rc;
 }
 

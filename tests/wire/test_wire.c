@@ -327,6 +327,44 @@ static void line_81_silence_does_not(void **state)
     wire_end(&wire);
 }
 
+/* The timeout is counted from the PING, and not as long as the silence before
+ * it. */
+static void heartbeat_timeout(void **state)
+{
+    struct wire wire = wire_raw("PULL");
+    int64_t since;
+    int fd;
+
+    (void)state;
+    set_option(wire.socket, "heartbeat", "50");
+    set_option(wire.socket, "heartbeat-timeout", "700");
+    set_option(wire.socket, "heartbeat-strict", "yes");
+    wire_dial(&wire);
+    fd = wire_answer(&wire, 1, "PUSH");
+    wire_get(fd, "!PING:~~");
+    since = now_ms();
+    (void)wire_event(&wire, WEIR_EVENT_DISCONNECTED);
+    assert_in_range(now_ms() - since, 600, SOON);
+    close(fd);
+    wire_end(&wire);
+}
+
+/* Peers of ZMTP 3.0 get PING only from who wants that. */
+static void heartbeat_old(void **state)
+{
+    struct wire wire = wire_raw("PULL");
+    int fd;
+
+    (void)state;
+    set_option(wire.socket, "heartbeat", "20");
+    set_option(wire.socket, "heartbeat-old", "yes");
+    wire_dial(&wire);
+    fd = wire_answer(&wire, 0, "PUSH");
+    wire_get(fd, "!PING:~~");
+    close(fd);
+    wire_end(&wire);
+}
+
 /* ---- losses ---- */
 
 static void line_114_half_a_message(void **state)
@@ -715,6 +753,8 @@ int main(void)
         cmocka_unit_test(line_83_no_ping),
         cmocka_unit_test(line_81_a_message_counts_as_life),
         cmocka_unit_test(line_81_silence_does_not),
+        cmocka_unit_test(heartbeat_timeout),
+        cmocka_unit_test(heartbeat_old),
         cmocka_unit_test(line_114_half_a_message),
         cmocka_unit_test(line_115_cut_message_is_not_resent),
         cmocka_unit_test(line_118_linger),
