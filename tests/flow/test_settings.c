@@ -406,8 +406,6 @@ static void test_refusals(void **state)
         {WEIR_REP, "recv-policy", "latest"},
         {WEIR_XPUB, "recv-policy", "drop-new"},
         {WEIR_PULL, "immediate", "yes"},
-        {WEIR_PUSH, "routing-id", "me"},
-        {WEIR_REP, "routing-id", "me"},
         {WEIR_DEALER, "connect-routing-id", "you"},
         {WEIR_DEALER, "mandatory", "yes"},
         {WEIR_DEALER, "handover", "yes"},
