@@ -244,7 +244,10 @@ static int keep(const struct claim *claim, struct weir_ipc_file *file)
     file->device = seen.st_dev;
     file->inode = seen.st_ino;
     file->path = absolute(path);
-    return file->path ? 0 : fail(claim, ENOMEM, "cannot bind");
+    if (file->path)
+        return 0;
+    (void)unlink(path); /* nobody would remember it */
+    return fail(claim, ENOMEM, "cannot bind");
 }
 
 /* Everything between the locks. */

@@ -895,14 +895,19 @@ static int outcome_of(pid_t child, const char *name, const char *address,
 static void play_in_child(const struct play *play, const char *address,
                           int io_threads)
 {
-    pid_t child = fork();
+    char folder[] = "/tmp/weir-alloc-XXXXXX";
+    pid_t child;
 
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(setenv("TMPDIR", folder, 1), 0);
+    child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         play_here(play, address, io_threads);
         exit(0); /* whoever looks for leaks does so now */
     }
     (void)outcome_of(child, play->name, address, io_threads);
+    assert_int_equal(rmdir(folder), 0); /* no files are left */
 }
 
 static void play_in_children(const struct play *play, const char *address,
