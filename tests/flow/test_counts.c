@@ -329,6 +329,7 @@ static void test_parts(void **state)
         flow_say(push, "message");
     for (int i = 0; i < 50; i++)
         flow_hear(pull, "message");
+    flow_ok(weir_flush(push, FLOW_SOON)); /* and whoever wrote has counted */
     flow_ok(weir_endpoint_stats(endpoint, &of_endpoint));
     flow_ok(weir_peer_stats(push, 0, &of_peer));
     flow_fails(weir_peer_stats(push, 1, &of_peer), ENOENT);
