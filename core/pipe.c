@@ -31,12 +31,13 @@ static int drop_new(struct weir_pipe *pipe)
 
 /* On inproc the consumer's end is another socket's, which is asked.  While a
  * thread is in a call on it the message goes beyond the mark, until that call
- * gives up the socket's lock. */
+ * gives up the socket's lock; but to twice the mark at most, or a producer that
+ * is faster than the consumer drops would fill the memory. */
 static int ask_for_room(struct weir_pipe *pipe, size_t octets)
 {
     weir_queue_ask_room(pipe->out, octets);
     weir_splice_trim(pipe);
-    return 0;
+    return weir_queue_far_beyond(pipe->out) ? drop_new(pipe) : 0;
 }
 
 /* The consumer's end is the driver's.  A driver that is busy is within one

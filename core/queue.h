@@ -243,6 +243,10 @@ void weir_queue_ask_room(struct weir_queue *queue, size_t octets);
  * Thread: the producer. */
 bool weir_queue_ask_mark(struct weir_queue *queue);
 
+/* Is the queue at twice its mark?
+ * Thread: the producer. */
+bool weir_queue_far_beyond(struct weir_queue *queue);
+
 /* Count a message that came and was not put.
  * Thread: the producer. */
 void weir_queue_refuse(struct weir_queue *queue);

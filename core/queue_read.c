@@ -293,20 +293,40 @@ int weir_queue_skip(struct weir_queue *queue)
     return 1;
 }
 
-bool weir_queue_is_beyond(struct weir_queue *queue)
+/* Up to where the producer wants the oldest to be dropped. */
+struct floor {
+    uint64_t messages, octets, kept;
+};
+
+static struct floor floor_of(struct weir_queue *queue)
+{
+    return (struct floor){load(&queue->floor_messages),
+                          load(&queue->floor_octets), load(&queue->kept)};
+}
+
+static bool is_below(struct weir_queue *queue, const struct floor *floor)
 {
     uint64_t taken = queue->out.taken;
 
-    return taken < load(&queue->kept) &&
-           (taken < load(&queue->floor_messages) ||
-            weir_queue_consumer_at(queue) < load(&queue->floor_octets));
+    return taken < floor->kept &&
+           (taken < floor->messages ||
+            weir_queue_consumer_at(queue) < floor->octets);
 }
 
+bool weir_queue_is_beyond(struct weir_queue *queue)
+{
+    struct floor floor = floor_of(queue);
+
+    return is_below(queue, &floor);
+}
+
+/* The floor may rise as fast as we drop: that is for the next time. */
 uint64_t weir_queue_trim(struct weir_queue *queue)
 {
+    struct floor floor = floor_of(queue);
     uint64_t n = 0;
 
-    while (weir_queue_is_beyond(queue) && weir_queue_skip(queue))
+    while (is_below(queue, &floor) && weir_queue_skip(queue))
         n++;
     return n;
 }

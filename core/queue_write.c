@@ -73,6 +73,16 @@ void weir_queue_ask_room(struct weir_queue *queue, size_t octets)
     store(&queue->kept, queue->in.put);
 }
 
+bool weir_queue_far_beyond(struct weir_queue *queue)
+{
+    uint64_t messages = load(&queue->mark_messages);
+    uint64_t octets = load(&queue->mark_octets);
+
+    return (messages && queue->in.put - load(&queue->taken) >= 2 * messages) ||
+           (octets &&
+            load(&queue->published) - load(&queue->consumed) >= 2 * octets);
+}
+
 bool weir_queue_ask_mark(struct weir_queue *queue)
 {
     uint64_t published = load(&queue->published), put = queue->in.put;

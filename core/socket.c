@@ -23,6 +23,8 @@
 enum {
     KEY_FIRST = 2,        /* 1 is the wake signal */
     LOOK_AGAIN = 1000000, /* ns */
+    LOOK_SOON = 50000,    /* ns */
+    DELIVERIES = 64,      /* of mail, by one call that ends */
     PATIENCE = 100000000  /* ns that a bind or connect has after a deadline */
 };
 
@@ -83,15 +85,23 @@ static bool has_mail(struct weir_sock *sock)
     return atomic_load(&sock->mail) != NULL;
 }
 
+/* Others may send mail as fast as we deliver it: then the rest is for the
+ * reactor, so that the call can end. */
 static WEIR_NOINLINE void deliver_and_unlock(struct weir_sock *sock)
 {
+    int left = DELIVERIES;
+
     do {
-        while (has_mail(sock))
+        while (has_mail(sock) && left > 0) {
             deliver_mail(sock);
+            left--;
+        }
+        if (left == 0)
+            weir_wait_hand_on(sock, LOOK_SOON);
         if (sock->watched)
             weir_readiness_update(sock);
         weir_lock_release(&sock->lock);
-    } while (has_mail(sock) && weir_lock_try(&sock->lock));
+    } while (left > 0 && has_mail(sock) && weir_lock_try(&sock->lock));
 }
 
 /* Mail that comes while we hold the lock is ours to deliver; what comes right

@@ -183,14 +183,16 @@ static void read_the_rest(weir_socket sender, weir_socket receiver,
     weir_message_fini(&message);
 }
 
-/* What was dropped was dropped for the reasons that the policies give. */
+/* What was dropped was dropped for the reasons that the policies give.  Where
+ * the oldest cannot be dropped as fast as new ones come, these are. */
 static void check_reasons(const uint64_t *dropped, const char *policy)
 {
     bool new = strcmp(policy, "drop-new") == 0;
     bool old = strcmp(policy, "drop-old") == 0 || strcmp(policy, "latest") == 0;
 
     for (int i = 0; i < WEIR_DROPS; i++)
-        if (!(i == WEIR_DROP_MARK && new) && !(i == WEIR_DROP_REPLACED && old))
+        if (!(i == WEIR_DROP_MARK && (new || old)) &&
+            !(i == WEIR_DROP_REPLACED && old))
             assert_int_equal(dropped[i], 0);
 }
 
