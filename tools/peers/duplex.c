@@ -59,8 +59,8 @@ static int talk_for(struct weir_side *side, struct weir_side_end *end,
         if (talk(side, end, &side->shared->of[0].count) != 0)
             return -1;
         span->ns = weir_meter_now() - start;
-    } while (span->ns < ns);
-    span->messages = received(side) - before;
+        span->messages = received(side) - before;
+    } while (span->ns < ns || !span->messages);
     span->cpu = cpu ? weir_side_cpu(side) - cpu : 0;
     return 0;
 }

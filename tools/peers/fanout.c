@@ -43,10 +43,12 @@ static int gather(struct weir_side *side, struct weir_side_end *end)
     return 0;
 }
 
+/* Publish for so long, and until somebody had time to receive. */
 static int publish(struct weir_side *side, struct weir_side_end *end,
                    double time, struct weir_side_span *span)
 {
     uint64_t start = weir_meter_now(), ns = weir_meter_seconds(time);
+    uint64_t before = delivered(side);
 
     span->messages = 0;
     do {
@@ -56,7 +58,7 @@ static int publish(struct weir_side *side, struct weir_side_end *end,
         }
         span->messages += STEP;
         span->ns = weir_meter_now() - start;
-    } while (span->ns < ns);
+    } while (span->ns < ns || delivered(side) == before);
     return 0;
 }
 
