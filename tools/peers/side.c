@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #ifdef HAVE_SYS_PRCTL_H
 #include <sys/prctl.h>
@@ -289,8 +290,8 @@ static int run(struct weir_side *side)
     int code = side->plan->test->run(side);
 
     for (unsigned i = 0; i < side->others; i++) {
-        if (side->processes[i] > 0)
-            kill(side->processes[i], SIGKILL);
+        if (side->processes[i] > 0 && kill(side->processes[i], SIGKILL) == 0)
+            waitpid(side->processes[i], NULL, 0);
     }
     forget_url(side);
     return code;
