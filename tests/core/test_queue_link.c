@@ -42,8 +42,7 @@ static const struct shape shapes[] = {
     {1, {5}},
 };
 #define SHAPES   (sizeof(shapes) / sizeof(*shapes))
-#define REFUSALS 120 /* messages of a conversation in which some are refused \
-                      */
+#define REFUSALS 120 /* messages, of which some are refused */
 
 /* What goes over the wire. */
 struct stream {
