@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/lock.h"
 #include "context.h"
+#include "device.h"
 #include "endpoint.h"
 #include "socket.h"
 
@@ -27,9 +28,10 @@ struct table {
 
 static struct weir_lock lock;
 struct weir_shells weir_shells_socks;
-static struct weir_shells ctx_shells;
+static struct weir_shells ctx_shells, dev_shells;
 static struct table socks = {.shells = &weir_shells_socks};
 static struct table ctxs = {.shells = &ctx_shells};
+static struct table devs = {.shells = &dev_shells};
 
 struct ep_entry {
     struct weir_ep *ep;
@@ -62,6 +64,12 @@ void weir_shells_in_child(void)
 
         if (ctx)
             weir_lock_init(&ctx->lock);
+    }
+    for (uint32_t i = 0; i < devs.n_free; i++) {
+        struct weir_dev *dev = weir_shells_dev(devs.free[i]);
+
+        if (dev)
+            weir_lock_init(&dev->lock);
     }
     weir_lock_init(&lock);
 }
@@ -175,6 +183,20 @@ struct weir_ctx *weir_shells_new_ctx(void)
     return ctx;
 }
 
+struct weir_dev *weir_shells_new_dev(void)
+{
+    uint32_t index;
+    struct weir_dev *dev = new_shell(&devs, sizeof(*dev), &index);
+
+    if (!dev)
+        return NULL;
+    weir_lock_take(&dev->lock);
+    dev->index = index;
+    dev->generation = (dev->generation + 1) | 1;
+    weir_lock_release(&dev->lock);
+    return dev;
+}
+
 void weir_shells_free_sock(struct weir_sock *sock)
 {
     free_shell(&socks, sock->index);
@@ -183,6 +205,16 @@ void weir_shells_free_sock(struct weir_sock *sock)
 void weir_shells_free_ctx(struct weir_ctx *ctx)
 {
     free_shell(&ctxs, ctx->index);
+}
+
+void weir_shells_free_dev(struct weir_dev *dev)
+{
+    free_shell(&devs, dev->index);
+}
+
+struct weir_dev *weir_shells_dev(uint32_t index)
+{
+    return weir_shells_find(&dev_shells, index);
 }
 
 struct weir_ctx *weir_shells_ctx(uint32_t index)

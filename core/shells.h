@@ -1,11 +1,11 @@
 /*
  * shells.h - handles to what they stand for.
  *
- * Shells of sockets and contexts are never freed, only used again under a new
+ * Shells of sockets, contexts and devices are never freed, only used again under a new
  * generation: a late call finds a shell and sees that it is another's.
  * Endpoints are freed; their entries say which socket they belong to, and the
  * rest is decided under that socket's lock.
- * Above: api.c, socket.c, context.c, endpoint.c.  Below: base/lock.h.
+ * Above: api.c, socket.c, context.c, endpoint.c, device.c.  Below: base/lock.h.
  */
 #ifndef WEIR_SHELLS_H
 #define WEIR_SHELLS_H
@@ -18,15 +18,18 @@
 
 struct weir_sock;
 struct weir_ctx;
+struct weir_dev;
 struct weir_ep;
 
 /* A shell to use, with a new generation; NULL: no memory.  Any thread. */
 struct weir_sock *weir_shells_new_sock(void);
 struct weir_ctx *weir_shells_new_ctx(void);
+struct weir_dev *weir_shells_new_dev(void);
 
 /* It may be used again. */
 void weir_shells_free_sock(struct weir_sock *sock);
 void weir_shells_free_ctx(struct weir_ctx *ctx);
+void weir_shells_free_dev(struct weir_dev *dev);
 
 /* A growing table of pointers that readers need no lock for. */
 enum { WEIR_SHELLS_BLOCK = 256, WEIR_SHELLS_BLOCKS = 4096 };
@@ -59,6 +62,7 @@ static inline struct weir_sock *weir_shells_sock(uint32_t index)
     return (struct weir_sock *)weir_shells_find(&weir_shells_socks, index);
 }
 struct weir_ctx *weir_shells_ctx(uint32_t index);
+struct weir_dev *weir_shells_dev(uint32_t index);
 
 /* Give an endpoint a handle / take it away.  Its socket's lock is held.
  * Errors: -ENOMEM. */

@@ -602,6 +602,11 @@ static WEIR_COLD int no_sender(const struct weir_sock *sock)
     return weir_fail(EOPNOTSUPP, "a %s does not send", sock->pattern->name);
 }
 
+static WEIR_COLD int is_lent(const struct weir_sock *sock)
+{
+    return weir_fail(EBUSY, "the %s is lent to a device", sock->pattern->name);
+}
+
 int weir_sock_send(struct weir_sock *sock, weir_message *message,
                    struct weir_patience *patience)
 {
@@ -609,6 +614,8 @@ int weir_sock_send(struct weir_sock *sock, weir_message *message,
 
     if (WEIR_UNLIKELY(!sock->pattern->send))
         return no_sender(sock);
+    if (WEIR_UNLIKELY(sock->lent))
+        return is_lent(sock);
     r = sock->pattern->send(sock, message);
     if (WEIR_UNLIKELY(r == -EAGAIN))
         r = wait_and_send(sock, message, patience);
@@ -620,12 +627,17 @@ int weir_sock_send(struct weir_sock *sock, weir_message *message,
     return 0;
 }
 
-/* Others who wait may have more room for it. */
-void weir_sock_hold(struct weir_sock *sock, weir_message *message)
+void weir_sock_put_back(struct weir_sock *sock, weir_message *message)
 {
     weir_message_move(&sock->held, message);
     sock->has_held = true;
     sock->held_news = sock->news;
+}
+
+/* Others who wait may have more room for it. */
+void weir_sock_hold(struct weir_sock *sock, weir_message *message)
+{
+    weir_sock_put_back(sock, message);
     weir_sock_wake(sock, WEIR_WAIT_IN);
 }
 
@@ -669,6 +681,8 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message,
 
     if (WEIR_UNLIKELY(!sock->pattern->recv))
         return no_receiver(sock);
+    if (WEIR_UNLIKELY(sock->lent))
+        return is_lent(sock);
     r = take_next(sock, message);
     if (r == -EAGAIN)
         r = wait_and_receive(sock, message, patience);
@@ -682,7 +696,19 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message,
     return r;
 }
 
-static bool has_unsent(struct weir_sock *sock)
+int weir_sock_take(struct weir_sock *sock, weir_message *message)
+{
+    int r = take_next(sock, message);
+
+    if (r < 0)
+        return r;
+    sock->news = r > 0;
+    weir_rest_use(sock);
+    sock->received++;
+    return r;
+}
+
+bool weir_sock_unsent(struct weir_sock *sock)
 {
     struct weir_list *node, *after;
 
@@ -703,7 +729,7 @@ int weir_sock_flush(struct weir_sock *sock, int64_t deadline)
 
     sock->flushing++;
     (void)weir_drive_output(sock);
-    while (r >= 0 && has_unsent(sock)) {
+    while (r >= 0 && weir_sock_unsent(sock)) {
         r = weir_wait(sock, WEIR_WAIT_STATE, &patience);
         (void)weir_drive_output(sock);
     }
@@ -722,6 +748,40 @@ int weir_sock_wait_peers(struct weir_sock *sock, int n, int64_t deadline)
             return r;
     }
     return (int)sock->n_up;
+}
+
+/* ---- lending ---- */
+
+/* Who sleeps in the set leaves it to the device.  A leader that goes may find
+ * nobody to tell, so this looks again and again. */
+int weir_sock_lend(struct weir_sock *sock, const void *device)
+{
+    if (sock->lent)
+        return is_lent(sock);
+    sock->lent = device;
+    weir_wait_wake_all(sock);
+    while (sock->leader) {
+        struct weir_patience patience =
+            weir_patience_until(weir_now() + LOOK_AGAIN);
+        int r = weir_wait(sock, WEIR_WAIT_STATE, &patience);
+
+        if (r < 0 && r != -EAGAIN) {
+            sock->lent = NULL;
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* Those who have waited behind the device may lead now, and the reactor looks
+ * after it until then. */
+void weir_sock_unlend(struct weir_sock *sock, const void *device)
+{
+    if (sock->lent != device)
+        return;
+    sock->lent = NULL;
+    weir_wait_wake_all(sock);
+    weir_wait_hand_on(sock, LOOK_AGAIN);
 }
 
 /* ---- closing ---- */
@@ -856,6 +916,7 @@ static int begin_closing(weir_socket handle, struct weir_sock **out)
     }
     sock->state = WEIR_SOCK_CLOSING;
     sock->generation++;
+    sock->lent = NULL;
     weir_monitor_close(&sock->monitor);
     weir_wait_wake_all(sock);
     while (sock->inside > sock->in_plugins) {
@@ -902,7 +963,7 @@ static void linger(struct weir_sock *sock, int64_t deadline)
         return;
     sock->flushing++;
     (void)weir_drive_output(sock);
-    while (has_unsent(sock) && weir_wait_closing(sock, &patience) >= 0)
+    while (weir_sock_unsent(sock) && weir_wait_closing(sock, &patience) >= 0)
         (void)weir_drive_output(sock);
     await_acknowledgement(sock, deadline);
     sock->flushing--;

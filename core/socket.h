@@ -130,9 +130,9 @@ struct weir_sock {
     struct weir_poller set; /* the links' descriptors, and `wake` */
     struct weir_signal wake;
     struct weir_watch set_watch; /* the set, nested in the reactor's */
-    bool leader;        /* a thread sleeps, or is about to, in the set */
-    bool leader_asleep; /* it must be woken through `wake` */
-    enum weir_wait leader_waits;
+    bool leader;           /* a thread sleeps, or is about to, in the set */
+    bool leader_asleep;    /* it must be woken through `wake` */
+    uint32_t leader_waits; /* bits 1 << enum weir_wait */
     uint32_t waiting[WEIR_WAITS];
     uint32_t changes[WEIR_WAITS]; /* calls of weir_sock_wake() */
     uint32_t sleeping[WEIR_WAITS];
@@ -142,6 +142,7 @@ struct weir_sock {
     bool polled;                     /* no I/O threads: looked around already */
     uint64_t received, received_dry; /* messages; those until it ran dry */
     _Atomic uint32_t splices;        /* pipes of inproc */
+    const void *lent;                /* to whom, who alone leads; NULL */
     uint32_t inside;                 /* threads in a call */
     uint32_t in_plugins;             /* of those, in a bind or connect */
     uint32_t flushing;               /* and in a flush */
@@ -313,6 +314,19 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message,
                    struct weir_patience *patience);
 /* A message that was received stays first in line; it is taken. */
 void weir_sock_hold(struct weir_sock *sock, weir_message *message);
+/* The halves of weir_sock_recv() and of that for who looks after more than one
+ * socket, and waits by itself: take the next message if there is one, as
+ * ops->recv; put it back, first in line, and wake nobody. */
+int weir_sock_take(struct weir_sock *sock, weir_message *message);
+void weir_sock_put_back(struct weir_sock *sock, weir_message *message);
+/* Something waits to be sent. */
+bool weir_sock_unsent(struct weir_sock *sock);
+/* Lend the socket to a device, and wait until nobody else leads; calls that
+ * send or receive end with -EBUSY.  /  It is the application's again, if it
+ * was lent to that device.  Lock held on entry and on return, not in between.
+ * Errors: -EBUSY it is lent already; -WEIR_ECLOSING. */
+int weir_sock_lend(struct weir_sock *sock, const void *device);
+void weir_sock_unlend(struct weir_sock *sock, const void *device);
 /* In a forked child: close the descriptors, touch nothing else.  Whatever
  * state it is in. */
 void weir_sock_abandon(struct weir_sock *sock);
@@ -354,6 +368,28 @@ static inline void weir_sock_drained(struct weir_sock *sock)
     if (sock->flushing > 0)
         weir_sock_wake(sock, WEIR_WAIT_STATE);
 }
+
+/* Lead a socket that is lent: from now on its set, or without one its wake
+ * signal, tells of its links and of what is in `waits` (bits 1 << enum
+ * weir_wait), until weir_wait_led() is called.  weir_wait_expect() changes
+ * that, whoever leads.  Lock held. */
+void weir_wait_lead(struct weir_sock *sock, uint32_t waits);
+void weir_wait_expect(struct weir_sock *sock, uint32_t waits);
+/* It is over; `told`: there was something, which is noted. */
+void weir_wait_led(struct weir_sock *sock, bool told);
+
+/* The descriptor that tells. */
+int weir_wait_descriptor(const struct weir_sock *sock);
+
+/* Without I/O threads: who waits runs the reactor, one at a time.  Claim that,
+ * with the locks held of what is waited for, and do it without them. */
+struct weir_wait_turn {
+    struct weir_reactor *reactor;
+    uint32_t seen;
+    bool ours;
+};
+struct weir_wait_turn weir_wait_claim(struct weir_reactor *reactor);
+void weir_wait_run(const struct weir_wait_turn *turn, int64_t deadline);
 
 /* The same for who closes the socket: nothing ends it but the deadline. */
 int weir_wait_closing(struct weir_sock *sock, struct weir_patience *patience);

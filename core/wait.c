@@ -31,6 +31,11 @@ enum {
     ABSENCE = 1000000 /* ns after which the application counts as away */
 };
 
+static uint32_t bit(enum weir_wait what)
+{
+    return UINT32_C(1) << what;
+}
+
 /* ---- waking ---- */
 
 static void wake_leader(struct weir_sock *sock)
@@ -52,7 +57,7 @@ void weir_sock_wake(struct weir_sock *sock, enum weir_wait what)
         return;
     if (!sock->reactor->threaded)
         weir_reactor_recall(sock->reactor);
-    if (sock->leader_asleep && sock->leader_waits == what)
+    if (sock->leader_asleep && (sock->leader_waits & bit(what)))
         wake_leader(sock);
     if (sock->sleeping[what] > 0)
         wake_followers(sock, what, what == WEIR_WAIT_IN ? 1 : INT_MAX);
@@ -349,27 +354,43 @@ static bool gather(struct weir_sock *sock)
 
 /* ---- sleeping ---- */
 
+static void lie_down(struct weir_sock *sock, uint32_t waits)
+{
+    sock->leader = true;
+    sock->leader_asleep = true;
+    sock->leader_waits = waits;
+    atomic_store(&sock->asleep, true);
+}
+
+static void get_up(struct weir_sock *sock)
+{
+    atomic_store(&sock->asleep, false);
+    sock->leader = false;
+    sock->leader_asleep = false;
+}
+
+/* The application is there: the reactor may look whether it still is. */
+static void show_presence(struct weir_sock *sock)
+{
+    atomic_fetch_add_explicit(&sock->drives, 1, memory_order_relaxed);
+    weir_fence_full();
+    if (!atomic_load(&sock->io_drives))
+        weir_reactor_tick(sock->reactor, &sock->tick, ABSENCE);
+}
+
 static void sleep_leading(struct weir_sock *sock, enum weir_wait what,
                           int64_t deadline)
 {
     struct weir_poller_event events[EVENTS];
     int n;
 
-    sock->leader = true;
-    sock->leader_asleep = true;
-    sock->leader_waits = what;
-    atomic_store(&sock->asleep, true);
+    lie_down(sock, bit(what));
     weir_sock_unlock(sock);
     n = weir_poller_wait(&sock->set, events, EVENTS, deadline);
     weir_sock_lock(sock);
-    atomic_store(&sock->asleep, false);
-    sock->leader = false;
-    sock->leader_asleep = false;
+    get_up(sock);
     weir_sock_note(sock, events, n);
-    atomic_fetch_add_explicit(&sock->drives, 1, memory_order_relaxed);
-    weir_fence_full();
-    if (!atomic_load(&sock->io_drives))
-        weir_reactor_tick(sock->reactor, &sock->tick, ABSENCE);
+    show_presence(sock);
     pass_on(sock);
 }
 
@@ -387,21 +408,33 @@ static void sleep_following(struct weir_sock *sock, enum weir_wait what,
 
 /* Without I/O threads one of those who wait is the I/O thread; the others
  * sleep until it has been round. */
+struct weir_wait_turn weir_wait_claim(struct weir_reactor *reactor)
+{
+    return (struct weir_wait_turn){.reactor = reactor,
+                                   .seen = atomic_load(&reactor->rounds),
+                                   .ours = weir_lock_try(&reactor->turn)};
+}
+
+void weir_wait_run(const struct weir_wait_turn *turn, int64_t deadline)
+{
+    struct weir_reactor *reactor = turn->reactor;
+
+    if (!turn->ours) {
+        weir_park(&reactor->rounds, turn->seen, deadline);
+        return;
+    }
+    weir_reactor_round(reactor, deadline);
+    weir_lock_release(&reactor->turn);
+    atomic_fetch_add(&reactor->rounds, 1);
+    weir_unpark(&reactor->rounds, INT_MAX);
+}
+
 static void run_reactor(struct weir_sock *sock, int64_t deadline)
 {
-    struct weir_reactor *reactor = sock->reactor;
-    uint32_t seen = atomic_load(&reactor->rounds);
-    bool ours = weir_lock_try(&reactor->turn);
+    struct weir_wait_turn turn = weir_wait_claim(sock->reactor);
 
     weir_sock_unlock(sock);
-    if (ours) {
-        weir_reactor_round(reactor, deadline);
-        weir_lock_release(&reactor->turn);
-        atomic_fetch_add(&reactor->rounds, 1);
-        weir_unpark(&reactor->rounds, INT_MAX);
-    } else {
-        weir_park(&reactor->rounds, seen, deadline);
-    }
+    weir_wait_run(&turn, deadline);
     weir_sock_lock(sock);
 }
 
@@ -417,7 +450,7 @@ static void sleep_until(struct weir_sock *sock, enum weir_wait what,
     sock->waiting[what]++;
     if (!sock->reactor->threaded)
         run_reactor(sock, deadline);
-    else if (sock->has_set && sock->n_links > 0 && !sock->leader)
+    else if (sock->has_set && sock->n_links > 0 && !sock->leader && !sock->lent)
         sleep_leading(sock, what, deadline);
     else
         sleep_following(sock, what, deadline);
@@ -530,12 +563,61 @@ int weir_wait(struct weir_sock *sock, enum weir_wait what,
         return weir_fail(WEIR_ECLOSING, "the socket is being closed");
     if (atomic_load_explicit(&sock->ctx->closing, memory_order_relaxed))
         return weir_fail(WEIR_ECLOSING, "the socket's context is closing");
+    if (sock->lent && what != WEIR_WAIT_STATE)
+        return weir_fail(EBUSY, "the %s is lent to a device",
+                         sock->pattern->name);
     return wait_on(sock, what, patience);
 }
 
 int weir_wait_closing(struct weir_sock *sock, struct weir_patience *patience)
 {
     return wait_on(sock, WEIR_WAIT_STATE, patience);
+}
+
+/* ---- leading a socket that is lent ---- */
+
+void weir_wait_expect(struct weir_sock *sock, uint32_t waits)
+{
+    sock->leader_waits = waits;
+}
+
+/* Without I/O threads nobody sleeps in the set, and what wakes others makes
+ * the round of the reactor short. */
+void weir_wait_lead(struct weir_sock *sock, uint32_t waits)
+{
+    for (enum weir_wait what = 0; what < WEIR_WAITS; what++)
+        sock->waiting[what]++;
+    if (sock->reactor->threaded)
+        lie_down(sock, waits);
+}
+
+/* A set that was not looked at tells again. */
+static void note_set(struct weir_sock *sock)
+{
+    struct weir_poller_event events[EVENTS];
+
+    if (sock->has_set)
+        weir_sock_note(sock, events,
+                       weir_poller_wait(&sock->set, events, EVENTS, 0));
+    else
+        weir_signal_clear(&sock->wake);
+}
+
+void weir_wait_led(struct weir_sock *sock, bool told)
+{
+    for (enum weir_wait what = 0; what < WEIR_WAITS; what++)
+        sock->waiting[what]--;
+    if (!sock->reactor->threaded)
+        return;
+    get_up(sock);
+    if (told)
+        note_set(sock);
+    show_presence(sock);
+}
+
+int weir_wait_descriptor(const struct weir_sock *sock)
+{
+    return sock->has_set ? sock->set.fd : sock->wake.in;
 }
 
 /* ---- life ---- */

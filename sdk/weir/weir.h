@@ -62,6 +62,9 @@ typedef struct weir_socket {
 typedef struct weir_endpoint {
     uint32_t index, generation;
 } weir_endpoint;
+typedef struct weir_device {
+    uint32_t index, generation;
+} weir_device;
 
 #define WEIR_NOWAIT  0
 #define WEIR_FOREVER (-1)
@@ -489,6 +492,86 @@ typedef struct weir_stats {
 WEIR_API int weir_socket_stats(weir_socket socket, weir_stats *stats);
 WEIR_API int weir_endpoint_stats(weir_endpoint endpoint, weir_stats *stats);
 WEIR_API int weir_peer_stats(weir_socket socket, int index, weir_stats *stats);
+
+/* ------------------------------------------------------------- devices --
+ * A device moves messages between two sockets, front and back, in each
+ * direction in which one of them receives: ROUTER and DEALER (a queue), XSUB
+ * and XPUB (a forwarder, subscriptions go the other way), PULL and PUSH (a
+ * streamer), or any pair of which each can send what the other receives;
+ * weir_device(3) has the table.  Payloads are not copied where they are long,
+ * and nothing is received that cannot be sent: where one side is at its mark,
+ * the other is not read, and so its peers wait.
+ *
+ * While there is a device its sockets are lent to it.  The application still
+ * binds, connects, sets options, subscribes, reads events and counters and
+ * waits for peers; calls that send or receive give -EBUSY.  When the device
+ * has stopped the sockets are as before, and what it could not hand on is in
+ * them: to be sent, or first to be received.  Closing one of the sockets, or
+ * their context, ends the device; weir_device_stats and weir_device_stop say
+ * so. */
+
+enum { WEIR_DEVICE_WORKERS_MAX = 16 };
+
+/* Start a device.  `capture` gets a copy of all that is moved, in either
+ * direction, and never delays it: what it cannot take at once it misses, and
+ * that is counted; all zero: there is none.  It is a PUB, a PUSH or a PAIR.
+ * `workers` threads do the work, 1 being right for nearly everybody; with 0
+ * whoever calls weir_device_run does.
+ * Errors: -EINVAL workers, a socket given twice, or sockets of contexts of
+ * which one is without I/O threads; -WEIR_EINCOMPATIBLE the types do not go
+ * together; -EBUSY a socket is lent already; -EMFILE. */
+WEIR_API int weir_device_start(weir_device *out, weir_socket front,
+                               weir_socket back, weir_socket capture,
+                               int workers);
+
+/* Do a device's work in this thread, besides its own threads if it has some,
+ * until it is stopped or `deadline` passes.  Can be called again, and by
+ * several threads at once.
+ * Returns 0 when weir_device_stop was called.  Errors: -EAGAIN;
+ * -WEIR_ECLOSING a socket or its context is being closed, or was: the device
+ * has ended. */
+WEIR_API int weir_device_run(weir_device device, int deadline);
+
+/* Stop moving, and go on.  When the first returns nothing is moved any more;
+ * the sockets go on reading up to their marks.  A second time is no error.
+ * Errors: -WEIR_ECLOSING the device has ended. */
+WEIR_API int weir_device_pause(weir_device device);
+WEIR_API int weir_device_resume(weir_device device);
+
+/* Stop a device.  First as many messages are moved as had come in by now, even
+ * if it is paused, and what was moved goes to the kernel (inproc: to the
+ * peer's queue); all of that until `deadline`.  This thread helps.  *held (may
+ * be NULL) gets how many of them are still in the sockets, which keep them.
+ * The handle is dead when this returns, whatever it returns.
+ * Errors: -EAGAIN some are held: *held is written in this case too;
+ * -WEIR_ECLOSING the device had ended. */
+WEIR_API int weir_device_stop(weir_device device, int deadline, uint64_t *held);
+
+enum weir_device_state {
+    WEIR_DEVICE_RUNNING = 1,
+    WEIR_DEVICE_PAUSED = 2,
+    WEIR_DEVICE_STOPPING = 3,
+    WEIR_DEVICE_ENDED = 4 /* `code` and `reason` say why */
+};
+
+/* A device's counters.  What its sockets count is in weir_socket_stats. */
+typedef struct weir_device_counts {
+    uint32_t size;        /* sizeof, set by the caller */
+    uint32_t state;       /* enum weir_device_state */
+    uint32_t workers;     /* threads that work for it now */
+    int32_t code;         /* of `reason`, positive; 0: it has not ended */
+    uint64_t forth, back; /* messages moved from front to back, and back */
+    uint64_t forth_waits, back_waits;     /* times the side to send was at its
+                                             mark */
+    uint64_t forth_dropped, back_dropped; /* the socket would not send them */
+    uint64_t captured, capture_missed;
+    uint64_t held; /* in the sockets now: received and not moved, or moved and
+                      not sent */
+    char reason[256];
+} weir_device_counts;
+
+/* Errors: -EINVAL counts->size. */
+WEIR_API int weir_device_stats(weir_device device, weir_device_counts *counts);
 
 /* ------------------------------------------------------------- plugins -- */
 
