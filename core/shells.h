@@ -1,10 +1,10 @@
 /*
  * shells.h - handles to what they stand for.
  *
- * Shells of sockets, contexts and devices are never freed, only used again under a new
- * generation: a late call finds a shell and sees that it is another's.
- * Endpoints are freed; their entries say which socket they belong to, and the
- * rest is decided under that socket's lock.
+ * Shells of sockets, contexts and devices are never freed, only used again
+ * under a new generation: a late call finds a shell and sees that it is
+ * another's.  Endpoints are freed; their entries say which socket they belong
+ * to, and the rest is decided under that socket's lock.
  * Above: api.c, socket.c, context.c, endpoint.c, device.c.  Below: base/lock.h.
  */
 #ifndef WEIR_SHELLS_H
