@@ -14,6 +14,7 @@ static const struct subcommand {
     const char *about; /* NULL: for the command's own use */
 } subcommands[] = {
     {"cat", weir_cat_main, "send and receive messages from the shell"},
+    {"device", weir_device_main, "queues, forwarders, streamers as a service"},
     {"plugins", weir_plugins_main, "which plugins there are, and where"},
     {"check", weir_check_main, "does a plugin's file do all it must?"},
     {"options", weir_options_main, "the options of sockets and plugins"},
