@@ -162,5 +162,6 @@ int weir_messages_push(weir_link *link, uint64_t source, weir_view *views,
                        int n);
 void weir_messages_gap(weir_link *link, uint64_t source, uint64_t units);
 void weir_messages_down(weir_link *link, const weir_error *error);
+uint32_t weir_messages_direction(const weir_ep *ep);
 
 #endif

@@ -143,4 +143,5 @@ const weir_transport_host weir_the_transport_host = {
     .push = weir_messages_push,
     .gap = weir_messages_gap,
     .down = weir_messages_down,
+    .direction = weir_messages_direction,
 };

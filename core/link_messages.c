@@ -474,8 +474,9 @@ void weir_messages_gap(weir_link *link, uint64_t id, uint64_t units)
     source = find_source(link->messages, id);
     if (source)
         forget_source(link->messages, source);
-    snprintf(reason, sizeof(reason), "source %llx has lost %llu messages",
-             (unsigned long long)id, (unsigned long long)units);
+    snprintf(reason, sizeof(reason),
+             "%llu messages or packets of source %016llx are lost",
+             (unsigned long long)units, (unsigned long long)id);
     report_gap(link, units, 0, reason);
 }
 
@@ -658,6 +659,14 @@ static int attach(struct weir_pipe *pipe)
     }
     weir_reactor_post(pipe->sock->reactor, &messages->turn);
     return 0;
+}
+
+uint32_t weir_messages_direction(const weir_ep *ep)
+{
+    if (!(ep->sock->pattern->abilities & WEIR_PATTERN_MULTICAST))
+        return 0;
+    return weir_sock_publishes(ep->sock) ? WEIR_PEER_SEND_ONLY
+                                         : WEIR_PEER_RECV_ONLY;
 }
 
 static int refuse(struct weir_ep *ep, const weir_peer *peer, int code)

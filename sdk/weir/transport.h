@@ -141,11 +141,17 @@ typedef struct weir_transport_host {
      * message from one source stay together and the last has no MORE.  Returns
      * how many were taken (moved); fewer than n: stop until recv_resume(). */
     int (*push)(weir_link *link, uint64_t source, weir_view *views, int n);
-    /* `units` messages of this source are lost for good: its partial message
-     * is dropped, an event says so. */
+    /* `units` messages of this source, or packets where only those can be
+     * counted, are lost for good: its partial message is dropped, an event
+     * says so. */
     void (*gap)(weir_link *link, uint64_t source, uint64_t units);
     /* The connection is over; close() follows later, never nested. */
     void (*down)(weir_link *link, const weir_error *error);
+
+    /* [any] Which way messages go where there is one way only: the flag
+     * WEIR_PEER_SEND_ONLY for a socket that publishes, WEIR_PEER_RECV_ONLY
+     * for one that subscribes, 0 for others. */
+    uint32_t (*direction)(const weir_ep *ep);
 } weir_transport_host;
 
 typedef struct weir_transport_ops {

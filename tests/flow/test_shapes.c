@@ -503,6 +503,31 @@ static void test_one_way(void **state)
     part(&pair);
 }
 
+/* The host tells the transport which way that is. */
+static void test_direction(void **state)
+{
+    static const int types[][2] = {{WEIR_PUB, WEIR_SUB},
+                                   {WEIR_XPUB, WEIR_XSUB}};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct pair pair =
+            join(types[i][0], "way=socket", types[i][1], "way=socket");
+
+        flow_ok(weir_wait_peers(pair.near, 1, FLOW_SOON));
+        flow_ok(weir_wait_peers(pair.far, 1, FLOW_SOON));
+        if (i == 0)
+            flow_ok(weir_subscribe(pair.far, "", 0));
+        else
+            flow_say(pair.far, "\1");
+        for (uint32_t k = 0; k < 300; k++)
+            flow_send_number(pair.near, k);
+        for (uint32_t k = 0; k < 300; k++)
+            assert_int_equal(flow_recv_number(pair.far), k);
+        part(&pair);
+    }
+}
+
 /* What is sent where nobody hears is dropped, and counted. */
 static void test_deaf(void **state)
 {
@@ -725,6 +750,7 @@ int main(void)
         BOTH(test_no_thread),
         STREAM(test_broken_stream),
         MESSAGES(test_one_way),
+        MESSAGES(test_direction),
         MESSAGES(test_deaf),
         MESSAGES(test_handshake),
         MESSAGES(test_sources),
