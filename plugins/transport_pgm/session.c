@@ -11,8 +11,9 @@
 
 #include "filter.h"
 
-/* The header (16), the number and the trail (8) in front of the data. */
-enum { PGM_OVERHEAD = 24, UDP_HEADER = 8, DESCRIPTORS = 5 };
+/* The header (16), the number and the trail (8) in front of the data, and the
+ * options of a fragment (20), for which libzmq leaves room and does not use. */
+enum { PGM_OVERHEAD = 44, UDP_HEADER = 8, DESCRIPTORS = 5 };
 
 /* Times in us; those of libzmq, so that both behave as one on a group. */
 enum {
@@ -146,7 +147,7 @@ static bool set_receiver(pgm_sock_t *sock, const struct weir_pgm_tuning *tuning)
 {
     const struct setting settings[] = {
         {PGM_RECV_ONLY, 1},
-        {PGM_RXW_SQNS, tuning->window},
+        {PGM_RXW_SQNS, tuning->recv_window},
         {PGM_PEER_EXPIRY, PEER_EXPIRY},
         {PGM_SPMR_EXPIRY, SPMR_EXPIRY},
         {PGM_NAK_BO_IVL, NAK_BACK_OFF},

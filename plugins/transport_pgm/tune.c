@@ -14,6 +14,11 @@
 
 #define WINDOW_MAX (1 << 24) /* packets */
 
+/* A receiver's window has to hold what comes behind a packet until that is
+ * given up, or openpgm throws away what it has: twice what the sender keeps,
+ * and what comes in this time (ms). */
+#define PATIENCE 1000
+
 const weir_option weir_pgm_options[WEIR_PGM_OPTIONS] = {
     [WEIR_PGM_RATE] =
         ROW(INT, "rate", .unit = "kbit/s", .min = 1, .max = 10000000,
@@ -68,12 +73,11 @@ static int read_number(const weir_host *host, const weir_ep *ep,
     return 0;
 }
 
-/* Packets of the full size at the full rate over the recovery time, as
- * libzmq counts them. */
-static int64_t window_of(const struct weir_pgm_tuning *tuning)
+/* Packets of the full size that the full rate has in a time, as libzmq counts
+ * them. */
+static int64_t packets_in(const struct weir_pgm_tuning *tuning, int64_t ms)
 {
-    int64_t octets = (int64_t)tuning->number[WEIR_PGM_RECOVERY] *
-                     tuning->number[WEIR_PGM_RATE] / 8;
+    int64_t octets = ms * tuning->number[WEIR_PGM_RATE] / 8;
     int64_t packets = octets / tuning->number[WEIR_PGM_TPDU];
 
     return packets < 1 ? 1 : packets;
@@ -84,7 +88,7 @@ static int check(const weir_host *host, const char *scheme,
 {
     int rate = tuning->number[WEIR_PGM_RATE];
     int tpdu = tuning->number[WEIR_PGM_TPDU];
-    int64_t window = window_of(tuning);
+    int64_t window = packets_in(tuning, tuning->number[WEIR_PGM_RECOVERY]);
 
     if ((int64_t)rate * 125 < tpdu)
         return host->fail(error, EINVAL,
@@ -98,6 +102,7 @@ static int check(const weir_host *host, const char *scheme,
                           scheme, tuning->number[WEIR_PGM_RECOVERY], rate,
                           (long long)window, WINDOW_MAX);
     tuning->window = (int)window;
+    tuning->recv_window = (int)(2 * window + packets_in(tuning, PATIENCE));
     return 0;
 }
 

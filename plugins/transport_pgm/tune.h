@@ -28,6 +28,7 @@ extern const weir_option weir_pgm_options[WEIR_PGM_OPTIONS];
 struct weir_pgm_tuning {
     int number[WEIR_PGM_OPTIONS];
     int window;           /* packets that a sender keeps */
+    int recv_window;      /* packets of a source that may wait for others */
     uint64_t max_message; /* octets of one frame, 0 = no bound */
 };
 
