@@ -23,8 +23,7 @@ enum {
     VIEWS = 128,        /* that the host is given at once */
     ROUNDS = 8,         /* batches in one turn */
     FIRST_ROOM = 65536, /* octets for a frame whose end is not known to come */
-    MS = 1000000,       /* in ns */
-    LATE = 500000000    /* ns: a loss that openpgm told of is told then */
+    MS = 1000000        /* in ns */
 };
 
 enum { INPUT, PENDING }; /* watches */
@@ -191,26 +190,29 @@ static bool end_packet(struct receiver *receiver)
     return true;
 }
 
-/* The number of a packet says what is lost before it.  What was told already
- * is not told again. */
+/* What was told already is not told again. */
+static void lose(struct receiver *receiver, struct weir_pgm_source *source,
+                 uint32_t lost)
+{
+    lost = weir_pgm_losses_gap(&source->losses, lost, weir_pgm_link_now());
+    if (lost > 0)
+        report_gap(receiver, source, lost);
+    else
+        weir_pgm_source_leave(source, host_of(receiver));
+}
+
+/* The number of a packet says what is lost before it. */
 static void check_number(struct receiver *receiver,
                          struct weir_pgm_source *source, uint32_t number)
 {
     uint32_t lost = source->numbered ? number - source->next : 0;
-    uint32_t known = lost < source->told ? lost : source->told;
 
     source->numbered = true;
     source->next = number + 1;
-    if (lost == 0)
-        return;
     if (lost > INT32_MAX)
         lost = 1; /* openpgm has forgotten it in between: nobody knows */
-    source->told = 0;
-    source->owed = source->owed > lost ? source->owed - lost : 0;
-    if (lost > known)
-        report_gap(receiver, source, lost - known);
-    else
-        weir_pgm_source_leave(source, host_of(receiver));
+    if (lost > 0)
+        lose(receiver, source, lost);
 }
 
 /* Begin with the first message that begins in the packet. */
@@ -304,9 +306,10 @@ static void note_loss(struct receiver *receiver, struct pgm_sk_buff_t *notice)
     struct weir_pgm_source *source = find_source(receiver, notice);
 
     if (source) {
-        source->owed += notice->sequence;
-        receiver->owes_at = weir_pgm_link_now() + LATE;
-        weir_pgm_link_timer(&receiver->base, LATE, on_timer);
+        weir_pgm_losses_announce(&source->losses, notice->sequence,
+                                 weir_pgm_link_now());
+        receiver->owes_at = weir_pgm_link_now() + WEIR_PGM_LATE;
+        weir_pgm_link_timer(&receiver->base, WEIR_PGM_LATE, on_timer);
     }
     pgm_free_skb(notice);
 }
@@ -322,11 +325,10 @@ static void tell_losses(struct receiver *receiver)
         return;
     }
     for (; source; source = source->after) {
-        if (source->owed == 0)
-            continue;
-        report_gap(receiver, source, source->owed);
-        source->told = source->numbered ? source->told + source->owed : 0;
-        source->owed = 0;
+        uint32_t lost = weir_pgm_losses_tell(&source->losses);
+
+        if (lost > 0)
+            report_gap(receiver, source, lost);
     }
     receiver->owes_at = 0;
 }

@@ -6,6 +6,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* --------------------------------------------------------------- losses -- */
+
+uint32_t weir_pgm_losses_gap(struct weir_pgm_losses *losses, uint32_t lost,
+                             uint64_t now)
+{
+    uint32_t known = lost < losses->told ? lost : losses->told;
+    uint32_t twice = lost > UINT32_MAX / 2 ? UINT32_MAX : 2 * lost;
+
+    losses->foreseen =
+        twice > losses->announced ? twice - losses->announced : 0;
+    losses->announced = losses->told = 0;
+    losses->gap_at = now;
+    return lost - known;
+}
+
+void weir_pgm_losses_announce(struct weir_pgm_losses *losses, uint32_t times,
+                              uint64_t now)
+{
+    uint32_t old;
+
+    if (now - losses->gap_at > WEIR_PGM_LATE)
+        losses->foreseen = 0;
+    old = times < losses->foreseen ? times : losses->foreseen;
+    losses->foreseen -= old;
+    losses->announced += times - old;
+}
+
+uint32_t weir_pgm_losses_tell(struct weir_pgm_losses *losses)
+{
+    uint32_t lost = (losses->announced + 1) / 2;
+
+    losses->announced = 0;
+    losses->told += lost;
+    return lost;
+}
+
+/* -------------------------------------------------------------- sources -- */
+
 static void take_out(struct weir_pgm_sources *sources,
                      struct weir_pgm_source *source)
 {
