@@ -10,10 +10,15 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/thread.h"
 
-enum { THREADS_MAX = 8, IDLE_SECONDS = 3 };
+enum {
+    QUICK_THREADS = 8,   /* as many start at once */
+    PATIENCE = 50000000, /* ns that an errand waits for one of them */
+    IDLE_SECONDS = 3
+};
 
 static struct {
     pthread_mutex_t mutex;
@@ -21,6 +26,7 @@ static struct {
     struct weir_list queue;
     int waiting;       /* errands in the queue */
     int threads, idle; /* one that was woken counts as idle until it runs */
+    bool relief;       /* one of the threads waits for the others to be stuck */
     bool watched;      /* forks are */
 } pool = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -55,6 +61,7 @@ static void child_fork(void)
     make_condition();
     weir_list_init(&pool.queue);
     pool.waiting = pool.threads = pool.idle = 0;
+    pool.relief = false;
 }
 
 static void set_up(void)
@@ -102,13 +109,43 @@ static struct weir_errand *next_errand(void)
     return WEIR_CONTAINER(node, struct weir_errand, list);
 }
 
+static void pause_for(int64_t ns)
+{
+    const struct timespec time = {.tv_nsec = (long)ns};
+
+    (void)nanosleep(&time, NULL);
+}
+
+/* Until the oldest errand has waited for too long, or there is none any more.
+ * Mutex held. */
+static void stand_by(void)
+{
+    struct weir_list *first;
+    int64_t left;
+
+    while ((first = weir_list_first(&pool.queue)) != NULL) {
+        left = WEIR_CONTAINER(first, struct weir_errand, list)->since +
+               PATIENCE - weir_now();
+        if (left <= 0)
+            break;
+        pthread_mutex_unlock(&pool.mutex);
+        pause_for(left);
+        pthread_mutex_lock(&pool.mutex);
+    }
+    pool.relief = false;
+}
+
+static int call_help(void);
+
 static void *help(void *arg)
 {
     struct weir_errand *errand;
 
-    (void)arg;
     pthread_mutex_lock(&pool.mutex);
+    if (arg == &pool.relief)
+        stand_by();
     while ((errand = next_errand()) != NULL) {
+        (void)call_help();
         pthread_mutex_unlock(&pool.mutex);
         errand->run(errand);
         pthread_mutex_lock(&pool.mutex);
@@ -119,10 +156,10 @@ static void *help(void *arg)
 }
 
 /* Mutex held. */
-static int start_helper(void)
+static int start_helper(void *arg)
 {
     pthread_t thread;
-    int r = weir_thread_start(&thread, help, NULL, "weir-job", NULL);
+    int r = weir_thread_start(&thread, help, arg, "weir-job", NULL);
 
     if (r < 0)
         return r;
@@ -131,15 +168,33 @@ static int start_helper(void)
     return 0;
 }
 
-/* Mutex held. */
+/* See that there will be somebody for each errand.  Those that end quickly
+ * need few threads, however many they are; so there is one at a time that only
+ * comes in if the others do not get on.  Mutex held. */
+static int call_help(void)
+{
+    int r;
+
+    if (pool.idle >= pool.waiting)
+        return 0;
+    if (pool.threads < QUICK_THREADS)
+        return start_helper(NULL);
+    if (pool.relief || pool.threads >= WEIR_JOBS_THREADS)
+        return 0;
+    r = start_helper(&pool.relief);
+    pool.relief = r >= 0;
+    return r;
+}
+
+/* Mutex held.  Without a further thread it waits for those there are. */
 static int submit(struct weir_errand *errand)
 {
-    int r = 0;
+    int r;
 
+    errand->since = weir_now();
     weir_list_append(&pool.queue, &errand->list);
     pool.waiting++;
-    if (pool.idle < pool.waiting && pool.threads < THREADS_MAX)
-        r = start_helper();
+    r = call_help();
     if (r < 0 && pool.threads == 0) {
         weir_list_remove(&errand->list);
         pool.waiting--;

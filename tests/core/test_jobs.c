@@ -16,7 +16,7 @@
 #include "base/list.h"
 #include "jobs.h"
 
-enum { TOGETHER = 4, ROUNDS = 20, SOON_S = 20 };
+enum { TOGETHER = 4, ROUNDS = 20, SOON_S = 60, STUCK = 40, MORE = 8 };
 
 /* Errands that end when all of them run. */
 static struct {
@@ -90,10 +90,72 @@ static void test_few_are_idle(void **state)
         }
 }
 
+/* Errands that never end until they may, as with a dead name server. */
+static void test_all_are_stuck(void **state)
+{
+    static struct weir_errand errands[STUCK];
+
+    (void)state;
+    assert_true(run_together(errands, STUCK));
+}
+
+/* Counted with the meeting's mutex: errands that end when they are let go. */
+static bool let_go;
+static int most;
+
+static void hold(struct weir_errand *errand)
+{
+    (void)errand;
+    pthread_mutex_lock(&meeting.mutex);
+    meeting.running++;
+    if (meeting.running > most)
+        most = meeting.running;
+    pthread_cond_broadcast(&meeting.all);
+    while (!let_go)
+        pthread_cond_wait(&meeting.all, &meeting.mutex);
+    meeting.running--;
+    meeting.done++;
+    pthread_cond_broadcast(&meeting.all);
+    pthread_mutex_unlock(&meeting.mutex);
+}
+
+/* Mutex held.  Wait until a count is what is wanted. */
+static void await(const int *count, int wanted)
+{
+    struct timespec until = soon();
+    int r = 0;
+
+    while (*count < wanted && r == 0)
+        r = pthread_cond_timedwait(&meeting.all, &meeting.mutex, &until);
+    assert_int_equal(*count, wanted);
+}
+
+/* There is a last thread; who comes after it waits, and gets its turn. */
+static void test_there_is_a_bound(void **state)
+{
+    static struct weir_errand errands[WEIR_JOBS_THREADS + MORE];
+
+    (void)state;
+    meeting.running = meeting.done = most = 0;
+    for (int i = 0; i < WEIR_JOBS_THREADS + MORE; i++) {
+        errands[i].run = hold;
+        assert_int_equal(weir_jobs_submit(&errands[i]), 0);
+    }
+    pthread_mutex_lock(&meeting.mutex);
+    await(&meeting.running, WEIR_JOBS_THREADS);
+    let_go = true;
+    pthread_cond_broadcast(&meeting.all);
+    await(&meeting.done, WEIR_JOBS_THREADS + MORE);
+    assert_int_equal(most, WEIR_JOBS_THREADS);
+    pthread_mutex_unlock(&meeting.mutex);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_few_are_idle),
+        cmocka_unit_test(test_all_are_stuck),
+        cmocka_unit_test(test_there_is_a_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
