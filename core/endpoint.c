@@ -197,25 +197,6 @@ void weir_ep_failed(weir_ep *ep, int permanent, const weir_error *error)
 
 /* ---- connections made ---- */
 
-int weir_ep_made_socket(weir_ep *ep, int fd, const weir_peer *peer)
-{
-    if (atomic_load(&ep->closing)) {
-        close(fd);
-        return -ECANCELED;
-    }
-    return weir_handshake_begin(ep, fd, NULL, NULL, peer);
-}
-
-int weir_ep_made_stream(weir_ep *ep, int fd, const weir_stream_ops *ops,
-                        void *self, const weir_peer *peer)
-{
-    if (atomic_load(&ep->closing)) {
-        ops->close(self);
-        return -ECANCELED;
-    }
-    return weir_handshake_begin(ep, fd, ops, self, peer);
-}
-
 void weir_ep_refused(weir_ep *ep, const weir_peer *peer,
                      const weir_error *error)
 {
@@ -227,6 +208,67 @@ void weir_ep_refused(weir_ep *ep, const weir_peer *peer,
     weir_sock_unlock(ep->sock);
     weir_ep_event(ep, WEIR_EVENT_REFUSED, peer ? peer->remote : NULL, 0, 0,
                   code, reason);
+}
+
+int weir_ep_not_made(struct weir_ep *ep, const weir_peer *peer, int code)
+{
+    char reason[192];
+    weir_error error = {sizeof(error), code, reason, sizeof(reason)};
+
+    snprintf(reason, sizeof(reason), "%s", weir_error_text());
+    weir_ep_refused(ep, peer, &error);
+    if (!ep->binder)
+        weir_ep_again(ep, code != ENOMEM, code, reason);
+    return weir_fail(code, "%s", reason);
+}
+
+int weir_ep_made_socket(weir_ep *ep, int fd, const weir_peer *peer)
+{
+    if (atomic_load(&ep->closing)) {
+        close(fd);
+        return -ECANCELED;
+    }
+    return weir_handshake_begin(ep, fd, NULL, NULL, peer);
+}
+
+/* What is missing in a plugin's table; NULL: nothing. */
+static const char *missing_slot(const weir_stream_ops *ops)
+{
+    if (!ops)
+        return "table";
+    if (!WEIR_HAS(weir_stream_ops, ops, writev))
+        return "writev";
+    if (!WEIR_HAS(weir_stream_ops, ops, readv))
+        return "readv";
+    return WEIR_HAS(weir_stream_ops, ops, close) ? NULL : "close";
+}
+
+/* Who cannot close does not free either. */
+static int refuse_table(struct weir_ep *ep, int fd, const weir_stream_ops *ops,
+                        void *self, const weir_peer *peer, const char *missing)
+{
+    if (ops && WEIR_HAS(weir_stream_ops, ops, close))
+        ops->close(self);
+    else
+        close(fd);
+    weir_fail(WEIR_EPLUGIN,
+              "%s: the plugin's connection has no %s in weir_stream_ops",
+              ep->url, missing);
+    return weir_ep_not_made(ep, peer, WEIR_EPLUGIN);
+}
+
+int weir_ep_made_stream(weir_ep *ep, int fd, const weir_stream_ops *ops,
+                        void *self, const weir_peer *peer)
+{
+    const char *missing = missing_slot(ops);
+
+    if (missing)
+        return refuse_table(ep, fd, ops, self, peer, missing);
+    if (atomic_load(&ep->closing)) {
+        ops->close(self);
+        return -ECANCELED;
+    }
+    return weir_handshake_begin(ep, fd, ops, self, peer);
 }
 
 uint64_t weir_ep_scope(const weir_ep *ep)

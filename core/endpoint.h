@@ -120,6 +120,10 @@ int weir_ep_get(weir_endpoint handle, struct weir_ep **out);
  * remember why.  Socket's lock held. */
 void weir_ep_count_refused(struct weir_ep *ep, int code, const char *reason);
 
+/* A plugin's connection cannot be taken: say so, with the sentence of the last
+ * failure, and have a dialer try again.  Returns -code.  Reactor. */
+int weir_ep_not_made(struct weir_ep *ep, const weir_peer *peer, int code);
+
 /* A connection of a dialer is gone: try again after the pause, or later when
  * that went wrong for good.  Reactor. */
 void weir_ep_again(struct weir_ep *ep, bool permanent, int code,

@@ -669,18 +669,6 @@ uint32_t weir_messages_direction(const weir_ep *ep)
                                          : WEIR_PEER_RECV_ONLY;
 }
 
-static int refuse(struct weir_ep *ep, const weir_peer *peer, int code)
-{
-    char reason[192];
-    weir_error error = {sizeof(error), code, reason, sizeof(reason)};
-
-    snprintf(reason, sizeof(reason), "%s", weir_error_text());
-    weir_ep_refused(ep, peer, &error);
-    if (!ep->binder)
-        weir_ep_again(ep, code != ENOMEM, code, reason);
-    return weir_fail(code, "%s", reason);
-}
-
 static int check_peer(const weir_ep *ep, const weir_peer *peer)
 {
     if (peer && peer->flags & WEIR_PEER_NO_HANDSHAKE)
@@ -722,12 +710,40 @@ static int make(weir_ep *ep, const weir_link_ops *ops, void *self,
     return r;
 }
 
+/* What is missing in a plugin's table; NULL: nothing. */
+static const char *missing_slot(const weir_link_ops *ops)
+{
+    if (!ops)
+        return "table";
+    if (!WEIR_HAS(weir_link_ops, ops, attach))
+        return "attach";
+    if (!WEIR_HAS(weir_link_ops, ops, send_ready))
+        return "send_ready";
+    if (!WEIR_HAS(weir_link_ops, ops, recv_resume))
+        return "recv_resume";
+    return WEIR_HAS(weir_link_ops, ops, close) ? NULL : "close";
+}
+
+static int refuse_table(struct weir_ep *ep, const weir_link_ops *ops,
+                        void *self, const weir_peer *peer, const char *missing)
+{
+    if (ops && WEIR_HAS(weir_link_ops, ops, close))
+        ops->close(self);
+    weir_fail(WEIR_EPLUGIN,
+              "%s: the plugin's connection has no %s in weir_link_ops", ep->url,
+              missing);
+    return weir_ep_not_made(ep, peer, WEIR_EPLUGIN);
+}
+
 int weir_messages_made_link(weir_ep *ep, const weir_link_ops *ops, void *self,
                             const weir_peer *peer)
 {
+    const char *missing = missing_slot(ops);
     struct weir_pipe *pipe = NULL;
     int r;
 
+    if (missing)
+        return refuse_table(ep, ops, self, peer, missing);
     if (atomic_load(&ep->closing)) {
         ops->close(self);
         return -ECANCELED;
@@ -737,7 +753,7 @@ int weir_messages_made_link(weir_ep *ep, const weir_link_ops *ops, void *self,
         r = make(ep, ops, self, peer, &pipe);
     if (r < 0) {
         ops->close(self);
-        return refuse(ep, peer, -r);
+        return weir_ep_not_made(ep, peer, -r);
     }
     return attach(pipe);
 }

@@ -142,9 +142,12 @@ static uint32_t owner(const struct weir_reactor *reactor)
 int64_t weir_reactor_host_watch(weir_reactor *reactor, int fd, unsigned events,
                                 weir_turn *turn, void *arg)
 {
-    struct entry *entry = add(reactor->table, WATCH, turn, arg);
+    struct entry *entry;
     int r;
 
+    if (!turn)
+        return weir_fail(EINVAL, "a watch without a turn");
+    entry = add(reactor->table, WATCH, turn, arg);
     if (!entry)
         return -ENOMEM;
     entry->watch.fd = fd;
@@ -189,8 +192,11 @@ static int64_t time_after(uint64_t ns)
 int64_t weir_reactor_host_timer(weir_reactor *reactor, uint64_t after_ns,
                                 weir_turn *turn, void *arg)
 {
-    struct entry *entry = add(reactor->table, TIMER, turn, arg);
+    struct entry *entry;
 
+    if (!turn)
+        return weir_fail(EINVAL, "a timer without a turn");
+    entry = add(reactor->table, TIMER, turn, arg);
     if (!entry)
         return -ENOMEM;
     entry->timer.fire = on_timer;
@@ -250,10 +256,14 @@ static void cancel_job(struct job *job)
 
 int64_t weir_reactor_host_offload(weir_reactor *reactor, const weir_job *what)
 {
-    struct entry *entry = add(reactor->table, JOB, NULL, NULL);
-    struct job *job = entry ? calloc(1, sizeof(*job)) : NULL;
+    struct entry *entry;
+    struct job *job;
     int r;
 
+    if (!what->work || !what->done || !what->drop)
+        return weir_fail(EINVAL, "a job without work, done or drop");
+    entry = add(reactor->table, JOB, NULL, NULL);
+    job = entry ? calloc(1, sizeof(*job)) : NULL;
     if (!job) {
         if (entry)
             drop(reactor->table, entry);

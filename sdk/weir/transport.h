@@ -69,7 +69,8 @@ typedef struct weir_stream_ops {
      * writev() is called if there is something to write, then readv().
      * NULL: what the host wants. */
     unsigned (*interest)(void *self, unsigned wanted);
-    /* [io] The sentence behind the last error.  Returns its -code. */
+    /* [io] The sentence behind the last error.  Returns its -code.
+     * NULL: the system's words for it do. */
     int (*explain)(void *self, weir_error *error);
     /* [io] Frees self and its descriptor. */
     void (*close)(void *self);
@@ -96,7 +97,8 @@ typedef struct weir_transport_host {
 
     /* [io] A connection was made; one of these per connection.  From the
      * call on the host owns fd and self, whatever it returns.  fd must be
-     * non-blocking and close-on-exec.  -ENOMEM, -ECANCELED (closing). */
+     * non-blocking and close-on-exec.  -ENOMEM, -ECANCELED (closing),
+     * -WEIR_EPLUGIN (a function that has to be there is not in ops). */
     int (*made_socket)(weir_ep *ep, int fd, const weir_peer *peer);
     int (*made_stream)(weir_ep *ep, int fd, const weir_stream_ops *ops,
                        void *self, const weir_peer *peer);

@@ -560,6 +560,52 @@ static void test_handshake(void **state)
     flow_drop(pair.near);
 }
 
+/* A plugin that leaves out a function cannot be called: its connection is
+ * refused, on either side, and the next one is not. */
+static void miss_slot(const char *slot)
+{
+    char option[64];
+    struct pair pair;
+    weir_event event;
+
+    snprintf(option, sizeof(option), "without=%s", slot);
+    pair = join(WEIR_PULL, option, WEIR_PUSH, NULL);
+    event = flow_event(pair.near, WEIR_EVENT_REFUSED);
+    assert_int_equal(event.code, WEIR_EPLUGIN);
+    assert_non_null(strstr(event.reason, slot));
+    assert_non_null(strstr(event.reason, pair.url));
+    flow_drop(pair.far);
+    flow_drop(pair.near);
+    pair = join(WEIR_PULL, NULL, WEIR_PUSH, option);
+    event = flow_event(pair.far, WEIR_EVENT_RETRY);
+    assert_int_equal(event.code, WEIR_EPLUGIN);
+    assert_non_null(strstr(event.reason, slot));
+    flow_drop(pair.far);
+    pair.far = flow_open(context, WEIR_PUSH);
+    flow_ok(weir_connect(pair.far, pair.url, NULL));
+    flow_say(pair.far, "the next one");
+    flow_hear(pair.near, "the next one");
+    flow_drop(pair.far);
+    flow_drop(pair.near);
+}
+
+static void test_slots_of_streams(void **state)
+{
+    (void)state;
+    miss_slot("writev");
+    miss_slot("readv");
+    miss_slot("close");
+}
+
+static void test_slots_of_messages(void **state)
+{
+    (void)state;
+    miss_slot("attach");
+    miss_slot("send_ready");
+    miss_slot("recv_resume");
+    miss_slot("close");
+}
+
 /* Frames of messages from two sources come mixed, and do not mix. */
 static void test_sources(void **state)
 {
@@ -733,19 +779,34 @@ static int down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(test_push_pull),     BOTH(test_pair),
-        BOTH(test_req_rep),       BOTH(test_pub_sub),
-        BOTH(test_multipart),     BOTH(test_many_frames),
-        BOTH(test_big),           BOTH(test_mark),
-        BOTH(test_recv_policy),   BOTH(test_flood),
-        BOTH(test_linger),        BOTH(test_return),
-        BOTH(test_drop),          BOTH(test_threads),
-        BOTH(test_no_thread),     STREAM(test_broken_stream),
-        MESSAGES(test_one_way),   MESSAGES(test_direction),
-        MESSAGES(test_deaf),      MESSAGES(test_handshake),
-        MESSAGES(test_sources),   MESSAGES(test_sources_at_mark),
-        MESSAGES(test_strangers), MESSAGES(test_gap),
-        BOTH(test_limits),        MESSAGES(test_limits_one_way),
+        BOTH(test_push_pull),
+        BOTH(test_pair),
+        BOTH(test_req_rep),
+        BOTH(test_pub_sub),
+        BOTH(test_multipart),
+        BOTH(test_many_frames),
+        BOTH(test_big),
+        BOTH(test_mark),
+        BOTH(test_recv_policy),
+        BOTH(test_flood),
+        BOTH(test_linger),
+        BOTH(test_return),
+        BOTH(test_drop),
+        BOTH(test_threads),
+        BOTH(test_no_thread),
+        STREAM(test_broken_stream),
+        MESSAGES(test_one_way),
+        MESSAGES(test_direction),
+        MESSAGES(test_deaf),
+        STREAM(test_slots_of_streams),
+        MESSAGES(test_slots_of_messages),
+        MESSAGES(test_handshake),
+        MESSAGES(test_sources),
+        MESSAGES(test_sources_at_mark),
+        MESSAGES(test_strangers),
+        MESSAGES(test_gap),
+        BOTH(test_limits),
+        MESSAGES(test_limits_one_way),
     };
 
     find_file();
