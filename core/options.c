@@ -132,8 +132,9 @@ static const struct row table[] = {
         .max = 1 << 20, .fallback = 1 << 20, .flags = IN_URL,
         .doc = "The most frames that a message from a peer may have; one "
                "that sends more is disconnected."),
-    CHECKED(check_routing_id, BYTES, routing_id, "routing-id", ANY,
-            .max = WEIR_ROUTING_ID_MAX, .flags = IN_URL,
+    CHECKED(check_routing_id, BYTES, routing_id, "routing-id",
+            BIT(REQ) | BIT(DEALER) | BIT(ROUTER), .max = WEIR_ROUTING_ID_MAX,
+            .flags = IN_URL,
             .doc = "The name that this socket announces to its peers, by "
                    "which a ROUTER knows it; must not begin with a NUL. "
                    "Empty: it announces none."),

@@ -263,8 +263,9 @@ static struct weir_peer_info *info_of(const struct weir_ep *peer)
         put_property(data, "Peer-Address", peer->url, strnlen(peer->url, 512));
 
     n += put_property(data + n, "Socket-Type", type, strlen(type));
-    n += put_property(data + n, "Identity", peer->options.routing_id.data,
-                      peer->options.routing_id.size);
+    if (weir_zmtp_announces_identity(type))
+        n += put_property(data + n, "Identity", peer->options.routing_id.data,
+                          peer->options.routing_id.size);
     while (weir_options_property(&cursor, &one) &&
            n + one.name_size + one.value_size + 5 < sizeof(data))
         n += weir_zmtp_put_property(data + n, one.name, one.name_size,

@@ -178,6 +178,7 @@ static void test_options(void **state)
 {
     weir_context context = new_context(1);
     weir_socket socket = new_socket(context, "PULL");
+    weir_socket dealer = new_socket(context, "DEALER");
     char text[64];
     size_t size = 0;
     int64_t number;
@@ -192,18 +193,19 @@ static void test_options(void **state)
     FAILS(weir_set(socket, "property", "X-a"), EINVAL, "X-a");
     FAILS(weir_set(no_socket, "linger", "1"), EBADF, "socket");
     FAILS(weir_set_int(socket, "linger", -9), ERANGE, "-9");
-    FAILS(weir_set_int(socket, "routing-id", 1), EINVAL, "routing-id");
+    FAILS(weir_set_int(dealer, "routing-id", 1), EINVAL, "routing-id");
     FAILS(weir_set_bytes(socket, "linger", "x", 1), EINVAL, "linger");
-    FAILS(weir_set_bytes(socket, "routing-id", NULL, 1), EINVAL, "NULL");
-    FAILS(weir_set_bytes(socket, "routing-id", "", 1), EINVAL, "routing-id");
+    FAILS(weir_set_bytes(dealer, "routing-id", NULL, 1), EINVAL, "NULL");
+    FAILS(weir_set_bytes(dealer, "routing-id", "", 1), EINVAL, "routing-id");
     FAILS(weir_get(socket, "linger", text, &size), ERANGE, "linger");
     FAILS(weir_get(socket, "linger", NULL, &size), EINVAL, "NULL");
     FAILS(weir_get(socket, "linger", text, NULL), EINVAL, "NULL");
-    FAILS(weir_get_int(socket, "routing-id", &number), EINVAL, "routing-id");
+    FAILS(weir_get_int(dealer, "routing-id", &number), EINVAL, "routing-id");
     FAILS(weir_get_int(socket, "linger", NULL), EINVAL, "NULL");
     FAILS(weir_get_bytes(socket, "linger", text, &size), EINVAL, "linger");
     FAILS(weir_get_bytes(socket, "linger", text, NULL), EINVAL, "NULL");
     WORKS(weir_get_int(socket, "linger", &number));
+    close_socket(dealer);
     close_socket(socket);
     close_context(context);
 }
