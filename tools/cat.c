@@ -237,15 +237,33 @@ static int subscribe_all(struct cat *cat)
     return code;
 }
 
+/* Where it listens is told if that is not what was asked for, such as any port.
+ */
+static int listen_at(struct cat *cat, const char *url)
+{
+    size_t size = strcspn(url, "?");
+    weir_endpoint endpoint;
+    char actual[512];
+    int code = weir_bind(cat->socket, url, &endpoint);
+
+    if (code >= 0)
+        code = weir_endpoint_url(endpoint, actual, sizeof(actual));
+    if (code < 0)
+        return weir_common_fail_code(code, "--bind %s", url);
+    if (strlen(actual) != size || strncmp(url, actual, size) != 0)
+        fprintf(stderr, "listening at %s\n", actual);
+    return 0;
+}
+
 static int make_endpoints(struct cat *cat)
 {
     const struct weir_args_list *urls = &cat->set.binds;
     int code;
 
     for (size_t i = 0; i < urls->count; i++) {
-        code = weir_bind(cat->socket, urls->items[i], NULL);
-        if (code < 0)
-            return weir_common_fail_code(code, "--bind %s", urls->items[i]);
+        code = listen_at(cat, urls->items[i]);
+        if (code)
+            return code;
     }
     urls = &cat->set.connects;
     for (size_t i = 0; i < urls->count; i++) {

@@ -19,7 +19,8 @@ struct settings {
 static const struct weir_args_option options[] = {
     {"bind-url", "URL",
      "where to bind; %p is this process's number and %n a new\n"
-     "one each time.  Known for inproc, ipc and tcp",
+     "one each time; with a * in it, or the same as the wildcard,\n"
+     "what the transport picks.  Known for inproc, ipc and tcp",
      WEIR_ARGS_TEXT, AT(bind_url)},
     {"wildcard-url", "URL", "an address for which the transport picks one",
      WEIR_ARGS_TEXT, AT(wildcard_url)},

@@ -29,7 +29,9 @@ struct weir_check_bad {
 /* What a suite for a transport has to know. */
 struct weir_check_transport {
     /* Where to bind, with %p for this process's number and %n for one that is
-     * new each time: "tcp://127.0.0.1:*", "x://name-%p-%n". */
+     * new each time: "x://name-%p-%n".  With a * in it, "tcp://127.0.0.1:*",
+     * or the same as wildcard_url, it is an address that the transport has
+     * picked a moment ago. */
     const char *bind_url;
     /* A wildcard, which must turn into an address that can be connected to;
      * NULL if the transport has none. */

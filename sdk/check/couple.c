@@ -71,8 +71,13 @@ static bool reserve(struct weir_check_run *run, char url[WEIR_CHECK_URL])
 
 bool weir_check_url(struct weir_check_run *run, char url[WEIR_CHECK_URL])
 {
-    weir_check_expand(run->check->bind_url, url);
-    return strchr(url, '*') == NULL || reserve(run, url);
+    const struct weir_check_transport *check = run->check;
+    bool any = strchr(check->bind_url, '*') != NULL ||
+               (check->wildcard_url != NULL &&
+                strcmp(check->bind_url, check->wildcard_url) == 0);
+
+    weir_check_expand(check->bind_url, url);
+    return !any || reserve(run, url);
 }
 
 bool weir_check_open(struct weir_check_run *run, const char *type,
