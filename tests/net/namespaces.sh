@@ -35,6 +35,12 @@ inside() { # NAMESPACE COMMAND...
     ip netns exec "$@"
 }
 
+# NAMESPACE COMMAND...: in the background, and ended with the test.
+begin() {
+    ip netns exec "$@" &
+    pids="$pids $!"
+}
+
 now() {
     cut -d' ' -f1 /proc/uptime
 }

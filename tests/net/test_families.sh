@@ -7,11 +7,9 @@ set -u
 
 # One conversation: NAME BIND CONNECT
 converse() {
-    inside "$near" "$peer" pull "$2" 8 >"$work/$1-pull.log" 2>&1 &
-    pids="$pids $!"
-    inside "$far" "$peer" push "$3" 8 >"$work/$1-push.log" 2>&1 &
-    pids="$pids $!"
-    await "$work/$1-pull.log" message 0 7 || fail "$1: nothing arrived"
+    begin "$near" "$peer" pull "$2" 600 >"$work/$1-pull.log" 2>&1
+    begin "$far" "$peer" push "$3" 600 >"$work/$1-push.log" 2>&1
+    await "$work/$1-pull.log" message 0 60 || fail "$1: nothing arrived"
     echo "$1: good"
 }
 
