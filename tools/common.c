@@ -216,6 +216,25 @@ int weir_common_plugins(weir_plugin_info **out)
     return found.count;
 }
 
+bool weir_common_has_transports(void)
+{
+    weir_plugin_info *found = NULL;
+    int count = weir_common_plugins(&found);
+    bool any = false;
+
+    for (int i = 0; i < count; i++)
+        any = any || (found[i].state == WEIR_PLUGIN_LOADED &&
+                      strncmp(found[i].name, "transport_", 10) == 0);
+    free(found);
+    if (count < 0)
+        weir_common_fail_code(count, "cannot look for plugins");
+    else if (!any)
+        weir_common_fail("no transport is found that loads; see `weir "
+                         "plugins`.  Install some, or have WEIR_PLUGIN_PATH "
+                         "name the folders they are in");
+    return any;
+}
+
 bool weir_common_is_plugin(const weir_plugin_info *info, const char *name)
 {
     const char *underscore = strchr(info->name, '_');

@@ -93,6 +93,10 @@ const char *weir_common_drop_name(int reason);
  * frees *found.  Returns how many, or -errno. */
 int weir_common_plugins(weir_plugin_info **found);
 
+/* Is there any transport?  Says why not, and what to do: a command that needs
+ * many would say it of each. */
+bool weir_common_has_transports(void);
+
 /* Is it the plugin of that name: "transport_tcp", or "tcp" for short? */
 bool weir_common_is_plugin(const weir_plugin_info *info, const char *name);
 

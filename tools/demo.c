@@ -602,6 +602,8 @@ int weir_demo_main(int argc, const char *const *argv)
         weir_common_fail("%s: it takes no arguments", rest.items[0]);
         return 2;
     }
+    if (!weir_common_has_transports())
+        return 1;
     count = weir_common_plugins(&found);
     if (count < 0)
         return weir_common_fail_code(count, "cannot look for plugins");

@@ -149,6 +149,24 @@ do
     grep -q -e "$words" "$dir/chart.svg" || wrong "no $words in the chart"
 done
 
+# ---- without plugins ----
+
+# One sentence, however many runs there were to be.  Plugins that are inside of
+# the library are always there.
+if [ -n "${WEIR_PLUGIN_PATH-}" ]; then
+    mkdir "$dir/none"
+    path=$WEIR_PLUGIN_PATH
+    WEIR_PLUGIN_PATH=$dir/none WEIR_PLUGINS='^inproc,ipc,tcp'
+    export WEIR_PLUGINS
+    run 1 thr --size 16,64 --runs 3
+    complains 'WEIR_PLUGIN_PATH'
+    [ "$(wc -l <"$dir/err")" = 1 ] || wrong "more than one sentence"
+    run 1 targets
+    [ "$(wc -l <"$dir/err")" = 1 ] || wrong "more than one sentence"
+    WEIR_PLUGIN_PATH=$path
+    unset WEIR_PLUGINS
+fi
+
 # ---- targets ----
 
 run 0 targets --list

@@ -101,6 +101,11 @@ done
 wait $tapped
 grep -q question "$dir/tapped" || wrong "capture: no question"
 grep -q answer "$dir/tapped" || wrong "capture: no answer"
+i=0
+until grep -q '^{"seconds"' "$dir/out" || [ $i = 200 ]; do
+    i=$((i + 1))
+    sleep 0.1
+done
 ended 0 '^{"bound": "front", "url": "ipc:' \
     '^{"seconds": [0-9.]*, "forth": [0-9]' \
     '"front": {"peers": 0, "delivered": [1-9]' \

@@ -317,6 +317,8 @@ static int run_test(const struct weir_side_test *test, int argc,
         weir_common_fail("%s: not an option", rest.items[0]);
         return 2;
     }
+    if (!weir_common_has_transports())
+        return 1;
     bench.test = test;
     code = prepare(&bench);
     if (code == 0) {

@@ -377,5 +377,7 @@ int weir_bench_targets(int argc, const char *const *argv)
                          rest.count ? rest.items[0] : t.set.only.items[0]);
         return 2;
     }
-    return t.set.list ? print_list(&t) : run(&t);
+    if (t.set.list)
+        return print_list(&t);
+    return weir_common_has_transports() ? run(&t) : 1;
 }
