@@ -41,6 +41,7 @@ enum { WEIR_DEV_WAYS = 2 };
 enum weir_dev_halt {
     WEIR_DEV_DRY,       /* nothing to receive */
     WEIR_DEV_FULL,      /* no room to send */
+    WEIR_DEV_SHORT,     /* no memory to send: again in a while */
     WEIR_DEV_TURN,      /* REQ and REP: it is the other way's turn */
     WEIR_DEV_NOT_HALTED /* there may be more */
 };

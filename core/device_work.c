@@ -20,6 +20,7 @@ enum {
     BATCH = 1024, /* messages of each way while the locks are held */
     EVENTS = 8,   /* of the device's set: there are not more */
     WAKE_KEY = WEIR_DEV_SOCKS + 1, /* of `wake` in it; of a socket its number */
+    TRY_AGAIN = 10000000,          /* ns, after memory was short */
     LOOK_EVERY = 8 /* rounds between looks at the sets, of a worker that has
                       enough to do without */
 };
@@ -32,7 +33,8 @@ struct worker {
     struct weir_dev *dev;
     struct weir_dev_visit visit;
     uint32_t rounds;
-    uint32_t due; /* links that the last sleep has told of */
+    uint32_t due;     /* links that the last sleep has told of */
+    bool tries_again; /* soon, since there was no memory */
 };
 
 /* ---- the sockets ---- */
@@ -207,14 +209,21 @@ static int halt_dry(struct weir_dev_way *way, int r)
     return r;
 }
 
+/* It was not sent, and may be later.  Without memory it is kept as well: what
+ * a forwarder drops may be a subscription, which nobody says again. */
 static int halt_full(struct weir_dev_way *way, struct weir_sock *from,
-                     struct weir_sock *to, weir_message *message)
+                     struct weir_sock *to, weir_message *message, int r)
 {
     weir_sock_put_back(from, message);
-    way->halt = WEIR_DEV_FULL;
+    way->halt = r == -ENOMEM ? WEIR_DEV_SHORT : WEIR_DEV_FULL;
     way->seen = to->changes[WEIR_WAIT_OUT];
     count(&way->waits);
-    return -EAGAIN;
+    return r;
+}
+
+static bool is_for_later(int r)
+{
+    return r == -EAGAIN || r == -WEIR_ESTATE || r == -ENOMEM;
 }
 
 static void capture(struct weir_dev *dev, struct weir_sock *sock,
@@ -243,8 +252,8 @@ static int move_one(struct worker *worker, int i)
     if (WEIR_UNLIKELY(r < 0))
         return halt_dry(way, r);
     r = to->pattern->send(to, &message);
-    if (WEIR_UNLIKELY(r == -EAGAIN || r == -WEIR_ESTATE))
-        return halt_full(way, from, to, &message);
+    if (WEIR_UNLIKELY(r < 0 && is_for_later(r)))
+        return halt_full(way, from, to, &message, r);
     if (WEIR_UNLIKELY(r < 0))
         count(&way->dropped);
     else
@@ -339,6 +348,9 @@ static bool expect(struct worker *worker, int i, uint32_t waits[WEIR_DEV_SOCKS])
     case WEIR_DEV_FULL:
         waits[!i] |= SENDABLE;
         return !may_move(worker, i);
+    case WEIR_DEV_SHORT:
+        worker->tries_again = true;
+        return true;
     case WEIR_DEV_TURN:
         return true;
     case WEIR_DEV_DRY:
@@ -376,6 +388,7 @@ static bool settle(struct worker *worker, uint32_t waits[WEIR_DEV_SOCKS])
 {
     struct weir_dev_visit *visit = &worker->visit;
 
+    worker->tries_again = false;
     for (int i = 0; i < WEIR_DEV_SOCKS; i++)
         waits[i] = 0;
     if (!are_open(worker) ||
@@ -394,6 +407,17 @@ static bool settle(struct worker *worker, uint32_t waits[WEIR_DEV_SOCKS])
     return false;
 }
 
+/* Until when it may sleep that was settled. */
+static int64_t until(const struct worker *worker, int64_t deadline)
+{
+    int64_t soon;
+
+    if (!worker->tries_again)
+        return deadline;
+    soon = weir_now() + TRY_AGAIN;
+    return soon < deadline ? soon : deadline;
+}
+
 static void follow(struct worker *worker, uint32_t seen, int64_t deadline)
 {
     struct weir_dev_visit *visit = &worker->visit;
@@ -406,7 +430,7 @@ static void follow(struct worker *worker, uint32_t seen, int64_t deadline)
         weir_wait_expect(visit->socks[i], waits[i]);
     weir_dev_unlock(visit);
     if (settled)
-        (void)weir_park(&worker->dev->word, seen, deadline);
+        (void)weir_park(&worker->dev->word, seen, until(worker, deadline));
 }
 
 /* Sleep in the device's set; which sockets it has told of, as bits. */
@@ -466,6 +490,7 @@ static void lead(struct worker *worker, int64_t deadline)
     weir_dev_unlock(visit);
     if (!settled)
         return;
+    deadline = until(worker, deadline);
     if (dev->reactor)
         weir_wait_run(&turn, deadline);
     else

@@ -756,6 +756,129 @@ static void list_plugins(struct scene *scene)
     CALL(weir_option_at(NULL, 0, &info));
 }
 
+/* ---- a device ---- */
+
+/* The device is between a and b; what comes through it. */
+struct through {
+    weir_socket source, sink;
+    weir_device device;
+};
+
+static void another(const struct scene *scene, char url[SOCKET_URL])
+{
+    bool named = strncmp(scene->address, "inproc", 6) == 0;
+
+    snprintf(url, SOCKET_URL, "%s%s", scene->address, named ? "-2" : "");
+}
+
+static void put_between(struct scene *scene, struct through *through,
+                        const char *source, const char *sink)
+{
+    const weir_socket none = {0};
+    char url[SOCKET_URL];
+    weir_endpoint endpoint;
+
+    another(scene, url);
+    CALL(weir_device_start(&through->device, scene->a, scene->b, none, 1));
+    CALL(weir_bind(scene->a, scene->address, &endpoint));
+    CALL(weir_endpoint_url(endpoint, scene->url, SOCKET_URL));
+    CALL(weir_bind(scene->b, url, &endpoint));
+    CALL(weir_endpoint_url(endpoint, url, SOCKET_URL));
+    open_socket(scene, &through->source, source);
+    open_socket(scene, &through->sink, sink);
+    CALL(weir_connect(through->source, scene->url, NULL));
+    CALL(weir_connect(through->sink, url, NULL));
+}
+
+/* It always stops, with whatever it holds. */
+static void take_away(struct through *through)
+{
+    uint64_t held;
+    int r = 0;
+
+    if (through->device.generation != 0)
+        r = weir_device_stop(through->device, way == TO_THE_END ? 0 : SOON,
+                             &held);
+    if (r < 0 && r != -EAGAIN)
+        die("weir_device_stop", weir_strerror(r));
+    close_one(&through->source);
+    close_one(&through->sink);
+}
+
+/* Has all that was sent come to its end, on the way or behind it? */
+static bool accounted_through(const struct scene *scene,
+                              const struct through *through)
+{
+    weir_stats sent = sums(through->source), a = sums(scene->a),
+               b = sums(scene->b), came = sums(through->sink);
+    weir_device_counts counts = {.size = sizeof(counts)};
+
+    if (weir_device_stats(through->device, &counts) < 0)
+        die("weir_device_stats", "fails");
+    return sent.send_queued + a.recv_queued + b.send_queued +
+                   came.recv_queued ==
+               0 &&
+           came.delivered + sum_of(sent.send_dropped) + sent.unconfirmed +
+                   sum_of(a.recv_dropped) + counts.forth_dropped +
+                   sum_of(b.send_dropped) + b.unconfirmed +
+                   sum_of(came.recv_dropped) >=
+               sent.accepted;
+}
+
+static void pass_through(struct scene *scene, struct through *through,
+                         size_t size)
+{
+    int64_t end = now_ms() + SOON;
+    uint32_t seq = scene->seq, got = seq + 1;
+    weir_message message;
+
+    weir_message_init(&message);
+    send_one(scene, through->source, 3, size);
+    while (!gave_up && got != seq) {
+        int r;
+
+        mark();
+        r = weir_recv_message(through->sink, &message, IMPATIENT);
+        if (r != -EAGAIN && again(r, "weir_recv_message"))
+            continue;
+        if (r >= 0)
+            got = number_of(&message, 0);
+        if (r < 0 && shortage_hits() > 0 && accounted_through(scene, through))
+            break;
+        if (r == -EAGAIN && shortage_hits() > 0)
+            notice();
+        if (now_ms() > end)
+            die("a device", "loses a message, and does not count it");
+    }
+    weir_message_fini(&message);
+}
+
+static void device(struct scene *scene)
+{
+    struct through through = {.device = {0}};
+
+    couple(scene, "PULL", "PUSH");
+    put_between(scene, &through, "PUSH", "PULL");
+    for (int i = 0; i < SIZES; i++)
+        pass_through(scene, &through, sizes[i]);
+    CALL(weir_device_pause(through.device));
+    CALL(weir_device_resume(through.device));
+    pass_through(scene, &through, MEDIUM);
+    take_away(&through);
+}
+
+static void forwarder(struct scene *scene)
+{
+    struct through through = {.device = {0}};
+
+    couple(scene, "XSUB", "XPUB");
+    put_between(scene, &through, "PUB", "SUB");
+    CALL(weir_subscribe(through.sink, NULL, 0));
+    publish(scene, through.source, through.sink, MEDIUM);
+    publish(scene, through.source, through.sink, LARGE);
+    take_away(&through);
+}
+
 /* Frames and messages, without a socket. */
 static void frames(struct scene *scene)
 {
@@ -975,12 +1098,19 @@ static void test_part(void **state)
 }
 
 static const struct play plays[] = {
-    {"push", push},     {"push_back", push_back},
-    {"plain", plain},   {"many", many},
-    {"pub", pub},       {"xpub", xpub},
-    {"xsub", xsub},     {"request", request},
-    {"route", route},   {"ready", ready},
+    {"push", push},
+    {"push_back", push_back},
+    {"plain", plain},
+    {"many", many},
+    {"pub", pub},
+    {"xpub", xpub},
+    {"xsub", xsub},
+    {"request", request},
+    {"route", route},
+    {"ready", ready},
     {"rebind", rebind},
+    {"device", device},
+    {"forwarder", forwarder},
 };
 static const char *const addresses[] = {"inproc://alloc", "ipc://*",
                                         "tcp://127.0.0.1:*"};

@@ -364,6 +364,75 @@ static void amid_other_threads(void **state)
     close_context(busy.parent.context);
 }
 
+/* ---- a device in the parent ---- */
+
+static int child_of_device(weir_device device, struct parent *parent,
+                           int before)
+{
+    weir_device_counts counts = {.size = sizeof(counts)};
+    const weir_socket none = {0, 0};
+    weir_device other;
+
+    if (weir_device_run(device, 0) != -WEIR_EFORK ||
+        weir_device_pause(device) != -WEIR_EFORK ||
+        weir_device_resume(device) != -WEIR_EFORK ||
+        weir_device_stats(device, &counts) != -WEIR_EFORK)
+        return 50;
+    if (weir_device_start(&other, parent->pull, parent->push, none, 1) !=
+        -WEIR_EFORK)
+        return 51;
+    if (weir_device_stop(device, SOON, NULL) != 0 ||
+        weir_device_stop(device, SOON, NULL) != -EBADF)
+        return 52;
+    if (weir_close(parent->push, 0, NULL) < 0 ||
+        weir_close(parent->pull, 0, NULL) < 0 ||
+        weir_context_close(parent->context, 0) < 0)
+        return 53;
+    return count_descriptors() > before ? 54 : 0;
+}
+
+static void device(void **state)
+{
+    int before = count_descriptors(), rounds = full() ? 200 : 20;
+    weir_socket source, sink, none = {0, 0};
+    char url[SOCKET_URL], data[8];
+    struct parent parent;
+    weir_device device;
+
+    (void)state;
+    parent.context = new_context(1);
+    parent.pull = new_socket(parent.context, "PULL");
+    parent.push = new_socket(parent.context, "PUSH");
+    source = new_socket(parent.context, "PUSH");
+    sink = new_socket(parent.context, "PULL");
+    bind_to(parent.pull, "tcp://127.0.0.1:*", url);
+    connect_to(source, url);
+    bind_to(parent.push, "ipc://*", url);
+    connect_to(sink, url);
+    assert_int_equal(
+        weir_device_start(&device, parent.pull, parent.push, none, 1), 0);
+    check_descriptors(before);
+    for (int i = 0; i < rounds; i++) {
+        size_t size = sizeof(data);
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            weir_close(source, 0, NULL);
+            weir_close(sink, 0, NULL);
+            _exit(child_of_device(device, &parent, before));
+        }
+        assert_int_equal(weir_send(source, "parent", 6, SOON), 0);
+        assert_int_equal(weir_recv(sink, data, &size, SOON), 0);
+        await_child(pid);
+    }
+    assert_int_equal(weir_device_stop(device, SOON, NULL), 0);
+    close_socket(source);
+    close_socket(sink);
+    close_socket(parent.push);
+    close_socket(parent.pull);
+    close_context(parent.context);
+}
+
 static void over_tcp(void **state)
 {
     (void)state;
@@ -385,10 +454,9 @@ static void over_inproc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(over_tcp),
-        cmocka_unit_test(over_ipc),
-        cmocka_unit_test(over_inproc),
-        cmocka_unit_test(amid_other_threads),
+        cmocka_unit_test(over_tcp),    cmocka_unit_test(over_ipc),
+        cmocka_unit_test(over_inproc), cmocka_unit_test(amid_other_threads),
+        cmocka_unit_test(device),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,12 +103,67 @@ static void in_vain(void **state)
     close_context(context);
 }
 
+/* A device between two peers: it sleeps when there is nothing to move, when it
+ * is paused, and when there is nowhere to move it. */
+static void device(const char *front_url, const char *back_url)
+{
+    weir_context context = new_context(1);
+    weir_socket front = new_socket(context, "PULL");
+    weir_socket back = new_socket(context, "PUSH");
+    weir_socket push = new_socket(context, "PUSH");
+    weir_socket pull = new_socket(context, "PULL"), none = {0, 0};
+    int threads = count_threads();
+    char url[SOCKET_URL], data[8];
+    size_t size = sizeof(data);
+    weir_device device;
+
+    set_option(back, "send-mark", "10");
+    bind_to(front, front_url, url);
+    connect_to(push, url);
+    bind_to(back, back_url, url);
+    assert_int_equal(weir_device_start(&device, front, back, none, 2), 0);
+    has_threads(threads + 2);
+    rests("a device without a peer at its back");
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(weir_send(push, "message", 7, SOON), 0);
+    rests("a device with messages that it cannot move");
+    connect_to(pull, url);
+    for (int i = 0; i < 100; i++) {
+        size = sizeof(data);
+        assert_int_equal(weir_recv(pull, data, &size, SOON), 0);
+    }
+    rests("a device after traffic");
+    assert_int_equal(weir_device_pause(device), 0);
+    assert_int_equal(weir_send(push, "message", 7, SOON), 0);
+    rests("a device that is paused");
+    assert_int_equal(weir_device_stop(device, SOON, NULL), 0);
+    has_threads(threads);
+    rests("after a device");
+    close_socket(push);
+    close_socket(pull);
+    close_socket(front);
+    close_socket(back);
+    close_context(context);
+}
+
+static void device_on_tcp(void **state)
+{
+    (void)state;
+    device("tcp://127.0.0.1:*", "tcp://127.0.0.1:*");
+}
+
+static void device_on_inproc(void **state)
+{
+    (void)state;
+    device("inproc://idle-front", "inproc://idle-back");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(on_tcp),
-        cmocka_unit_test(on_inproc),
-        cmocka_unit_test(in_vain),
+        cmocka_unit_test(on_tcp),           cmocka_unit_test(on_inproc),
+        cmocka_unit_test(in_vain),          cmocka_unit_test(device_on_tcp),
+        cmocka_unit_test(device_on_inproc),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
