@@ -279,7 +279,21 @@ struct weir_chunk *weir_pool_reuse(struct weir_pool *pool, size_t capacity)
     return chunk;
 }
 
-#ifdef MREMAP_MAYMOVE
+/* ThreadSanitizer does not see that memory moves: it takes what was at the
+ * place before, and belonged to another thread, for the same.  gcc says that
+ * it is there by the first of these, clang by the second. */
+#if defined(__SANITIZE_THREAD__)
+#define MOVES 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MOVES 0
+#endif
+#endif
+#ifndef MOVES
+#define MOVES 1
+#endif
+
+#if defined(MREMAP_MAYMOVE) && MOVES
 static struct weir_chunk *remap(struct weir_chunk *chunk, size_t capacity)
 {
     unsigned class = class_of(capacity);
