@@ -77,7 +77,7 @@ run 2
 complains 'usage: weir bench TEST'
 run 2 nosuch
 complains 'nosuch: no such test'
-tests='thr lat burst paced fanout fanin duplex idle conns topics plugins'
+tests='thr lat burst paced fanout fanin duplex idle conns topics plugins device'
 run 0 --help
 for test in $tests; do
     says "^  $test "
@@ -124,6 +124,7 @@ each duplex 'tcp ipc inproc' "$all" 'msg/s cpu_us'
 each idle tcp "$all" 'msg/s cpu_us' --idle 0,100
 each conns 'tcp ipc' "$all" 'conn/s cpu_us' --connections 100
 each topics tcp libzmq 'match_ns cold_ns add_us' --topics 10,1000
+each device 'tcp ipc' 'libzmq nng nanomsg' 'msg/s cpu_us device_%'
 each plugins 'tcp ipc inproc' "$all" 'first_us again_us'
 
 # Other forms.
@@ -137,6 +138,16 @@ has weir fanout tcp delivered/s
 run 0 idle --runs 1 --warm 0.02 --duration 0.05 --idle 10 --reqrep \
     --json "$dir/figures"
 has weir idle tcp msg/s p50_us
+
+for library in $peers; do
+    [ $library = libzmq ] || continue
+    run 0 device --transport tcp --runs 1 --warm 0.02 --duration 0.05 \
+        --peer libzmq --ends libzmq --json -
+    says '"impl": "weir", "test": "device", .* "ends": "libzmq", "metric": "msg/s"'
+    says '"impl": "libzmq", "test": "device", .* "ends": "libzmq"'
+done
+run 2 device --ends nosuch
+complains 'nosuch'
 
 # ---- charts ----
 

@@ -12,7 +12,7 @@
 
 struct settings {
     struct weir_args_list transports, sizes, values, peers;
-    const char *json, *svg;
+    const char *json, *svg, *ends;
     struct weir_bench_way way;
 };
 
@@ -55,11 +55,17 @@ static const struct weir_args_option nodrop_option = {
     "nodrop", NULL, "the publisher waits for slow subscribers", WEIR_ARGS_FLAG,
     AT(way.nodrop)};
 
+static const struct weir_args_option ends_option = {
+    "ends", "NAME",
+    "source and sink are those of libzmq, nng, nanomsg or weir\n"
+    "(those of the device)",
+    WEIR_ARGS_TEXT, AT(ends)};
+
 struct bench {
     const struct weir_side_test *test;
     struct settings set;
     struct weir_text memory[4]; /* of the lists */
-    struct weir_bench_impl impls[WEIR_BENCH_IMPLS];
+    struct weir_bench_impl impls[WEIR_BENCH_IMPLS], ends;
     struct weir_bench_entry *entries; /* one for each of impls */
     size_t n_impls;
     struct weir_table table;
@@ -71,7 +77,7 @@ struct bench {
 /* ---- arguments ---- */
 
 #define COMMON  (sizeof common_options / sizeof *common_options)
-#define SPECIAL 5
+#define SPECIAL 6
 #define OPTIONS (COMMON + SPECIAL + 1)
 
 /* The options that a test has; ends with an empty one. */
@@ -94,6 +100,8 @@ static void list_options(const struct weir_side_test *test,
         options[n++] = reqrep_option;
     if (test->nodrop)
         options[n++] = nodrop_option;
+    if (test->device)
+        options[n++] = ends_option;
     options[n] = (struct weir_args_option){.name = NULL};
 }
 
@@ -169,6 +177,17 @@ static int add_impl(struct bench *bench, const char *name)
     return weir_bench_find(&bench->impls[bench->n_impls++], name);
 }
 
+static int find_ends(struct bench *bench)
+{
+    int code = 0;
+
+    if (bench->set.ends) {
+        code = weir_bench_find(&bench->ends, bench->set.ends);
+        bench->set.way.ends = &bench->ends;
+    }
+    return code;
+}
+
 static int open_file(const char *name, const char *option, FILE **file)
 {
     if (!name)
@@ -199,6 +218,7 @@ static int prepare(struct bench *bench)
     code = code ? code : add_impl(bench, "weir");
     for (size_t i = 0; i < set->peers.count && !code; i++)
         code = add_impl(bench, set->peers.items[i]);
+    code = code ? code : find_ends(bench);
     bench->entries = calloc(bench->n_impls, sizeof *bench->entries);
     if (!code && !bench->entries)
         code = weir_common_fail("no memory");
@@ -237,6 +257,8 @@ static void print_head(const struct bench *bench)
     fprintf(paper(bench), "%s%s; %" PRIu64 " run%s of %g s each, taking turns",
             bench->test->name, way->reqrep ? ", REQ and REP" : "", way->runs,
             way->runs == 1 ? "" : "s", way->duration);
+    if (way->ends)
+        fprintf(paper(bench), "; ends of %s", way->ends->name);
     if (way->batch > 1)
         fprintf(paper(bench), "; arrays of %" PRIu64 " messages", way->batch);
     fprintf(paper(bench), "%s\n\n", way->one_cpu ? "; all on one CPU" : "");

@@ -36,6 +36,8 @@ struct weir_bench_way {
     uint64_t runs, batch;
     bool one_cpu, reqrep, nodrop, quiet;
     const char *url; /* NULL: chosen */
+    /* Whose the ends of a device are; NULL: those of the device. */
+    const struct weir_bench_impl *ends;
 };
 
 /* What is run. */

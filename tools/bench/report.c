@@ -143,6 +143,8 @@ void weir_bench_json(const struct weir_bench_entry *entry,
             fprintf(file, "\"%s\": %" PRIu64 ", ", test->parameter, plan->n);
         if (way->one_cpu)
             fprintf(file, "\"one-cpu\": true, ");
+        if (way->ends)
+            fprintf(file, "\"ends\": \"%s\", ", way->ends->name);
         fprintf(file,
                 "\"metric\": \"%s\", \"median\": %.8g, \"min\": %.8g, "
                 "\"max\": %.8g, \"runs\": %" PRIu64 "}\n",

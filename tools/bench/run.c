@@ -66,7 +66,7 @@ int weir_bench_find(struct weir_bench_impl *impl, const char *name)
 
 /* ---- one run ---- */
 
-#define WORDS 12
+#define WORDS 16
 
 /* The words of a command line. */
 struct line {
@@ -79,7 +79,7 @@ static void __attribute__((format(printf, 2, 3)))
 add_word(struct line *line, const char *format, ...)
 {
     struct weir_text *word = &line->words[line->count];
-    char text[512];
+    char text[4200]; /* a path, and a key */
     va_list list;
 
     va_start(list, format);
@@ -89,14 +89,22 @@ add_word(struct line *line, const char *format, ...)
     line->argv[line->count++] = weir_text_string(word);
 }
 
+static const struct weir_bench_impl *
+ends_of(const struct weir_bench_entry *entry, const struct weir_bench_way *way)
+{
+    return way->ends ? way->ends : entry->impl;
+}
+
 static void write_line(struct line *line, const struct weir_bench_entry *entry,
                        const struct weir_bench_way *way)
 {
     const struct weir_bench_plan *plan = &entry->plan;
 
-    add_word(line, "%s", entry->impl->program);
-    if (entry->impl->subcommand)
-        add_word(line, "%s", entry->impl->subcommand);
+    const struct weir_bench_impl *ends = ends_of(entry, way);
+
+    add_word(line, "%s", ends->program);
+    if (ends->subcommand)
+        add_word(line, "%s", ends->subcommand);
     add_word(line, "%s", plan->test->name);
     add_word(line, "transport=%s", plan->transport);
     add_word(line, "size=%" PRIu64, plan->size);
@@ -110,6 +118,10 @@ static void write_line(struct line *line, const struct weir_bench_entry *entry,
         add_word(line, "nodrop=1");
     if (way->url)
         add_word(line, "url=%s", way->url);
+    if (plan->test->device)
+        add_word(line, "device=%s", entry->impl->program);
+    if (plan->test->device && entry->impl->subcommand)
+        add_word(line, "subcommand=%s", entry->impl->subcommand);
 }
 
 int weir_bench_metric(const struct weir_side_test *test, const char *name)
@@ -166,8 +178,8 @@ static int run_once(const struct weir_bench_entry *entry,
 
     memset(values, 0, WEIR_SIDE_METRICS * sizeof *values);
     write_line(&line, entry, way);
-    code =
-        weir_child_start(&child, entry->impl->program, line.argv, way->one_cpu);
+    code = weir_child_start(&child, ends_of(entry, way)->program, line.argv,
+                            way->one_cpu);
     if (code >= 0) {
         code = read_figures(&child, entry->plan.test, until, values);
         weir_child_end(&child, code < 0 ? SIGTERM : 0, weir_common_until(5));

@@ -98,6 +98,8 @@ const struct weir_bench_target weir_bench_target_list[] = {
      "match_ns", 0, 1000000, false, "weir", 10, 3, 1.5},
     {"memory of a subscription", "topics", "tcp", "B/sub", 0, 1000000, false,
      NULL, 0, 250, 100},
+    {"throughput of a device, 64 B, against zmq_proxy", "device", "tcp",
+     "msg/s", 64, 0, false, "libzmq", 0, 3, 5},
     BURST("tcp", 1),
     BURST("tcp", 20),
     BURST("tcp", 100),

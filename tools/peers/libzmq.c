@@ -124,6 +124,18 @@ static int wait_either(struct weir_side_end *base)
     return zmq_poll(&item, 1, -1) < 0 ? -1 : 0;
 }
 
+static void proxy(const char *front_url, const char *back_url)
+{
+    void *front, *back;
+
+    context = zmq_ctx_new();
+    front = zmq_socket(context, ZMQ_PULL);
+    back = zmq_socket(context, ZMQ_PUSH);
+    if (!front || !back || zmq_bind(front, front_url) != 0 ||
+        zmq_connect(back, back_url) != 0 || zmq_proxy(front, back, NULL) != 0)
+        complain("zmq_proxy");
+}
+
 static const struct weir_side_ops ops = {
     .name = "libzmq",
     .wire = WEIR_SIDE_ZMTP,
@@ -135,6 +147,7 @@ static const struct weir_side_ops ops = {
     .send = send_one,
     .recv = recv_one,
     .wait = wait_either,
+    .proxy = proxy,
 };
 
 int main(int argc, char **argv)

@@ -117,6 +117,16 @@ static int wait_either(struct weir_side_end *base)
     return nn_poll(&item, 1, -1) < 0 ? -1 : 0;
 }
 
+static void proxy(const char *front_url, const char *back_url)
+{
+    int front = nn_socket(AF_SP_RAW, NN_PULL);
+    int back = nn_socket(AF_SP_RAW, NN_PUSH);
+
+    if (front < 0 || back < 0 || nn_bind(front, front_url) < 0 ||
+        nn_connect(back, back_url) < 0 || nn_device(front, back) < 0)
+        complain("nn_device");
+}
+
 static const struct weir_side_ops ops = {
     .name = "nanomsg",
     .wire = WEIR_SIDE_SP,
@@ -129,6 +139,7 @@ static const struct weir_side_ops ops = {
     .send = send_one,
     .recv = recv_one,
     .wait = wait_either,
+    .proxy = proxy,
 };
 
 int main(int argc, char **argv)

@@ -21,6 +21,7 @@ struct end {
     struct weir_side_end base;
     nng_socket socket;
     bool stamps;
+    bool patient; /* who listens may come later */
 };
 
 static int complain(const char *what, int code)
@@ -50,6 +51,7 @@ static struct weir_side_end *open_end(const struct weir_side_plan *plan,
     if (!end || weir_side_end_init(&end->base, plan) != 0)
         return NULL;
     end->stamps = plan->test->stamps;
+    end->patient = plan->device != NULL;
     code = openers[kind](&end->socket);
     if (code != 0) {
         complain("socket", code);
@@ -77,7 +79,8 @@ static int bind_end(struct weir_side_end *base, const char *url, char *found)
 
 static int connect_end(struct weir_side_end *base, const char *url)
 {
-    int code = nng_dial(socket_of(base), url, NULL, 0);
+    int flags = ((struct end *)base)->patient ? NNG_FLAG_NONBLOCK : 0;
+    int code = nng_dial(socket_of(base), url, NULL, flags);
 
     return code == 0 ? 0 : complain(url, code);
 }
@@ -125,6 +128,22 @@ static int wait_either(struct weir_side_end *base)
     return poll(waits, 2, -1) < 0 ? -1 : 0;
 }
 
+static void proxy(const char *front_url, const char *back_url)
+{
+    nng_socket front, back;
+    int code = nng_pull0_open_raw(&front);
+
+    if (code == 0)
+        code = nng_push0_open_raw(&back);
+    if (code == 0)
+        code = nng_listen(front, front_url, NULL, 0);
+    if (code == 0)
+        code = nng_dial(back, back_url, NULL, NNG_FLAG_NONBLOCK);
+    if (code == 0)
+        code = nng_device(front, back);
+    complain("nng_device", code);
+}
+
 static const struct weir_side_ops ops = {
     .name = "nng",
     .wire = WEIR_SIDE_SP,
@@ -137,6 +156,7 @@ static const struct weir_side_ops ops = {
     .send = send_one,
     .recv = recv_one,
     .wait = wait_either,
+    .proxy = proxy,
 };
 
 int main(int argc, char **argv)

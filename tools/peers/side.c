@@ -255,6 +255,10 @@ static bool take_pair(struct weir_side_plan *plan, const char *key,
         plan->reqrep = *value == '1';
     else if (strcmp(key, "nodrop") == 0)
         plan->nodrop = *value == '1';
+    else if (strcmp(key, "device") == 0)
+        plan->device = value;
+    else if (strcmp(key, "subcommand") == 0)
+        plan->subcommand = value;
     else
         return false;
     return true;
@@ -311,6 +315,10 @@ int weir_side_main(const struct weir_side_ops *ops, int argc,
     struct weir_side_plan plan = {.batch = 1, .size = 64, .run = 1};
     struct weir_side side = {.ops = ops, .plan = &plan};
 
+    if (argc == 3 && ops->proxy && strcmp(argv[0], WEIR_SIDE_PROXY) == 0) {
+        ops->proxy(argv[1], argv[2]);
+        return 1;
+    }
     if (!read_plan(&plan, argc, argv)) {
         fputs("this is a helper of `weir bench`; see there\n", stderr);
         return 2;

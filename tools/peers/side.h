@@ -53,6 +53,7 @@ struct weir_side_test {
     bool reqrep;  /* there is a form with REQ and REP */
     bool batch;   /* weir can use calls for arrays */
     bool nodrop;  /* there is a form where publishers wait */
+    bool device;  /* a device is between the sides */
     bool raw;     /* plain system calls can do it */
     bool sp;      /* libraries of scalability protocols (nng, nanomsg) can */
     int (*run)(struct weir_side *side); /* 0, or -1 with its complaint made */
@@ -84,6 +85,8 @@ struct weir_side_plan {
     double warm, run; /* seconds */
     unsigned batch;   /* messages a call, where the library has such calls */
     bool reqrep, nodrop;
+    const char *device;     /* the program of the device; NULL: none */
+    const char *subcommand; /* its first argument; NULL: none */
 };
 
 /* Begins what a library's open() returns. */
@@ -127,6 +130,10 @@ struct weir_side_ops {
     /* Wait until one of the two would not have to. */
     int (*wait)(struct weir_side_end *end);
 
+    /* Move what comes in at `front`, which is bound, to `back`, which is
+     * connected to, until the process is killed. */
+    void (*proxy)(const char *front, const char *back);
+
     /* Let those in who connect; NULL where threads of the library do. */
     void (*admit)(struct weir_side_end *end);
 };
@@ -143,8 +150,8 @@ void weir_side_stamp(struct weir_side_end *end, const void *data, size_t size);
 /* Seen by all processes of a run. */
 struct weir_side_shared {
     _Atomic int bound, go, stop;
-    _Atomic uint64_t waited; /* ns of CPU time that no library used */
-    char url[256];
+    _Atomic uint64_t waited;   /* ns of CPU time that no library used */
+    char url[256], front[256]; /* of the sink, and of a device */
     double figures[WEIR_SIDE_METRICS];
     struct {
         _Alignas(64) _Atomic uint64_t count;
@@ -223,6 +230,10 @@ void weir_side_delays(const struct weir_histogram *histogram, bool tail);
 
 /* Another side: PUSH without end. */
 int weir_side_feed_push(struct weir_side *side, unsigned number);
+
+/* What a device's program is asked for: PROGRAM [SUBCOMMAND] this FRONT BACK.
+ */
+#define WEIR_SIDE_PROXY "proxy"
 
 /* Play what argv[0] and so on ask for.  Returns an exit code. */
 int weir_side_main(const struct weir_side_ops *ops, int argc,

@@ -158,6 +158,27 @@ static int wait_either(struct weir_side_end *base)
     return weir_poll(&item, 1, WEIR_FOREVER) < 0 ? -1 : 0;
 }
 
+static void proxy(const char *front_url, const char *back_url)
+{
+    weir_socket front, back, none = {0, 0};
+    weir_device device;
+    int code = weir_context_open(&context, 1);
+
+    if (code >= 0)
+        code = weir_open(&front, context, WEIR_PULL);
+    if (code >= 0)
+        code = weir_open(&back, context, WEIR_PUSH);
+    if (code >= 0)
+        code = weir_bind(front, front_url, NULL);
+    if (code >= 0)
+        code = weir_connect(back, back_url, NULL);
+    if (code >= 0)
+        code = weir_device_start(&device, front, back, none, 0);
+    if (code >= 0)
+        code = weir_device_run(device, WEIR_FOREVER);
+    weir_common_fail_code(code, "the device");
+}
+
 static const struct weir_side_ops ops = {
     .name = "weir",
     .wire = WEIR_SIDE_ZMTP,
@@ -169,6 +190,7 @@ static const struct weir_side_ops ops = {
     .send = send_some,
     .recv = recv_some,
     .wait = wait_either,
+    .proxy = proxy,
 };
 
 int weir_bench_side_main(int argc, const char *const *argv)
