@@ -411,6 +411,10 @@ static void device(void **state)
     connect_to(sink, url);
     assert_int_equal(
         weir_device_start(&device, parent.pull, parent.push, none, 1), 0);
+    wait_peers(parent.pull, 1);
+    wait_peers(parent.push, 1);
+    wait_peers(source, 1);
+    wait_peers(sink, 1);
     check_descriptors(before);
     for (int i = 0; i < rounds; i++) {
         size_t size = sizeof(data);

@@ -160,8 +160,8 @@ static int wait_either(struct weir_side_end *base)
 
 static void proxy(const char *front_url, const char *back_url)
 {
-    weir_socket front, back, none = {0, 0};
-    weir_device device;
+    weir_socket front = {0, 0}, back = {0, 0}, none = {0, 0};
+    weir_device device = {0, 0};
     int code = weir_context_open(&context, 1);
 
     if (code >= 0)
