@@ -17,8 +17,12 @@
 #include "socket.h"
 
 enum {
-    BATCH = 1024, /* messages of each way while the locks are held */
-    EVENTS = 8,   /* of the device's set: there are not more */
+    /* of one way, while the locks are held: */
+    BATCH = 1024,       /* messages, */
+    HOLD_MOST = 100000, /* or ns, */
+    CLOCK_EVERY = 16,   /* looked at after so many messages */
+
+    EVENTS = 8,                    /* of the device's set: there are not more */
     WAKE_KEY = WEIR_DEV_SOCKS + 1, /* of `wake` in it; of a socket its number */
     TRY_AGAIN = 10000000,          /* ns, after memory was short */
     LOOK_EVERY = 8 /* rounds between looks at the sets, of a worker that has
@@ -282,14 +286,17 @@ static bool may_move(struct worker *worker, int i)
 static int move_way(struct worker *worker, int i)
 {
     struct weir_dev_way *way = &worker->dev->ways[i];
+    int64_t begin;
     int n = 0;
 
     if (!may_move(worker, i))
         return 0;
+    begin = weir_now();
     way->halt = WEIR_DEV_NOT_HALTED;
     while (n < BATCH && move_one(worker, i) >= 0) {
         n++;
-        if (stops(worker->dev) && way->left == 0)
+        if ((stops(worker->dev) && way->left == 0) ||
+            (n % CLOCK_EVERY == 0 && weir_now() - begin > HOLD_MOST))
             break;
     }
     if (n == 0)
@@ -440,6 +447,9 @@ static uint32_t sleep_in_set(struct weir_dev *dev, int64_t deadline)
     int n = weir_poller_wait(&dev->set, events, EVENTS, deadline);
     uint32_t told = 0;
 
+    if (n < 0) /* it cannot be waited for: look at all of them in a while */
+        (void)weir_park(&dev->word, atomic_load(&dev->word),
+                        weir_now() + TRY_AGAIN);
     for (int i = 0; i < n; i++)
         if (events[i].key == WAKE_KEY)
             weir_signal_clear(&dev->wake);
@@ -462,7 +472,6 @@ static void get_up(struct worker *worker, uint32_t told)
 {
     struct weir_dev_visit *visit = &worker->visit;
 
-    worker->due = 0;
     for (int i = 0; i < visit->n; i++) {
         struct weir_sock *sock = visit->socks[i];
 
@@ -481,6 +490,7 @@ static void lead(struct worker *worker, int64_t deadline)
     struct weir_wait_turn turn = {.reactor = NULL};
     bool settled;
 
+    worker->due = 0;
     weir_dev_lock(visit);
     settled = settle(worker, waits);
     for (int i = 0; settled && i < visit->n; i++)

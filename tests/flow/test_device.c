@@ -677,6 +677,17 @@ static void *run_device(void *arg)
     return NULL;
 }
 
+static void await_workers(weir_device device, uint32_t n)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    int64_t end = flow_now() + FLOW_SOON;
+
+    while (counts_of(device).workers != n) {
+        assert_true(flow_now() < end);
+        nanosleep(&pause, NULL);
+    }
+}
+
 static void test_run_in_thread(void **state)
 {
     struct runner runners[3];
@@ -699,7 +710,7 @@ static void test_run_in_thread(void **state)
         flow_send_number(push, i);
     for (uint32_t i = 0; i < 1000; i++)
         assert_int_equal(flow_recv_number(pull), i);
-    assert_int_equal(counts_of(rig.device).workers, 3);
+    await_workers(rig.device, 3);
     flow_close(push);
     flow_close(pull);
     rig_stop(&rig);
