@@ -348,6 +348,8 @@ static void publish(uint32_t who, uint32_t count)
         else
             send_weir(who, i);
     }
+    if (!with_zmq && weir_flush(socket_, 60000) < 0)
+        die("flush");
     printf("sent\n");
     fflush(stdout);
     while (read(STDIN_FILENO, waste, sizeof(waste)) > 0)

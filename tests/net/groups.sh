@@ -15,9 +15,15 @@ has_zmq() {
     return 1
 }
 
+# As the last command of a process in the background: its number is that of
+# the process.
+exec_inside() { # NAMESPACE COMMAND...
+    exec ip netns exec "$@"
+}
+
 # A subscriber's LIBRARY URL SENDERS COUNT SECONDS; its log is $1 of $work.
 hear() { # NAME LIBRARY URL SENDERS COUNT SECONDS
-    inside "${hearer:-$far}" "$group" "$2" sub "$3" "$4" "$5" "$6" \
+    exec_inside "${hearer:-$far}" "$group" "$2" sub "$3" "$4" "$5" "$6" \
         >"$work/$1.log" 2>&1 &
     pids="$pids $!"
     eval "pid_$1=$!"
@@ -27,7 +33,7 @@ hear() { # NAME LIBRARY URL SENDERS COUNT SECONDS
 # A publisher's LIBRARY URL NAME COUNT [SIZE]; it stays until hush.
 speak() { # NAME LIBRARY URL WHO COUNT [SIZE]
     mkfifo "$work/$1.hold"
-    inside "${speaker:-$near}" "$group" "$2" pub "$3" "$4" "$5" ${6-} \
+    exec_inside "${speaker:-$near}" "$group" "$2" pub "$3" "$4" "$5" ${6-} \
         <"$work/$1.hold" >"$work/$1.log" 2>&1 &
     pids="$pids $!"
     eval "pid_$1=$!"
