@@ -13,7 +13,7 @@
 
 /* The header (16), the number and the trail (8) in front of the data, and the
  * options of a fragment (20), for which libzmq leaves room and does not use. */
-enum { PGM_OVERHEAD = 44, UDP_HEADER = 8, DESCRIPTORS = 5 };
+enum { PGM_OVERHEAD = 44, UDP_HEADER = 8, DESCRIPTORS = 6 };
 
 /* Times in us; those of libzmq, so that both behave as one on a group. */
 enum {
@@ -109,7 +109,7 @@ static int check_privilege(const struct weir_pgm_plan *plan, weir_error *error)
                             weir_common_reason(rc, reason, sizeof reason));
 }
 
-/* --------------------------------------------------------------- set-up -- */
+/* -------------------------------------------------------------- settings -- */
 
 /* A value that openpgm is to have. */
 struct setting {
@@ -316,6 +316,61 @@ static int bind_socket(pgm_sock_t *sock, const struct weir_pgm_plan *plan,
     return complain(plan, code_of(why), why, error);
 }
 
+/* -------------------------------------------------------------- requests -- */
+
+/* A socket for requests: at the interface's own address. */
+static int open_requests(const struct weir_pgm_plan *plan)
+{
+    union weir_pgm_number at = plan->interface.address;
+    int octets = plan->tuning.number[WEIR_PGM_RECV_BUFFER], on = 1;
+    bool v4 = plan->address.family == AF_INET;
+    int fd = socket(plan->address.family,
+                    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    at.v4.sin_port = htons(plan->address.port); /* at the same place in both */
+    if (octets > 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &octets, sizeof octets);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
+        setsockopt(fd, v4 ? (int)IPPROTO_IP : (int)IPPROTO_IPV6,
+                   v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof on) == 0 &&
+        bind(fd, &at.any, weir_pgm_size(&at)) == 0)
+        return fd;
+    on = -errno;
+    (void)close(fd);
+    return on;
+}
+
+/* Requests come to the group's port at the address of the machine, where
+ * subscribers of this machine listen too; openpgm listens at no address in
+ * particular, and the system would give a request to any of them.  A socket
+ * with the address takes precedence, so the sender gets one. */
+static int take_requests(const struct weir_pgm_session *session,
+                         const struct weir_pgm_plan *plan, weir_error *error)
+{
+    char reason[WEIR_REASON_ROOM];
+    int fd, rc = 0;
+
+    if (!plan->udp || !plan->sends)
+        return 0;
+    fd = open_requests(plan);
+    if (fd < 0)
+        rc = fd;
+    else if (dup3(fd, session->recv_fd, O_CLOEXEC) < 0)
+        rc = -errno;
+    if (fd >= 0)
+        (void)close(fd);
+    if (rc < 0)
+        return plan->host->fail(error, -rc,
+                                "%s://%s: cannot listen for requests: %s",
+                                plan->scheme, plan->text,
+                                weir_common_reason(-rc, reason, sizeof reason));
+    return 0;
+}
+
+/* ---------------------------------------------------------------- set-up -- */
+
 static int filter_socket(const struct weir_pgm_session *session,
                          const struct weir_pgm_plan *plan, weir_error *error)
 {
@@ -394,6 +449,8 @@ static int set_up(struct weir_pgm_session *session,
                               "%s://%s: openpgm has other "
                               "descriptors than it should",
                               plan->scheme, plan->text);
+    if (rc == 0)
+        rc = take_requests(session, plan, error);
     if (rc == 0) {
         adopt_sockets(session, plan);
         rc = filter_socket(session, plan, error);
