@@ -16,17 +16,28 @@ enum {
     BURST = 4,         /* quick ones in a row before streaming begins */
     GAP_QUOTIENT = 4,  /* quick: a gap under a quarter of a write's cost */
     LOOK_EVERY = 16,   /* messages between looks at the clock */
-    BATCH_AGE = 50000, /* ns after which a batch goes */
+    BATCH_AGE = 50000, /* ns after which a batch goes, at the earliest */
+    AGE_MAX = 1000000, /* ns, and at the latest */
+    COST_QUOTIENT = 4, /* the share of the time that goes into writing */
     COST_START = 5000, /* ns: a guess of a write's cost */
     COST_MAX = 20000,  /* ns: more than that was not the write itself */
     TICK = 50000       /* ns until the reactor looks after the tail */
 };
 
-static void flush_batch(struct weir_sock *sock, int64_t now)
+/* Many peers, or sleeping ones, make a batch costly: then it has to be larger,
+ * or all of the time would go into writing little. */
+static void flush_batch(struct weir_sock *sock)
 {
+    struct weir_pacing *pace = &sock->pace;
+    int64_t start = weir_now(), age;
+
     (void)weir_drive_output(sock);
-    sock->pace.batch_at = now;
-    sock->pace.since_look = 0;
+    pace->batch_at = weir_now();
+    pace->since_look = 0;
+    age = (pace->batch_at - start) * COST_QUOTIENT;
+    if (age > AGE_MAX)
+        age = AGE_MAX;
+    pace->batch_age = age > BATCH_AGE ? age : BATCH_AGE;
 }
 
 static void enter(struct weir_sock *sock, int64_t now)
@@ -34,6 +45,7 @@ static void enter(struct weir_sock *sock, int64_t now)
     struct weir_pacing *pace = &sock->pace;
 
     pace->streaming = true;
+    pace->batch_age = BATCH_AGE;
     pace->batch_at = pace->window_at = now;
     pace->window_sent = pace->since_look = 0;
     weir_reactor_tick(sock->reactor, &sock->tick, TICK);
@@ -59,9 +71,9 @@ static void look_at_clock(struct weir_sock *sock)
     int64_t now = weir_now();
 
     pace->since_look = 0;
-    if (now - pace->batch_at < BATCH_AGE)
+    if (now - pace->batch_at < pace->batch_age)
         return;
-    flush_batch(sock, now);
+    flush_batch(sock);
     if (sock->options.pace == WEIR_PACE_AUTO && thin(pace, now))
         weir_pace_leave(sock);
     pace->window_at = now;
@@ -75,7 +87,7 @@ static void stream(struct weir_sock *sock)
     pace->window_sent++;
     weir_reactor_tick(sock->reactor, &sock->tick, TICK);
     if (pace->full)
-        flush_batch(sock, weir_now());
+        flush_batch(sock);
     else if (++pace->since_look >= LOOK_EVERY)
         look_at_clock(sock);
 }
@@ -130,7 +142,7 @@ bool weir_pace_tick(struct weir_sock *sock)
             weir_pace_leave(sock);
         return pace->streaming;
     }
-    if (!pace->streaming || weir_now() - pace->batch_at >= BATCH_AGE)
-        flush_batch(sock, weir_now());
+    if (!pace->streaming || weir_now() - pace->batch_at >= pace->batch_age)
+        flush_batch(sock);
     return true;
 }

@@ -65,7 +65,7 @@ struct weir_pacing {
     bool streaming;
     bool full; /* a pipe has a whole batch */
     uint32_t burst, since_look;
-    int64_t last_end, write_cost, batch_at;
+    int64_t last_end, write_cost, batch_at, batch_age;
     int64_t window_at;
     uint64_t window_sent;
     int64_t ticked_at; /* window at the last tick */
