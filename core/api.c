@@ -17,6 +17,7 @@
 #include "endpoint.h"
 #include "frame.h"
 #include "message.h"
+#include "quick.h"
 #include "socket.h"
 
 const char *weir_version(void)
@@ -278,13 +279,17 @@ static int64_t absolute(int deadline)
 int weir_send(weir_socket socket, const void *data, size_t size, int deadline)
 {
     struct weir_patience patience = {.ms = deadline};
-    struct weir_sock *sock;
+    struct weir_sock *sock = NULL;
     weir_message message;
-    int r = check_deadline(deadline);
+    int r;
 
+    if (WEIR_LIKELY(data && deadline >= WEIR_FOREVER) &&
+        weir_quick_send(socket, data, size, &sock))
+        return 0;
+    r = check_deadline(deadline);
     if (r >= 0 && size > 0)
         r = need(data, "the data");
-    if (r >= 0)
+    if (r >= 0 && !sock)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
         return weir_answer(r);
@@ -406,15 +411,19 @@ static int take(struct weir_sock *sock, weir_message *message, void *data,
 int weir_recv(weir_socket socket, void *data, size_t *size, int deadline)
 {
     struct weir_patience patience = {.ms = deadline};
-    struct weir_sock *sock;
+    struct weir_sock *sock = NULL;
     weir_message message;
-    int r = check_deadline(deadline);
+    int r;
 
+    if (WEIR_LIKELY(data && size && deadline >= WEIR_FOREVER) &&
+        weir_quick_recv(socket, data, size, &sock))
+        return 0;
+    r = check_deadline(deadline);
     if (r >= 0)
         r = need(size, "the size");
     if (r >= 0 && *size > 0)
         r = need(data, "the buffer");
-    if (r >= 0)
+    if (r >= 0 && !sock)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
         return weir_answer(r);
@@ -429,12 +438,16 @@ int weir_recv(weir_socket socket, void *data, size_t *size, int deadline)
 int weir_recv_message(weir_socket socket, weir_message *message, int deadline)
 {
     struct weir_patience patience = {.ms = deadline};
-    struct weir_sock *sock;
-    int r = check_deadline(deadline);
+    struct weir_sock *sock = NULL;
+    int r;
 
+    if (WEIR_LIKELY(message && deadline >= WEIR_FOREVER) &&
+        weir_quick_recv_message(socket, message, &sock))
+        return 0;
+    r = check_deadline(deadline);
     if (r >= 0)
         r = need(message, "the message");
-    if (r >= 0)
+    if (r >= 0 && !sock)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
         return weir_answer(r);

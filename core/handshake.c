@@ -223,7 +223,9 @@ static void succeed(struct weir_handshake *handshake, struct weir_pipe *pipe,
 
     ep->retry_ms = 0;
     weir_ep_event(ep, WEIR_EVENT_CONNECTED, peer, peer_id, 0, 0, "");
-    weir_sock_due(sock, pipe, WEIR_POLLER_IN | WEIR_POLLER_OUT);
+    if (weir_link_may_have(&pipe->link))
+        weir_sock_due(sock, pipe, WEIR_POLLER_IN);
+    weir_sock_due(sock, pipe, WEIR_POLLER_OUT);
     weir_sock_let_go(sock, pipe);
     weir_turn_drive(sock);
     weir_sock_unlock(sock);

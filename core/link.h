@@ -131,6 +131,14 @@ int weir_link_read(struct weir_link *link);
  * a connection that fails at once (weir_link_fail). */
 void weir_link_start(struct weir_link *link, struct weir_handshake *from);
 
+/* Is it to be read right after that?  What a stream has may not show at its
+ * descriptor; of all others the set tells if there is something.  As long as
+ * there is not, a connection needs no memory to read into. */
+static inline bool weir_link_may_have(const struct weir_link *link)
+{
+    return link->stream != NULL;
+}
+
 /* Begin in the messages shape; `turn` is what others post from now on.
  * Reactor thread, driver word held, as is the socket's lock. */
 void weir_link_start_messages(struct weir_link *link,

@@ -15,7 +15,6 @@
 enum {
     BURST = 4,         /* quick ones in a row before streaming begins */
     GAP_QUOTIENT = 4,  /* quick: a gap under a quarter of a write's cost */
-    LOOK_EVERY = 16,   /* messages between looks at the clock */
     BATCH_AGE = 50000, /* ns after which a batch goes, at the earliest */
     AGE_MAX = 1000000, /* ns, and at the latest */
     COST_QUOTIENT = 4, /* the share of the time that goes into writing */
@@ -88,7 +87,7 @@ static void stream(struct weir_sock *sock)
     weir_reactor_tick(sock->reactor, &sock->tick, TICK);
     if (pace->full)
         flush_batch(sock);
-    else if (++pace->since_look >= LOOK_EVERY)
+    else if (++pace->since_look >= WEIR_PACE_LOOK)
         look_at_clock(sock);
 }
 

@@ -98,7 +98,9 @@ enum {
     WEIR_PATTERN_LATE_QUEUE = 16, /* a connect's pipe takes no messages before
                                      it is up (PUB, ROUTER: nothing to route
                                      by) */
-    WEIR_PATTERN_IDENTITY = 32    /* announces its routing id */
+    WEIR_PATTERN_IDENTITY = 32,   /* announces its routing id */
+    WEIR_PATTERN_BALANCES = 64,   /* sends as it is, to the first in out_turn */
+    WEIR_PATTERN_FAIR = 128 /* receives as it is, from the first in in_turn */
 };
 
 /* By type, by name ("XREQ" is DEALER too); NULL if there is none. */

@@ -211,18 +211,11 @@ static WEIR_NOINLINE int put_slow(struct weir_pipe *pipe, weir_frame *prefix,
     return put_many(pipe, prefix, n, message, skip);
 }
 
-/* The usual case: a short frame goes where there is room as far as is known. */
 static inline bool put_short(struct weir_pipe *pipe, weir_frame *frame)
 {
-    struct weir_queue *out = pipe->out;
-    size_t size = weir_frame_length(frame);
-
-    if (!out || pipe->policy == WEIR_POLICY_LATEST ||
-        !weir_queue_fits(&out->in, size) ||
-        !weir_queue_has_credit(out, size + WEIR_QUEUE_HEAD))
+    if (!weir_pipe_append(pipe, weir_frame_octets(frame),
+                          weir_frame_length(frame)))
         return false;
-    weir_queue_write(&out->in, weir_frame_octets(frame), size, 0);
-    weir_queue_commit(out);
     weir_sock_touch(pipe->sock, pipe);
     return true;
 }

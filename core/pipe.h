@@ -101,6 +101,22 @@ struct weir_pipe {
 int weir_pipe_put(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
                   weir_message *message, uint32_t skip);
 
+/* The usual case: a short frame that goes where there is room, as far as is
+ * known.  False: nothing was put.  Then weir_sock_touch(). */
+static inline bool weir_pipe_append(struct weir_pipe *pipe, const void *data,
+                                    size_t size)
+{
+    struct weir_queue *out = pipe->out;
+
+    if (WEIR_UNLIKELY(!out || pipe->policy == WEIR_POLICY_LATEST ||
+                      !weir_queue_fits(&out->in, size) ||
+                      !weir_queue_has_credit(out, size + WEIR_QUEUE_HEAD)))
+        return false;
+    weir_queue_write(&out->in, data, size, 0);
+    weir_queue_commit(out);
+    return true;
+}
+
 /* The same with one message that lies packed in the first `octets` of a
  * chunk; not for the policy LATEST. */
 int weir_pipe_put_packed(struct weir_pipe *pipe, struct weir_chunk *chunk,
@@ -183,6 +199,17 @@ static inline void weir_pipe_sign(struct weir_pipe *pipe, weir_frame *frame)
     if (pipe->info && WEIR_UNLIKELY(++pipe->info_given == WEIR_PIPE_INFO_GIVEN))
         weir_pipe_give_info(pipe);
     weir_frame_set_peer(frame, pipe->slot + 1, pipe->info);
+}
+
+/* A frame goes that came from this peer, or from another: take back what
+ * weir_pipe_sign() gave.  False: it is to be dropped. */
+static inline bool weir_pipe_unsign(struct weir_pipe *pipe,
+                                    const struct weir_peer_info *info)
+{
+    if (info != pipe->info || pipe->info_given == 0)
+        return false;
+    pipe->info_given--;
+    return true;
 }
 
 /* Take the frame that was peeked and the rest of its message, behind the

@@ -595,6 +595,15 @@ static inline void weir_queue_step(struct weir_queue *queue,
         weir_queue_check_writer(queue);
 }
 
+/* The octets of the frame that was peeked last.
+ * Thread: the consumer. */
+static inline const uint8_t *weir_queue_peeked(const struct weir_queue *queue,
+                                               size_t *size)
+{
+    *size = (size_t)(queue->out.next - queue->out.frame);
+    return queue->out.frame;
+}
+
 /* Consume the peeked frame.
  * Thread: the consumer. */
 static inline void weir_queue_pass(struct weir_queue *queue)
@@ -643,6 +652,21 @@ static inline void weir_queue_take(struct weir_queue *queue, weir_frame *frame)
 
     weir_queue_hand_out(out, frame, body, (size_t)(next - body), flags);
     weir_queue_step(queue, next, flags);
+}
+
+/* Give back the reference of a slice without touching the counter that all
+ * threads share.  False: the slice is not of the current chunk, or all of its
+ * references were given back; it is to be dropped.
+ * Thread: the consumer. */
+static inline bool weir_queue_take_back(struct weir_queue *queue,
+                                        const struct weir_chunk *chunk)
+{
+    struct weir_queue_out *out = &queue->out;
+
+    if (chunk != out->current || out->given == 0)
+        return false;
+    out->given--;
+    return true;
 }
 
 /* Take a whole message into an empty one.

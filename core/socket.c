@@ -16,6 +16,7 @@
 #include "base/park.h"
 #include "context.h"
 #include "endpoint.h"
+#include "enter.h"
 #include "pattern/fairqueue.h"
 #include "shells.h"
 #include "splice.h"
@@ -29,11 +30,6 @@ enum {
 };
 
 /* ---- lock and mail ---- */
-
-void weir_sock_lock(struct weir_sock *sock)
-{
-    weir_lock_take(&sock->lock);
-}
 
 static void read_mail(struct weir_sock *sock, struct weir_pipe *pipe,
                       uint32_t bits)
@@ -80,19 +76,14 @@ static void deliver_mail(struct weir_sock *sock)
     }
 }
 
-static bool has_mail(struct weir_sock *sock)
-{
-    return atomic_load(&sock->mail) != NULL;
-}
-
 /* Others may send mail as fast as we deliver it: then the rest is for the
  * reactor, so that the call can end. */
-static WEIR_NOINLINE void deliver_and_unlock(struct weir_sock *sock)
+void weir_sock_deliver_and_unlock(struct weir_sock *sock)
 {
     int left = DELIVERIES;
 
     do {
-        while (has_mail(sock) && left > 0) {
+        while (weir_sock_has_mail(sock) && left > 0) {
             deliver_mail(sock);
             left--;
         }
@@ -100,23 +91,9 @@ static WEIR_NOINLINE void deliver_and_unlock(struct weir_sock *sock)
             weir_wait_hand_on(sock, LOOK_SOON);
         if (sock->watched)
             weir_readiness_update(sock);
-        weir_lock_release(&sock->lock);
-    } while (left > 0 && has_mail(sock) && weir_lock_try(&sock->lock));
-}
-
-/* Mail that comes while we hold the lock is ours to deliver; what comes right
- * after is delivered by whoever gets the lock next, us included.  Posting
- * mail, trying the lock, releasing it and looking for mail are all
- * sequentially consistent: of two threads that cross, one sees the other. */
-void weir_sock_unlock(struct weir_sock *sock)
-{
-    if (WEIR_UNLIKELY(has_mail(sock) || sock->watched)) {
-        deliver_and_unlock(sock);
-        return;
-    }
-    weir_lock_release(&sock->lock);
-    if (WEIR_UNLIKELY(has_mail(sock)))
-        weir_sock_nudge(sock);
+        weir_wait_release(sock);
+    } while (left > 0 && weir_sock_has_mail(sock) &&
+             weir_lock_try(&sock->lock));
 }
 
 void weir_sock_nudge(struct weir_sock *sock)
@@ -377,25 +354,7 @@ void weir_sock_dry(struct weir_sock *sock, struct weir_pipe *pipe)
         weir_sock_bury(sock, pipe);
 }
 
-void weir_sock_touch(struct weir_sock *sock, struct weir_pipe *pipe)
-{
-    if (!atomic_load_explicit(&pipe->link.live, memory_order_relaxed))
-        return;
-    if (weir_list_empty(&pipe->flush))
-        weir_list_append(&sock->unflushed, &pipe->flush);
-    if (sock->pace.streaming &&
-        weir_queue_pending(pipe->out) >= WEIR_PACE_BATCH)
-        sock->pace.full = true;
-}
-
 /* ---- handles ---- */
-
-static bool may_enter(const struct weir_sock *sock, weir_socket handle)
-{
-    return sock->generation == handle.generation &&
-           sock->state == WEIR_SOCK_OPEN &&
-           !atomic_load_explicit(&sock->ctx->closing, memory_order_relaxed);
-}
 
 /* Lock held on entry, not on return. */
 static WEIR_COLD int refuse(struct weir_sock *sock, weir_socket handle)
@@ -409,12 +368,6 @@ static WEIR_COLD int refuse(struct weir_sock *sock, weir_socket handle)
     return weir_fail(EBADF, "the socket is closed, or never was open");
 }
 
-static bool is_ours(const struct weir_sock *sock)
-{
-    return atomic_load_explicit(&sock->fork_generation, memory_order_relaxed) ==
-           weir_fork_generation();
-}
-
 static WEIR_COLD int not_found(const struct weir_sock *sock)
 {
     if (!sock)
@@ -426,7 +379,7 @@ static inline int find(weir_socket handle, struct weir_sock **out)
 {
     struct weir_sock *sock = weir_shells_sock(handle.index);
 
-    if (WEIR_UNLIKELY(!sock || !is_ours(sock)))
+    if (WEIR_UNLIKELY(!sock || !weir_enter_is_ours(sock)))
         return not_found(handle.generation ? sock : NULL);
     *out = sock;
     return 0;
@@ -440,7 +393,7 @@ int weir_sock_get(weir_socket handle, struct weir_sock **out)
     if (WEIR_UNLIKELY(r < 0))
         return r;
     weir_sock_lock(sock);
-    if (WEIR_UNLIKELY(!may_enter(sock, handle)))
+    if (WEIR_UNLIKELY(!weir_enter_may(sock, handle)))
         return refuse(sock, handle);
     sock->inside++;
     *out = sock;
@@ -449,7 +402,6 @@ int weir_sock_get(weir_socket handle, struct weir_sock **out)
 
 static void end_orphan(struct weir_sock *sock);
 
-/* A call ends while the socket is being closed; true: that took the lock. */
 static WEIR_COLD bool leave_closing(struct weir_sock *sock)
 {
     if (sock->orphaned && sock->inside == 0) {
@@ -460,11 +412,10 @@ static WEIR_COLD bool leave_closing(struct weir_sock *sock)
     return false;
 }
 
-void weir_sock_put(struct weir_sock *sock)
+void weir_sock_put_slow(struct weir_sock *sock)
 {
-    sock->inside--;
-    if (WEIR_UNLIKELY(sock->state == WEIR_SOCK_CLOSING) && leave_closing(sock))
-        return;
+    if (sock->state == WEIR_SOCK_CLOSING && leave_closing(sock))
+        return; /* that took the lock */
     if (!weir_list_empty(&sock->readable))
         weir_wait_hand_on(sock, LOOK_AGAIN);
     weir_sock_unlock(sock);

@@ -137,6 +137,8 @@ struct weir_sock {
     uint32_t changes[WEIR_WAITS]; /* calls of weir_sock_wake() */
     uint32_t sleeping[WEIR_WAITS];
     _Atomic uint32_t turn_word[WEIR_WAITS];
+    bool wakes_due;        /* some of those are to be woken, */
+    int wakes[WEIR_WAITS]; /* so many, once the lock is released */
     struct weir_spin spin_in, spin_out;
     bool spinning;                   /* one thread at a time does */
     bool polled;                     /* no I/O threads: looked around already */
@@ -235,12 +237,38 @@ void weir_sock_note(struct weir_sock *sock,
                     const struct weir_poller_event *events, int n);
 
 /* ---- the lock: whoever unlocks delivers the mail ---- */
-void weir_sock_lock(struct weir_sock *sock);
-void weir_sock_unlock(struct weir_sock *sock);
+static inline void weir_sock_lock(struct weir_sock *sock)
+{
+    weir_lock_take(&sock->lock);
+}
+
+static inline bool weir_sock_has_mail(struct weir_sock *sock)
+{
+    return atomic_load(&sock->mail) != NULL;
+}
+
+/* The slow half of unlocking; not for others. */
+void weir_sock_deliver_and_unlock(struct weir_sock *sock);
 
 /* There is mail: deliver it, or leave that to who holds the lock.  Any
  * thread that does not hold it; it may hold another socket's. */
 void weir_sock_nudge(struct weir_sock *sock);
+
+/* Mail that comes while we hold the lock is ours to deliver; what comes right
+ * after is delivered by whoever gets the lock next, us included.  Posting
+ * mail, trying the lock, releasing it and looking for mail are all
+ * sequentially consistent: of two threads that cross, one sees the other. */
+static inline void weir_sock_unlock(struct weir_sock *sock)
+{
+    if (WEIR_UNLIKELY(weir_sock_has_mail(sock) || sock->watched ||
+                      sock->wakes_due)) {
+        weir_sock_deliver_and_unlock(sock);
+        return;
+    }
+    weir_lock_release(&sock->lock);
+    if (WEIR_UNLIKELY(weir_sock_has_mail(sock)))
+        weir_sock_nudge(sock);
+}
 
 /* ---- for the patterns ---- */
 
@@ -251,7 +279,17 @@ void weir_sock_wake(struct weir_sock *sock, enum weir_wait what);
 
 /* The pipe has something unsent: it is flushed when the pace says so.
  * Called by weir_pipe_put.  Lock held. */
-void weir_sock_touch(struct weir_sock *sock, struct weir_pipe *pipe);
+static inline void weir_sock_touch(struct weir_sock *sock,
+                                   struct weir_pipe *pipe)
+{
+    if (!atomic_load_explicit(&pipe->link.live, memory_order_relaxed))
+        return;
+    if (weir_list_empty(&pipe->flush))
+        weir_list_append(&sock->unflushed, &pipe->flush);
+    if (sock->pace.streaming &&
+        weir_queue_pending(pipe->out) >= WEIR_PACE_BATCH)
+        sock->pace.full = true;
+}
 
 /* There is more to do than can be done while the lock is held: the reactor
  * calls ops->tend, again and again until there is nothing left.  Lock held. */
@@ -301,8 +339,20 @@ int weir_sock_open(struct weir_ctx *ctx, const struct weir_pattern_ops *pattern,
 /* Handle to socket, locked and open; or -EBADF, -WEIR_EFORK,
  * -WEIR_ECLOSING. */
 int weir_sock_get(weir_socket handle, struct weir_sock **out);
+/* The slow half of what follows; not for others. */
+void weir_sock_put_slow(struct weir_sock *sock);
+
 /* The call is over: unlocks. */
-void weir_sock_put(struct weir_sock *sock);
+static inline void weir_sock_put(struct weir_sock *sock)
+{
+    sock->inside--;
+    if (WEIR_UNLIKELY(sock->state == WEIR_SOCK_CLOSING ||
+                      !weir_list_empty(&sock->readable)))
+        weir_sock_put_slow(sock);
+    else
+        weir_sock_unlock(sock);
+}
+
 int weir_sock_close(weir_socket handle, int deadline, uint64_t *unsent);
 /* Until when a close with that deadline (absolute ns) waits for a bind or
  * connect under way: a little, even if it is past. */
@@ -398,6 +448,9 @@ int weir_wait_closing(struct weir_sock *sock, struct weir_patience *patience);
  * rule. */
 void weir_wait_round(struct weir_sock *sock);
 
+/* Release the lock, and wake those who are to be woken. */
+void weir_wait_release(struct weir_sock *sock);
+
 /* Wake everybody who waits. Lock held. */
 void weir_wait_wake_all(struct weir_sock *sock);
 
@@ -408,9 +461,25 @@ int weir_poll_set(struct weir_sock *sock);
 int weir_wait_open(struct weir_sock *sock);
 void weir_wait_close(struct weir_sock *sock);
 
+enum { WEIR_PACE_LOOK = 16 }; /* messages between looks at the clock */
+
 /* pace.c: a message was put, and some pipe is unflushed; flush now, or later?
  * Lock held on entry and on return, not in between. */
 void weir_pace_sent(struct weir_sock *sock);
+
+/* The quick half of that: a stream goes on, and nothing is due. */
+static inline bool weir_pace_appends(struct weir_sock *sock)
+{
+    struct weir_pacing *pace = &sock->pace;
+
+    if (!pace->streaming || pace->full ||
+        pace->since_look + 1 >= WEIR_PACE_LOOK ||
+        !atomic_load_explicit(&sock->tick.wanted, memory_order_relaxed))
+        return false;
+    pace->window_sent++;
+    pace->since_look++;
+    return true;
+}
 void weir_pace_leave(struct weir_sock *sock); /* no longer streaming */
 /* The reactor looks: flush what is old; true: look again soon. */
 bool weir_pace_tick(struct weir_sock *sock);

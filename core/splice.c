@@ -442,7 +442,7 @@ static int finish(struct weir_ep *dialer, struct weir_ep *binder,
 int weir_splice_join(weir_ep *dialer, weir_ep *binder)
 {
     struct weir_splice *splice = NULL;
-    struct weir_pipe *near, *far = NULL;
+    struct weir_pipe *near = NULL, *far = NULL;
     int r;
 
     if (!weir_zmtp_compatible(dialer->sock->pattern->name,

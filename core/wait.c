@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -44,10 +45,31 @@ static void wake_leader(struct weir_sock *sock)
     weir_signal_set(&sock->wake);
 }
 
+/* They would find the lock taken, and sleep again for that. */
 static void wake_followers(struct weir_sock *sock, enum weir_wait what, int n)
 {
+    int *wakes = &sock->wakes[what];
+
     atomic_fetch_add(&sock->turn_word[what], 1);
-    weir_unpark(&sock->turn_word[what], n);
+    *wakes = *wakes < INT_MAX - n ? *wakes + n : INT_MAX;
+    sock->wakes_due = true;
+}
+
+void weir_wait_release(struct weir_sock *sock)
+{
+    int wakes[WEIR_WAITS];
+
+    if (!sock->wakes_due) {
+        weir_lock_release(&sock->lock);
+        return;
+    }
+    memcpy(wakes, sock->wakes, sizeof wakes);
+    memset(sock->wakes, 0, sizeof sock->wakes);
+    sock->wakes_due = false;
+    weir_lock_release(&sock->lock);
+    for (enum weir_wait what = 0; what < WEIR_WAITS; what++)
+        if (wakes[what] > 0)
+            weir_unpark(&sock->turn_word[what], wakes[what]);
 }
 
 void weir_sock_wake(struct weir_sock *sock, enum weir_wait what)

@@ -40,8 +40,9 @@ static int give(struct weir_sock *sock, weir_message *message)
 const struct weir_pattern_ops weir_pattern_dealer = {
     .name = "DEALER",
     .type = WEIR_DEALER,
-    .abilities =
-        WEIR_PATTERN_SENDS | WEIR_PATTERN_RECEIVES | WEIR_PATTERN_IDENTITY,
+    .abilities = WEIR_PATTERN_SENDS | WEIR_PATTERN_RECEIVES |
+                 WEIR_PATTERN_IDENTITY | WEIR_PATTERN_BALANCES |
+                 WEIR_PATTERN_FAIR,
     .policy = WEIR_POLICY_BLOCK,
     .attach = attach,
     .up = up,

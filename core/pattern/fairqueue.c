@@ -13,7 +13,6 @@
 #include "base/fence.h"
 
 enum {
-    QUOTA = 8,  /* messages of one pipe in a row */
     DRY_MAX = 8 /* pipes of inproc that may be looked at in vain */
 };
 
@@ -35,7 +34,7 @@ static void next_turn(struct weir_sock *sock)
 
     if (node)
         weir_list_append(&sock->in_turn, node);
-    sock->in_quota = QUOTA;
+    sock->in_quota = WEIR_FAIRQUEUE_QUOTA;
 }
 
 void weir_fairqueue_add(struct weir_sock *sock, struct weir_pipe *pipe)
@@ -43,7 +42,7 @@ void weir_fairqueue_add(struct weir_sock *sock, struct weir_pipe *pipe)
     if (!weir_list_empty(&pipe->in_turn))
         return;
     if (weir_list_empty(&sock->in_turn))
-        sock->in_quota = QUOTA;
+        sock->in_quota = WEIR_FAIRQUEUE_QUOTA;
     weir_list_append(&sock->in_turn, &pipe->in_turn);
     sock->in_splices += pipe->splice != NULL;
 }
@@ -62,7 +61,7 @@ void weir_fairqueue_remove(struct weir_sock *sock, struct weir_pipe *pipe)
     if (weir_list_empty(&pipe->in_turn))
         return;
     if (first(sock) == pipe)
-        sock->in_quota = QUOTA;
+        sock->in_quota = WEIR_FAIRQUEUE_QUOTA;
     weir_list_remove(&pipe->in_turn);
     sock->in_splices -= pipe->splice != NULL;
 }
@@ -109,23 +108,14 @@ struct weir_pipe *weir_fairqueue_next(struct weir_sock *sock)
     return look(sock, &dry);
 }
 
-/* The usual case: it is the first pipe's turn still, and what comes next is
- * an ordinary message that is there whole. */
-static bool at_hand(struct weir_sock *sock, struct weir_pipe *pipe)
-{
-    return sock->in_quota > 0 && pipe && pipe->in &&
-           weir_queue_find_here(&pipe->in->out) &&
-           !(weir_queue_peeked_flags(pipe->in) & WEIR_FRAME_COMMAND);
-}
-
 struct weir_pipe *weir_fairqueue_message(struct weir_sock *sock)
 {
-    struct weir_pipe *pipe = first(sock);
+    struct weir_pipe *pipe = weir_fairqueue_at_hand(sock);
     const uint8_t *data;
     unsigned flags;
     size_t size;
 
-    if (WEIR_LIKELY(at_hand(sock, pipe)))
+    if (WEIR_LIKELY(pipe))
         return pipe;
     while ((pipe = weir_fairqueue_next(sock)) != NULL) {
         if (!weir_pipe_peek(pipe, &data, &size, &flags))
@@ -140,10 +130,8 @@ struct weir_pipe *weir_fairqueue_message(struct weir_sock *sock)
 int weir_fairqueue_recv(struct weir_sock *sock, weir_message *message,
                         struct weir_pipe **from)
 {
-    struct weir_pipe *pipe = first(sock);
+    struct weir_pipe *pipe = weir_fairqueue_message(sock);
 
-    if (WEIR_UNLIKELY(!at_hand(sock, pipe)))
-        pipe = weir_fairqueue_message(sock);
     if (!pipe)
         return -EAGAIN;
     if (from)

@@ -12,6 +12,8 @@
 
 #include "socket.h"
 
+enum { WEIR_FAIRQUEUE_QUOTA = 8 }; /* messages of one pipe in a row */
+
 /* The pipe has, or may have, messages (ops->readable). */
 void weir_fairqueue_add(struct weir_sock *sock, struct weir_pipe *pipe);
 
@@ -30,6 +32,27 @@ struct weir_pipe *weir_fairqueue_next(struct weir_sock *sock);
 /* The same for a pattern that expects no commands: what is ready is a
  * message, or the rest of one of which frames were taken. */
 struct weir_pipe *weir_fairqueue_message(struct weir_sock *sock);
+
+/* The usual case: it is the first pipe's turn still, or nobody else's, and
+ * what comes next is an ordinary message that is there whole.  Its frame is
+ * peeked.  NULL: ask weir_fairqueue_message(). */
+static inline struct weir_pipe *weir_fairqueue_at_hand(struct weir_sock *sock)
+{
+    struct weir_list *node = weir_list_first(&sock->in_turn);
+    struct weir_pipe *pipe;
+
+    if (WEIR_UNLIKELY(!node))
+        return NULL;
+    if (sock->in_quota == 0 && node->next != node->prev)
+        return NULL;
+    if (sock->in_quota == 0)
+        sock->in_quota = WEIR_FAIRQUEUE_QUOTA;
+    pipe = WEIR_CONTAINER(node, struct weir_pipe, in_turn);
+    if (!pipe->in || !weir_queue_find_here(&pipe->in->out) ||
+        weir_queue_peeked_flags(pipe->in) & WEIR_FRAME_COMMAND)
+        return NULL;
+    return pipe;
+}
 
 /* Take the next message into an empty one; *from (may be NULL) gets the pipe.
  * Commands are passed over.  Errors: as weir_pipe_take(). */

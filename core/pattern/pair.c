@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "pattern/fairqueue.h"
+#include "pattern/loadbalance.h"
 
 struct pair {
     struct weir_pipe *peer;
@@ -22,25 +23,29 @@ static int attach(struct weir_sock *sock, struct weir_pipe *pipe)
     if (pair->peer)
         return weir_fail(EBUSY, "a PAIR has one peer, and has it already");
     pair->peer = pipe;
-    weir_sock_wake(sock, WEIR_WAIT_OUT);
+    weir_loadbalance_add(sock, pipe);
     return 0;
 }
 
-static void detach(struct weir_sock *sock, struct weir_pipe *pipe)
+static void part(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     struct pair *pair = weir_sock_state(sock);
 
-    weir_fairqueue_remove(sock, pipe);
+    weir_loadbalance_remove(sock, pipe);
     if (pair->peer == pipe)
         pair->peer = NULL;
 }
 
+static void detach(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    weir_fairqueue_remove(sock, pipe);
+    part(sock, pipe);
+}
+
 static void down(struct weir_sock *sock, struct weir_pipe *pipe)
 {
-    struct pair *pair = weir_sock_state(sock);
-
-    if (pair->peer == pipe && !weir_pipe_lasts(pipe))
-        pair->peer = NULL;
+    if (!weir_pipe_lasts(pipe))
+        part(sock, pipe);
 }
 
 static int give(struct weir_sock *sock, weir_message *message)
@@ -63,7 +68,8 @@ static bool can_send(struct weir_sock *sock)
 const struct weir_pattern_ops weir_pattern_pair = {
     .name = "PAIR",
     .type = WEIR_PAIR,
-    .abilities = WEIR_PATTERN_SENDS | WEIR_PATTERN_RECEIVES,
+    .abilities = WEIR_PATTERN_SENDS | WEIR_PATTERN_RECEIVES |
+                 WEIR_PATTERN_BALANCES | WEIR_PATTERN_FAIR,
     .policy = WEIR_POLICY_BLOCK,
     .state_size = sizeof(struct pair),
     .attach = attach,

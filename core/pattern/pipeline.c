@@ -45,7 +45,7 @@ static int push_send(struct weir_sock *sock, weir_message *message)
 const struct weir_pattern_ops weir_pattern_push = {
     .name = "PUSH",
     .type = WEIR_PUSH,
-    .abilities = WEIR_PATTERN_SENDS,
+    .abilities = WEIR_PATTERN_SENDS | WEIR_PATTERN_BALANCES,
     .policy = WEIR_POLICY_BLOCK,
     .attach = push_attach,
     .up = push_up,
@@ -69,7 +69,7 @@ static int pull_attach(struct weir_sock *sock, struct weir_pipe *pipe)
 const struct weir_pattern_ops weir_pattern_pull = {
     .name = "PULL",
     .type = WEIR_PULL,
-    .abilities = WEIR_PATTERN_RECEIVES,
+    .abilities = WEIR_PATTERN_RECEIVES | WEIR_PATTERN_FAIR,
     .policy = WEIR_POLICY_BLOCK,
     .attach = pull_attach,
     .up = weir_fairqueue_begin,

@@ -31,11 +31,6 @@ static void within(bool begin)
         fx.within(begin);
 }
 
-void weir_sock_touch(struct weir_sock *of, struct weir_pipe *pipe)
-{
-    assert_ptr_equal(of, pipe->sock);
-}
-
 void weir_sock_wake(struct weir_sock *of, enum weir_wait what)
 {
     assert_ptr_equal(of, &sock);
