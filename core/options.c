@@ -59,7 +59,7 @@ static const struct row table[] = {
         .doc = "Messages that may wait to be sent to one peer; at the "
                "mark the send policy holds. 0: no such mark."),
     ROW(INT, send_mark_bytes, "send-mark-bytes", SENDERS, .unit = "bytes",
-        .max = TIB, .fallback = 64 << 20, .flags = IN_URL,
+        .max = TIB, .fallback = 4 << 20, .flags = IN_URL,
         .doc = "Octets that may wait to be sent to one peer; whichever "
                "mark comes first holds. 0: no such mark."),
     ROW(INT, recv_mark, "recv-mark", RECEIVERS, .unit = "messages",
@@ -67,7 +67,7 @@ static const struct row table[] = {
         .doc = "Messages from one peer that may wait to be received; at "
                "the mark the receive policy holds. 0: no such mark."),
     ROW(INT, recv_mark_bytes, "recv-mark-bytes", RECEIVERS, .unit = "bytes",
-        .max = TIB, .fallback = 64 << 20, .flags = IN_URL,
+        .max = TIB, .fallback = 4 << 20, .flags = IN_URL,
         .doc = "Octets from one peer that may wait to be received; "
                "whichever mark comes first holds. 0: no such mark."),
     ROW(CHOICE, send_policy, "send-policy", SENDERS,
@@ -182,12 +182,15 @@ static const struct row table[] = {
         .fallback = 256,
         .doc = "Events that are kept for weir_next_event(); then the "
                "oldest is overwritten."),
-    ROW(CHOICE, pace, "pace", SENDERS, .choices = "auto latency throughput",
+    ROW(CHOICE, pace, "pace", ANY, .choices = "auto latency throughput",
         .doc = "Whether messages are put on the wire at once, in large "
-               "batches, or as their observed pace suggests."),
+               "batches, or as their observed pace suggests. With latency "
+               "a call that waits spins whatever it waits for."),
     ROW(INT, spin, "spin", ANY, .unit = "us", .max = 1000, .fallback = 50,
         .doc = "How long a waiting call looks again and again before it "
-               "sleeps. 0: it sleeps at once."),
+               "sleeps, if the socket has sent something since it received, "
+               "or has received much since it slept, and if looking has paid "
+               "lately. 0: it sleeps at once."),
 };
 #define ROWS (sizeof table / sizeof table[0])
 

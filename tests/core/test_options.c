@@ -49,9 +49,9 @@ static void test_defaults(void **state)
     (void)state;
     assert_int_equal(options.type, WEIR_ROUTER);
     assert_int_equal(options.send_mark, 10000);
-    assert_int_equal(options.send_mark_bytes, 67108864);
+    assert_int_equal(options.send_mark_bytes, 4194304);
     assert_int_equal(options.recv_mark, 10000);
-    assert_int_equal(options.recv_mark_bytes, 67108864);
+    assert_int_equal(options.recv_mark_bytes, 4194304);
     assert_int_equal(options.send_policy, WEIR_POLICY_PATTERN);
     assert_int_equal(options.linger, 5000);
     assert_int_equal(options.handshake, 30000);

@@ -218,7 +218,9 @@ static void comes_back_from_slow_peer(const char *url)
     size_t before;
 
     set_option(push, "send-mark", "0");
+    set_option(push, "send-mark-bytes", "0");
     set_option(pull, "recv-mark", "0");
+    set_option(pull, "recv-mark-bytes", "0");
     bind_to(pull, url, where);
     connect_to(push, where);
     wait_peers(push, 1);

@@ -551,14 +551,15 @@ static void stop_stuck(bool paused)
     struct rig rig;
     weir_socket push, pull;
     uint64_t held = 0, sent = 0, got = 0, rest = 0;
-    char block[10000] = {0};
+    char block[10000] = {0}, url[FLOW_URL + 32];
     weir_message message;
     weir_stats stats;
     int64_t begin;
 
     rig_sockets(&rig, WEIR_PULL, WEIR_PUSH, "tcp");
     flow_ok(weir_device_start(&rig.device, rig.front, rig.back, none, 1));
-    push = join(&rig, WEIR_PUSH, rig.front_url);
+    snprintf(url, sizeof(url), "%s?send-mark-bytes=0", rig.front_url);
+    push = join(&rig, WEIR_PUSH, url);
     pull = flow_open(rig.context, WEIR_PULL);
     flow_ok(weir_set(pull, "recv-mark", "5"));
     flow_ok(weir_connect(pull, rig.back_url, NULL));

@@ -247,6 +247,7 @@ static void close_against_slow(weir_context context, const char *transport)
     if (strcmp(transport, "inproc") != 0) {
         assert_non_null(data);
         flow_ok(weir_set(pull, "recv-mark", "5"));
+        flow_ok(weir_set(push, "send-mark-bytes", "0"));
         flow_join(pull, push, transport);
         for (int i = 0; i < 300; i++)
             flow_ok(weir_send(push, data, 100000, FLOW_SOON));

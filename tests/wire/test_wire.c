@@ -398,6 +398,7 @@ static void line_115_cut_message_is_not_resent(void **state)
 
     (void)state;
     assert_non_null(large);
+    assert_int_equal(weir_set(wire.socket, "send-mark-bytes", "0"), 0);
     wire_dial(&wire);
     fd = wire_answer(&wire, 1, "PULL");
     assert_int_equal(weir_send(wire.socket, large, SIZE, SOON), 0);
