@@ -13,8 +13,11 @@
 #include "socket.h"
 
 enum {
-    BURST = 4,         /* quick ones in a row before streaming begins */
-    GAP_QUOTIENT = 4,  /* quick: a gap under a quarter of a write's cost */
+    BURST = 4,        /* quick ones in a row before streaming begins */
+    GAP_QUOTIENT = 4, /* quick: a gap under a quarter of a write's cost */
+    LOOK_MIN = 16,    /* messages between looks at the clock */
+    LOOK_MAX = 128,
+    LOOK_NS = 5000,    /* ns between looks that will do */
     BATCH_AGE = 50000, /* ns after which a batch goes, at the earliest */
     AGE_MAX = 1000000, /* ns, and at the latest */
     COST_QUOTIENT = 4, /* the share of the time that goes into writing */
@@ -44,6 +47,8 @@ static void enter(struct weir_sock *sock, int64_t now)
     struct weir_pacing *pace = &sock->pace;
 
     pace->streaming = true;
+    pace->look_every = LOOK_MIN;
+    pace->looked_at = now;
     pace->batch_age = BATCH_AGE;
     pace->batch_at = pace->window_at = now;
     pace->window_sent = pace->since_look = 0;
@@ -64,12 +69,26 @@ static bool thin(const struct weir_pacing *pace, int64_t now)
     return now - pace->window_at > (int64_t)pace->window_sent * per_message;
 }
 
+/* A look costs as much as a message or two: a quick stream is looked at after
+ * more messages. */
+static void set_looks(struct weir_pacing *pace, int64_t now)
+{
+    int64_t since = now - pace->looked_at;
+
+    if (since < LOOK_NS && pace->look_every < LOOK_MAX)
+        pace->look_every *= 2;
+    else if (since > 2 * LOOK_NS && pace->look_every > LOOK_MIN)
+        pace->look_every /= 2;
+    pace->looked_at = now;
+    pace->since_look = 0;
+}
+
 static void look_at_clock(struct weir_sock *sock)
 {
     struct weir_pacing *pace = &sock->pace;
     int64_t now = weir_now();
 
-    pace->since_look = 0;
+    set_looks(pace, now);
     if (now - pace->batch_at < pace->batch_age)
         return;
     flush_batch(sock);
@@ -87,7 +106,7 @@ static void stream(struct weir_sock *sock)
     weir_reactor_tick(sock->reactor, &sock->tick, TICK);
     if (pace->full)
         flush_batch(sock);
-    else if (++pace->since_look >= WEIR_PACE_LOOK)
+    else if (++pace->since_look >= pace->look_every)
         look_at_clock(sock);
 }
 

@@ -62,6 +62,7 @@ bool weir_quick_send(weir_socket handle, const void *data, size_t size,
         return false;
     weir_sock_touch(sock, pipe);
     next_turn(sock, pipe);
+    sock->asked = true;
     weir_rest_use(sock);
     if (!weir_list_empty(&sock->unflushed) && !weir_pace_appends(sock))
         weir_pace_sent(sock);
@@ -90,7 +91,7 @@ static inline void received(struct weir_sock *sock)
 {
     sock->in_quota--;
     sock->received++;
-    sock->news = false;
+    sock->news = sock->asked = false;
     weir_rest_use(sock);
 }
 

@@ -572,6 +572,7 @@ int weir_sock_send(struct weir_sock *sock, weir_message *message,
         r = wait_and_send(sock, message, patience);
     if (WEIR_UNLIKELY(r < 0))
         return r;
+    sock->asked = true;
     weir_rest_use(sock);
     if (!weir_list_empty(&sock->unflushed))
         weir_pace_sent(sock);
@@ -640,6 +641,7 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message,
     if (WEIR_UNLIKELY(r < 0))
         return r;
     sock->news = r > 0;
+    sock->asked = false;
     weir_rest_use(sock);
     sock->received++;
     if (sock->waiting[WEIR_WAIT_IN] && weir_sock_can_recv(sock))

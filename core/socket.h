@@ -64,7 +64,9 @@ static inline struct weir_patience weir_patience_until(int64_t deadline)
 struct weir_pacing {
     bool streaming;
     bool full; /* a pipe has a whole batch */
-    uint32_t burst, since_look;
+    uint32_t burst;
+    uint32_t since_look, look_every; /* messages, between looks at the clock */
+    int64_t looked_at;
     int64_t last_end, write_cost, batch_at, batch_age;
     int64_t window_at;
     uint64_t window_sent;
@@ -140,14 +142,16 @@ struct weir_sock {
     bool wakes_due;        /* some of those are to be woken, */
     int wakes[WEIR_WAITS]; /* so many, once the lock is released */
     struct weir_spin spin_in, spin_out;
-    bool spinning;                   /* one thread at a time does */
-    bool polled;                     /* no I/O threads: looked around already */
-    uint64_t received, received_dry; /* messages; those until it ran dry */
-    _Atomic uint32_t splices;        /* pipes of inproc */
-    const void *lent;                /* to whom, who alone leads; NULL */
-    uint32_t inside;                 /* threads in a call */
-    uint32_t in_plugins;             /* of those, in a bind or connect */
-    uint32_t flushing;               /* and in a flush */
+    bool spinning;     /* one thread at a time does */
+    bool polled;       /* no I/O threads: looked around already */
+    uint64_t received; /* messages; those until it ran dry, and until the */
+    uint64_t received_dry, received_slept; /* last wait that was a sleep */
+    bool asked;               /* something was sent since one was received */
+    _Atomic uint32_t splices; /* pipes of inproc */
+    const void *lent;         /* to whom, who alone leads; NULL */
+    uint32_t inside;          /* threads in a call */
+    uint32_t in_plugins;      /* of those, in a bind or connect */
+    uint32_t flushing;        /* and in a flush */
 
     /* the I/O thread's care */
     struct weir_tick tick;
@@ -346,8 +350,10 @@ void weir_sock_put_slow(struct weir_sock *sock);
 static inline void weir_sock_put(struct weir_sock *sock)
 {
     sock->inside--;
-    if (WEIR_UNLIKELY(sock->state == WEIR_SOCK_CLOSING ||
-                      !weir_list_empty(&sock->readable)))
+    if (WEIR_UNLIKELY(
+            sock->state == WEIR_SOCK_CLOSING ||
+            (!weir_list_empty(&sock->readable) &&
+             !atomic_load_explicit(&sock->tick.wanted, memory_order_relaxed))))
         weir_sock_put_slow(sock);
     else
         weir_sock_unlock(sock);
@@ -461,8 +467,6 @@ int weir_poll_set(struct weir_sock *sock);
 int weir_wait_open(struct weir_sock *sock);
 void weir_wait_close(struct weir_sock *sock);
 
-enum { WEIR_PACE_LOOK = 16 }; /* messages between looks at the clock */
-
 /* pace.c: a message was put, and some pipe is unflushed; flush now, or later?
  * Lock held on entry and on return, not in between. */
 void weir_pace_sent(struct weir_sock *sock);
@@ -473,7 +477,7 @@ static inline bool weir_pace_appends(struct weir_sock *sock)
     struct weir_pacing *pace = &sock->pace;
 
     if (!pace->streaming || pace->full ||
-        pace->since_look + 1 >= WEIR_PACE_LOOK ||
+        pace->since_look + 1 >= pace->look_every ||
         !atomic_load_explicit(&sock->tick.wanted, memory_order_relaxed))
         return false;
     pace->window_sent++;

@@ -22,6 +22,8 @@
 enum {
     SPIN_LINKS = 4, /* more links than these are not read one by one */
     SPIN_SKIP_MAX = 8,
+    SPIN_EARNED = 250, /* ns that a message received is worth */
+    SPIN_LEAST = 1000, /* ns: less is not worth beginning */
     EVENTS = 32,
     READS = 4,        /* in vain, in one round */
     ROUNDS = 2,       /* that did something, between looks at the clock */
@@ -192,10 +194,17 @@ int weir_drive_next(struct weir_sock *sock)
     return drive_link(sock, pipe, true);
 }
 
+/* The application is here, and the reactor is to keep away. */
+static void show_up(struct weir_sock *sock)
+{
+    atomic_fetch_add_explicit(&sock->drives, 1, memory_order_relaxed);
+}
+
 bool weir_drive_input(struct weir_sock *sock)
 {
     int published = 0;
 
+    show_up(sock);
     for (int i = 0; i < READS && published == 0; i++)
         published = weir_drive_next(sock);
     return published > 0;
@@ -233,10 +242,23 @@ int weir_poll_set(struct weir_sock *sock)
 
 /* ---- spinning ---- */
 
-static bool worth_spinning(struct weir_sock *sock, struct weir_spin *spin)
+/* How long at most.  Who has sent something waits for the answer to it, and
+ * who has it sooner asks again sooner.  For who only receives, sleeping costs
+ * less than spinning from one message to the next, unless many have come since
+ * the last sleep. */
+static int64_t spin_time(struct weir_sock *sock, enum weir_wait what)
 {
-    if (sock->options.spin == 0)
-        return false;
+    int64_t most = sock->options.spin * 1000, earned;
+
+    if (what == WEIR_WAIT_OUT || sock->asked ||
+        sock->options.pace == WEIR_PACE_LATENCY)
+        return most;
+    earned = (int64_t)(sock->received - sock->received_slept) * SPIN_EARNED;
+    return earned < most ? earned : most;
+}
+
+static bool worth_spinning(struct weir_spin *spin)
+{
     if (spin->skip == 0)
         return true;
     spin->skip--;
@@ -318,14 +340,15 @@ static bool look(struct weir_sock *sock, enum weir_wait what, uint32_t seen,
     return hit;
 }
 
-static bool spin(struct weir_sock *sock, enum weir_wait what, uint32_t seen)
+static bool spin(struct weir_sock *sock, enum weir_wait what, uint32_t seen,
+                 int64_t time)
 {
     struct weir_pipe *held[SPIN_LINKS];
-    int64_t end = weir_now() + sock->options.spin * 1000;
+    int64_t end = weir_now() + time;
     int n = hold_links(sock, held);
     bool hit;
 
-    atomic_fetch_add_explicit(&sock->drives, 1, memory_order_relaxed);
+    show_up(sock);
     weir_sock_unlock(sock);
     do {
         hit = look(sock, what, seen, held, n);
@@ -341,14 +364,15 @@ static bool try_spinning(struct weir_sock *sock, enum weir_wait what,
 {
     struct weir_spin *how =
         what == WEIR_WAIT_IN ? &sock->spin_in : &sock->spin_out;
+    int64_t time = spin_time(sock, what);
     bool hit;
 
     if (what == WEIR_WAIT_STATE || deadline == 0 || sock->spinning ||
-        (what == WEIR_WAIT_OUT && sock->splices == 0) ||
-        !worth_spinning(sock, how))
+        (what == WEIR_WAIT_OUT && sock->splices == 0) || time < SPIN_LEAST ||
+        !worth_spinning(how))
         return false;
     sock->spinning = true;
-    hit = spin(sock, what, seen);
+    hit = spin(sock, what, seen, time);
     sock->spinning = false;
     spun(how, hit);
     return hit;
@@ -394,7 +418,7 @@ static void get_up(struct weir_sock *sock)
 /* The application is there: the reactor may look whether it still is. */
 static void show_presence(struct weir_sock *sock)
 {
-    atomic_fetch_add_explicit(&sock->drives, 1, memory_order_relaxed);
+    show_up(sock);
     weir_fence_full();
     if (!atomic_load(&sock->io_drives))
         weir_reactor_tick(sock->reactor, &sock->tick, ABSENCE);
@@ -469,6 +493,7 @@ void weir_wait_round(struct weir_sock *sock)
 static void sleep_until(struct weir_sock *sock, enum weir_wait what,
                         int64_t deadline)
 {
+    sock->received_slept = sock->received;
     sock->waiting[what]++;
     if (!sock->reactor->threaded)
         run_reactor(sock, deadline);

@@ -28,15 +28,6 @@ static struct weir_pipe *first(struct weir_sock *sock)
     return node ? pipe_of(node) : NULL;
 }
 
-static void next_turn(struct weir_sock *sock)
-{
-    struct weir_list *node = weir_list_pop(&sock->in_turn);
-
-    if (node)
-        weir_list_append(&sock->in_turn, node);
-    sock->in_quota = WEIR_FAIRQUEUE_QUOTA;
-}
-
 void weir_fairqueue_add(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     if (!weir_list_empty(&pipe->in_turn))
@@ -87,7 +78,7 @@ static struct weir_pipe *look(struct weir_sock *sock, uint32_t *dry)
         if (pipe->splice && !pipe->dying) {
             stop = stop ? stop : pipe;
             ++*dry;
-            next_turn(sock);
+            weir_fairqueue_turn(sock);
         } else if (!leave(sock, pipe)) {
             return pipe;
         }
@@ -101,7 +92,7 @@ struct weir_pipe *weir_fairqueue_next(struct weir_sock *sock)
     uint32_t dry = 0;
 
     if (sock->in_quota == 0)
-        next_turn(sock);
+        weir_fairqueue_turn(sock);
     pipe = look(sock, &dry);
     if (pipe || dry <= DRY_MAX || !weir_fairqueue_arm(sock))
         return pipe;

@@ -33,20 +33,31 @@ struct weir_pipe *weir_fairqueue_next(struct weir_sock *sock);
  * message, or the rest of one of which frames were taken. */
 struct weir_pipe *weir_fairqueue_message(struct weir_sock *sock);
 
-/* The usual case: it is the first pipe's turn still, or nobody else's, and
- * what comes next is an ordinary message that is there whole.  Its frame is
- * peeked.  NULL: ask weir_fairqueue_message(). */
-static inline struct weir_pipe *weir_fairqueue_at_hand(struct weir_sock *sock)
+/* The first pipe has had its turn: it is the last now. */
+static inline void weir_fairqueue_turn(struct weir_sock *sock)
 {
     struct weir_list *node = weir_list_first(&sock->in_turn);
+
+    sock->in_quota = WEIR_FAIRQUEUE_QUOTA;
+    if (!node || node->next == node->prev)
+        return; /* there is no other */
+    weir_list_remove(node);
+    weir_list_append(&sock->in_turn, node);
+}
+
+/* The usual case: what comes next from who is next is an ordinary message
+ * that is there whole.  Its frame is peeked.  NULL: ask
+ * weir_fairqueue_message(). */
+static inline struct weir_pipe *weir_fairqueue_at_hand(struct weir_sock *sock)
+{
+    struct weir_list *node;
     struct weir_pipe *pipe;
 
+    if (sock->in_quota == 0)
+        weir_fairqueue_turn(sock);
+    node = weir_list_first(&sock->in_turn);
     if (WEIR_UNLIKELY(!node))
         return NULL;
-    if (sock->in_quota == 0 && node->next != node->prev)
-        return NULL;
-    if (sock->in_quota == 0)
-        sock->in_quota = WEIR_FAIRQUEUE_QUOTA;
     pipe = WEIR_CONTAINER(node, struct weir_pipe, in_turn);
     if (!pipe->in || !weir_queue_find_here(&pipe->in->out) ||
         weir_queue_peeked_flags(pipe->in) & WEIR_FRAME_COMMAND)
