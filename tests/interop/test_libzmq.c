@@ -765,6 +765,105 @@ static void make_settings(void)
     }
 }
 
+/* ---- a device of ours between ends of libzmq ---- */
+
+struct device {
+    weir_socket front, back;
+    weir_device device;
+    char front_url[FLOW_URL], back_url[FLOW_URL];
+};
+
+static void start_device(struct device *device, int front, int back)
+{
+    const weir_socket none = {0, 0};
+
+    device->front = flow_open(context, front);
+    device->back = flow_open(context, back);
+    flow_bind(device->front, "tcp", device->front_url);
+    flow_bind(device->back, "ipc", device->back_url);
+    flow_ok(weir_device_start(&device->device, device->front, device->back,
+                              none, 1));
+}
+
+static void stop_device(struct device *device)
+{
+    flow_ok(weir_device_stop(device->device, SOON_MS, NULL));
+    flow_drop(device->front);
+    flow_drop(device->back);
+}
+
+static void *zmq_join(int type, const char *url)
+{
+    void *socket = zmq_open(type);
+
+    assert_int_equal(zmq_connect(socket, url), 0);
+    return socket;
+}
+
+/* Several clients and workers: each client has its own answer. */
+static void test_queue_between_zmq(void **state)
+{
+    void *clients[3], *workers[2];
+    struct device device;
+    char text[16];
+
+    (void)state;
+    start_device(&device, WEIR_ROUTER, WEIR_DEALER);
+    for (int i = 0; i < 2; i++)
+        workers[i] = zmq_join(ZMQ_REP, device.back_url);
+    flow_ok(weir_wait_peers(device.back, 2, SOON_MS));
+    for (int i = 0; i < 3; i++)
+        clients[i] = zmq_join(ZMQ_REQ, device.front_url);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 2; i++) {
+            snprintf(text, sizeof(text), "%d", round + i);
+            zmq_say(clients[(round + i) % 3], text);
+        }
+        for (int i = 0; i < 2; i++) { /* they take turns */
+            int size = zmq_recv(workers[i], text, sizeof(text), 0);
+
+            assert_true(size > 0);
+            assert_int_equal(zmq_send(workers[i], text, (size_t)size, 0), size);
+        }
+        for (int i = 0; i < 2; i++) {
+            snprintf(text, sizeof(text), "%d", round + i);
+            zmq_hear(clients[(round + i) % 3], text);
+        }
+    }
+    for (int i = 0; i < 3; i++)
+        zmq_close(clients[i]);
+    for (int i = 0; i < 2; i++)
+        zmq_close(workers[i]);
+    stop_device(&device);
+}
+
+/* A subscription of libzmq passes a device of ours to a publisher of libzmq,
+ * and its end does. */
+static void test_forwarder_between_zmq(void **state)
+{
+    struct device device;
+    void *pub, *sub;
+    char notice[8];
+
+    (void)state;
+    start_device(&device, WEIR_XSUB, WEIR_XPUB);
+    pub = zmq_join(ZMQ_XPUB, device.front_url);
+    sub = zmq_join(ZMQ_SUB, device.back_url);
+    assert_int_equal(zmq_setsockopt(sub, ZMQ_SUBSCRIBE, "a", 1), 0);
+    assert_int_equal(zmq_recv(pub, notice, sizeof(notice), 0), 2);
+    assert_memory_equal(notice, "\1a", 2);
+    zmq_say(pub, "b: nobody wants it");
+    zmq_say(pub, "a: somebody does");
+    zmq_hear(sub, "a: somebody does");
+    assert_int_equal(zmq_setsockopt(sub, ZMQ_UNSUBSCRIBE, "a", 1), 0);
+    zmq_nudge(sub);
+    assert_int_equal(zmq_recv(pub, notice, sizeof(notice), 0), 2);
+    assert_memory_equal(notice, "\0a", 2);
+    zmq_close(pub);
+    zmq_close(sub);
+    stop_device(&device);
+}
+
 static int open_contexts(void **state)
 {
     (void)state;
@@ -791,6 +890,8 @@ static const struct CMUnitTest others[] = {
     cmocka_unit_test(test_weir_server_restarts),
     cmocka_unit_test(test_publisher_restarts),
     cmocka_unit_test(test_heartbeats),
+    cmocka_unit_test(test_queue_between_zmq),
+    cmocka_unit_test(test_forwarder_between_zmq),
 };
 enum { OTHERS = sizeof(others) / sizeof(others[0]) };
 
