@@ -779,6 +779,88 @@ static void test_run_alone(void **state)
         run_alone(transports[i]);
 }
 
+/* ---- many calls at once ---- */
+
+struct meddler {
+    weir_device device;
+    int what;
+    _Atomic int worst; /* the first result that should not be */
+};
+
+static bool may_be(int r)
+{
+    return r == 0 || r == -EAGAIN || r == -EBADF || r == -WEIR_ECLOSING;
+}
+
+static int meddle_once(const struct meddler *meddler)
+{
+    weir_device_counts counts = {.size = sizeof(counts)};
+
+    switch (meddler->what) {
+    case 0:
+        return weir_device_pause(meddler->device);
+    case 1:
+        return weir_device_resume(meddler->device);
+    case 2:
+        return weir_device_stats(meddler->device, &counts);
+    default:
+        return weir_device_run(meddler->device, 1);
+    }
+}
+
+/* Until the handle is dead. */
+static void *meddle(void *arg)
+{
+    struct meddler *meddler = arg;
+    int r;
+
+    do {
+        r = meddle_once(meddler);
+        if (!may_be(r))
+            meddler->worst = r;
+    } while (r != -EBADF);
+    return NULL;
+}
+
+/* The device is stopped, or a socket is closed first, amid other calls. */
+static void end_amid_calls(int round)
+{
+    struct meddler meddlers[5];
+    pthread_t threads[5];
+    weir_socket push;
+    struct rig rig;
+    int r;
+
+    rig_open(&rig, WEIR_PULL, WEIR_PUSH, "inproc", round % 3);
+    push = join(&rig, WEIR_PUSH, rig.front_url);
+    for (int i = 0; i < 5; i++) {
+        meddlers[i] = (struct meddler){.device = rig.device, .what = i};
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, meddle, &meddlers[i]), 0);
+    }
+    for (uint32_t i = 0; i < 200; i++)
+        flow_send_number(push, i);
+    if (round % 2)
+        flow_drop(round % 4 == 1 ? rig.front : rig.back);
+    r = weir_device_stop(rig.device, round % 5, NULL);
+    assert_true(may_be(r) && r != -EBADF);
+    for (int i = 0; i < 5; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(meddlers[i].worst, 0);
+    }
+    flow_drop(push);
+    (void)weir_close(rig.front, 0, NULL);
+    (void)weir_close(rig.back, 0, NULL);
+    flow_end(rig.context);
+}
+
+static void test_many_calls(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 40; round++)
+        end_amid_calls(round);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -802,6 +884,7 @@ int main(void)
         cmocka_unit_test(test_capture_misses),
         cmocka_unit_test(test_run_in_thread),
         cmocka_unit_test(test_run_alone),
+        cmocka_unit_test(test_many_calls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
