@@ -108,7 +108,7 @@ until grep -q '^{"seconds"' "$dir/out" || [ $i = 200 ]; do
 done
 ended 0 '^{"bound": "front", "url": "ipc:' \
     '^{"seconds": [0-9.]*, "forth": [0-9]' \
-    '"front": {"peers": 0, "delivered": [1-9]' \
+    '"front": {"peers": [0-9]*, "delivered": [1-9]' \
     '^{"account": true, "held": 0, "front": {' '"capture": {"peers"'
 
 # ---- what cannot be ----
