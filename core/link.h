@@ -131,6 +131,14 @@ int weir_link_read(struct weir_link *link);
  * a connection that fails at once (weir_link_fail). */
 void weir_link_start(struct weir_link *link, struct weir_handshake *from);
 
+/* Has the kernel no room, so that there is no use in writing before the set
+ * reports some?  A stream may have to be tried all the same. */
+static inline bool weir_link_waits_for_room(struct weir_link *link)
+{
+    return atomic_load_explicit(&link->blocked, memory_order_relaxed) &&
+           !link->stream;
+}
+
 /* Is it to be read right after that?  What a stream has may not show at its
  * descriptor; of all others the set tells if there is something.  As long as
  * there is not, a connection needs no memory to read into. */

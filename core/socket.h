@@ -282,11 +282,13 @@ static inline void weir_sock_unlock(struct weir_sock *sock)
 void weir_sock_wake(struct weir_sock *sock, enum weir_wait what);
 
 /* The pipe has something unsent: it is flushed when the pace says so.
- * Called by weir_pipe_put.  Lock held. */
+ * Where the kernel takes no more it goes with the rest, when that is
+ * reported.  Called by weir_pipe_put.  Lock held. */
 static inline void weir_sock_touch(struct weir_sock *sock,
                                    struct weir_pipe *pipe)
 {
-    if (!atomic_load_explicit(&pipe->link.live, memory_order_relaxed))
+    if (!atomic_load_explicit(&pipe->link.live, memory_order_relaxed) ||
+        weir_link_waits_for_room(&pipe->link))
         return;
     if (weir_list_empty(&pipe->flush))
         weir_list_append(&sock->unflushed, &pipe->flush);
