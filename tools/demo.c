@@ -350,6 +350,66 @@ static void play_transport(struct tour *tour, const char *transport)
     printf("\n");
 }
 
+/* ---- a group ---- */
+
+/* Is there what multicast needs?  If not it is said what is missing. */
+static bool can_multicast(const char *url)
+{
+    weir_context context;
+    weir_socket socket;
+    bool can;
+
+    if (weir_context_open(&context, 1) < 0)
+        return false;
+    can = weir_open(&socket, context, WEIR_SUB) >= 0 &&
+          weir_connect(socket, url, NULL) >= 0;
+    if (!can)
+        printf("  %-8s left out: %s\n", "epgm", weir_last_error());
+    (void)weir_close(socket, 0, NULL);
+    (void)weir_context_close(context, 5000);
+    return can;
+}
+
+/* Whoever does not hear yet when it is sent does not get it: the subscriber
+ * comes first. */
+static bool play_group(struct weir_child children[2], const char *url,
+                       uint64_t count)
+{
+    return start_part(&children[1], WEIR_DEMO_TAKE, "SUB", true, url, count) ==
+               0 &&
+           hear(&children[1], "url ") &&
+           start_part(&children[0], WEIR_DEMO_SEND, "PUB", false, url, count) ==
+               0;
+}
+
+static void show_group(struct tour *tour)
+{
+    struct weir_child children[2] = {{.pid = 0}, {.pid = 0}};
+    struct weir_demo_report reports[2];
+    char url[64];
+    struct row *row;
+    bool good;
+
+    snprintf(url, sizeof url, "epgm://;239.192.77.1:%ld",
+             20000 + (long)getpid() % 20000);
+    printf("\nA multicast group on this machine\n");
+    if (!can_multicast(url))
+        return;
+    memset(reports, 0, sizeof reports);
+    good = play_group(children, url, 10000);
+    for (int i = 1; i >= 0; i--)
+        good = take_report(&children[i], &reports[i]) && good;
+    row = new_row(tour, "epgm", "PUB to SUB");
+    row->unit = "msg";
+    row->rate = rate_of(reports);
+    count_in(row, &reports[0]);
+    count_in(row, &reports[1]);
+    if (good)
+        printf("  %s: %" PRIu64 " messages\n", url, reports[1].taken);
+    else
+        complain(tour, "a group", reports, 2);
+}
+
 /* ---- a late joiner ---- */
 
 static void show_joiner(const char *who, const struct weir_demo_report *report)
@@ -609,6 +669,7 @@ int weir_demo_main(int argc, const char *const *argv)
         return weir_common_fail_code(count, "cannot look for plugins");
     show_plugins(found, count);
     show_transports(&tour, found, count);
+    show_group(&tour);
     show_late(&tour, "tcp");
     show_slow(&tour, "tcp");
     show_restart(&tour, "tcp");
