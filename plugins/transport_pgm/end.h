@@ -10,15 +10,17 @@
 
 #include "session.h"
 
+enum { WEIR_PGM_WATCHES = 4 };
+
 /* What both kinds of link begin with. */
 struct weir_pgm_link {
     struct weir_pgm_end *end;
     weir_link *link;
     struct weir_pgm_session session;
-    int64_t watches[3]; /* 0 = none */
-    int64_t timer;      /* 0 = none */
-    uint64_t timer_at;  /* ns, when it fires */
-    uint32_t drops;     /* datagrams, as told last */
+    int64_t watches[WEIR_PGM_WATCHES]; /* 0 = none */
+    int64_t timer;                     /* 0 = none */
+    uint64_t timer_at;                 /* ns, when it fires */
+    uint32_t drops;                    /* datagrams, as told last */
     bool over;
 };
 
@@ -35,7 +37,7 @@ struct weir_pgm_end {
 
 /* Make a link for an open session, which is the link's from then on, and give
  * it to the host.  What follows comes to the host, an error too.
- * Errors: -ENOMEM (the session is still the caller's). */
+ * Errors: -ENOMEM, -EMFILE (the session is still the caller's). */
 int weir_pgm_sender(struct weir_pgm_end *end);
 int weir_pgm_receiver(struct weir_pgm_end *end);
 

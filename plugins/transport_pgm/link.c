@@ -134,7 +134,7 @@ void weir_pgm_link_down(struct weir_pgm_link *link, int code,
 
 void weir_pgm_link_fini(struct weir_pgm_link *link)
 {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < WEIR_PGM_WATCHES; i++)
         weir_pgm_link_unwatch(link, i);
     cancel_timer(link);
     if (link->session.sock)

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "apdu.h"
@@ -23,11 +24,12 @@ enum {
     REPAIRS = 64,  /* in one turn */
     PACKETS = 512, /* in one turn */
     ALIGN = 16,
-    MS = 1000000,  /* in ns */
-    PAUSE = 300000 /* ns: what openpgm allows adds up for a millisecond */
+    SECOND = 1000000000, /* in ns */
+    MS = 1000000,        /* in ns */
+    PAUSE = 300000       /* ns: what openpgm allows adds up for a millisecond */
 };
 
-enum { INPUT, REPAIR, OUTPUT }; /* watches */
+enum { INPUT, REPAIR, RATE, OUTPUT }; /* watches */
 
 struct sender {
     struct weir_pgm_link base; /* first */
@@ -39,6 +41,7 @@ struct sender {
     uint64_t part;          /* octets of views[at] in packets, in the stream */
     bool inside;            /* views[at] goes on with a message */
     bool blocked;           /* the packet waits for the rate or the system */
+    int rate_fd;            /* a timer finer than the host's */
     uint8_t memory[];       /* the packet's */
 };
 
@@ -98,11 +101,19 @@ static bool fill(struct sender *sender)
 
 /* --------------------------------------------------------------- sending -- */
 
+/* What is not sent in a millisecond is not sent any more at high rates, so
+ * timers of milliseconds would be too coarse. */
 static void wait_for_rate(struct sender *sender)
 {
     uint64_t after = weir_pgm_session_sendable(&sender->base.session);
+    struct itimerspec time = {{0, 0}, {0, 0}};
 
-    weir_pgm_link_timer(&sender->base, after < PAUSE ? PAUSE : after, on_timer);
+    if (after < PAUSE)
+        after = PAUSE;
+    time.it_value.tv_sec = (time_t)(after / SECOND);
+    time.it_value.tv_nsec = (long)(after % SECOND);
+    if (timerfd_settime(sender->rate_fd, 0, &time, NULL) < 0)
+        weir_pgm_link_timer(&sender->base, MS, on_timer);
 }
 
 static void wait_for_system(struct sender *sender)
@@ -163,6 +174,16 @@ static void send_ready(void *self)
     struct sender *sender = self;
 
     if (!sender->blocked)
+        pump(sender);
+}
+
+static void on_rate(void *arg, unsigned events)
+{
+    struct sender *sender = arg;
+    uint64_t times;
+
+    (void)events;
+    if (read(sender->rate_fd, &times, sizeof times) == (ssize_t)sizeof times)
         pump(sender);
 }
 
@@ -258,6 +279,9 @@ static int attach(void *self, weir_link *to, weir_reactor *reactor,
         rc = weir_pgm_link_watch(base, REPAIR, base->session.repair_fd,
                                  WEIR_WATCH_IN, on_repair, error);
     if (rc == 0)
+        rc = weir_pgm_link_watch(base, RATE, sender->rate_fd, WEIR_WATCH_IN,
+                                 on_rate, error);
+    if (rc == 0)
         follow_timer(sender);
     return rc;
 }
@@ -267,6 +291,7 @@ static void close_link(void *self)
     struct sender *sender = self;
 
     weir_pgm_link_fini(&sender->base);
+    (void)close(sender->rate_fd);
     free(sender);
 }
 
@@ -296,6 +321,14 @@ int weir_pgm_sender(struct weir_pgm_end *end)
 
     if (!sender)
         return -ENOMEM;
+    sender->rate_fd =
+        timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (sender->rate_fd < 0) {
+        int rc = -errno;
+
+        free(sender);
+        return rc;
+    }
     sender->packet.data = align(sender->memory);
     sender->packet.room = room;
     weir_pgm_packet_start(&sender->packet);

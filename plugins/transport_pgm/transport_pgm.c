@@ -12,6 +12,8 @@
 #include "end.h"
 #include "library.h"
 
+#include "../common/system.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,17 +148,21 @@ static void attempt(void *self)
     char text[512];
     weir_error error = {
         .size = sizeof error, .text = text, .room = sizeof text};
-    int rc = 0;
+    char reason[WEIR_REASON_ROOM];
+    int rc;
 
-    if (!end->session.sock)
-        rc = weir_pgm_session_open(&end->session, &end->plan, &error);
-    if (rc == 0)
-        rc = end->plan.sends ? weir_pgm_sender(end) : weir_pgm_receiver(end);
-    if (rc == -ENOMEM)
-        (void)end->plan.host->fail(&error, ENOMEM, "%s://%s: no memory",
-                                   end->plan.scheme, end->text);
-    if (rc < 0)
+    if (!end->session.sock &&
+        weir_pgm_session_open(&end->session, &end->plan, &error) < 0) {
         attempt_failed(end, &error);
+        return;
+    }
+    rc = end->plan.sends ? weir_pgm_sender(end) : weir_pgm_receiver(end);
+    if (rc == 0)
+        return;
+    (void)end->plan.host->fail(&error, -rc, "%s://%s: %s", end->plan.scheme,
+                               end->text,
+                               weir_common_reason(-rc, reason, sizeof reason));
+    attempt_failed(end, &error);
 }
 
 static void on_again(void *arg, unsigned events)
