@@ -79,14 +79,15 @@ static int understand(struct search *search)
 /* The octets of an address, and how many. */
 static const uint8_t *octets(const struct sockaddr *address, size_t *size)
 {
-    const union weir_pgm_number *number = (const void *)address;
+    const struct sockaddr_in *v4 = (const void *)address;
+    const struct sockaddr_in6 *v6 = (const void *)address;
 
-    if (number->any.sa_family == AF_INET) {
+    if (address->sa_family == AF_INET) {
         *size = 4;
-        return (const uint8_t *)&number->v4.sin_addr;
+        return (const uint8_t *)&v4->sin_addr;
     }
     *size = 16;
-    return (const uint8_t *)&number->v6.sin6_addr;
+    return (const uint8_t *)&v6->sin6_addr;
 }
 
 static bool share_bits(const struct sockaddr *a, const struct sockaddr *b,
@@ -139,13 +140,26 @@ static int fitness(const struct search *search, const struct ifaddrs *one)
  * link-local ones lack their zone there. */
 static bool is_link_local(const struct ifaddrs *one)
 {
-    const union weir_pgm_number *number = (const void *)one->ifa_addr;
+    const struct sockaddr_in6 *v6 = (const void *)one->ifa_addr;
 
-    return number->any.sa_family == AF_INET6 &&
-           IN6_IS_ADDR_LINKLOCAL(&number->v6.sin6_addr);
+    return v6->sin6_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr);
 }
 
 /* --------------------------------------------------------------- finding -- */
+
+/* The address in memory that is aligned for all of the union. */
+static void copy_address(const struct ifaddrs *one, union weir_pgm_number *out)
+{
+    memset(out, 0, sizeof *out);
+    out->any.sa_family = one->ifa_addr->sa_family;
+    memcpy(out, one->ifa_addr, weir_pgm_size(out));
+}
+
+static void take(const struct ifaddrs *one, struct weir_pgm_interface *out)
+{
+    copy_address(one, &out->address);
+    out->index = if_nametoindex(one->ifa_name);
+}
 
 static int check(const struct search *search, const struct ifaddrs *one)
 {
@@ -157,17 +171,6 @@ static int check(const struct search *search, const struct ifaddrs *one)
     if (!(one->ifa_flags & IFF_UP))
         return complain(search, ENETDOWN, "is down");
     return 0;
-}
-
-static void take(const struct ifaddrs *one, struct weir_pgm_interface *out)
-{
-    union weir_pgm_number number;
-
-    memset(&number, 0, sizeof number);
-    number.any.sa_family = one->ifa_addr->sa_family;
-    memcpy(&number, one->ifa_addr, weir_pgm_size(&number));
-    out->address = number;
-    out->index = if_nametoindex(one->ifa_name);
 }
 
 static const struct ifaddrs *best(const struct search *search,
@@ -250,12 +253,14 @@ static int find_default(const struct search *search, const struct ifaddrs *all,
     bool routed = ask_route(search->address, &own);
 
     for (const struct ifaddrs *one = all; one; one = one->ifa_next) {
+        union weir_pgm_number address;
+
         if (!one->ifa_addr ||
             one->ifa_addr->sa_family != search->address->family ||
             !can_multicast(one))
             continue;
-        if (!found ||
-            (routed && weir_pgm_same((const void *)one->ifa_addr, &own)))
+        copy_address(one, &address);
+        if (!found || (routed && weir_pgm_same(&address, &own)))
             found = one;
     }
     if (!found)
