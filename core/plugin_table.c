@@ -4,10 +4,12 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "options.h"
+#include "plugin_file.h"
 #include "url.h"
 #include "value.h"
 
@@ -107,6 +109,16 @@ static int check_schemes(const char *schemes)
     return 0;
 }
 
+static int check_options(const weir_option *rows, uint32_t n)
+{
+    int rc = 0;
+    size_t i;
+
+    for (i = 0; rc == 0 && i < n; i++)
+        rc = check_option(rows, i);
+    return rc;
+}
+
 static const char *missing_slot(const weir_transport_ops *ops)
 {
     bool can_dial = ops->abilities & WEIR_CAN_DIAL;
@@ -129,8 +141,7 @@ static const char *missing_slot(const weir_transport_ops *ops)
 static int check_transport(const char *id, const weir_transport_ops *ops)
 {
     const char *missing = missing_slot(ops);
-    int rc = 0;
-    size_t i;
+    int rc;
 
     if (missing)
         return weir_fail(WEIR_EPLUGIN, "its transport \"%.64s\" has no %s", id,
@@ -146,9 +157,63 @@ static int check_transport(const char *id, const weir_transport_ops *ops)
                          "options it says",
                          id);
     rc = check_schemes(ops->schemes);
-    for (i = 0; rc == 0 && i < ops->n_options; i++)
-        rc = check_option(ops->options, i);
-    return rc;
+    return rc < 0 ? rc : check_options(ops->options, ops->n_options);
+}
+
+#define SPILL   (1u << WEIR_STORE_SPILL)
+#define DURABLE (1u << WEIR_STORE_DURABLE)
+
+#define STORE_HAS(ops, slot) WEIR_HAS(weir_store_ops, ops, slot)
+
+static const char *missing_store_slot(const weir_store_ops *ops)
+{
+    if (ops->size < offsetof(weir_store_ops, open))
+        return "whole table";
+    if (!STORE_HAS(ops, open))
+        return "open";
+    if (!STORE_HAS(ops, write))
+        return "write";
+    if (!STORE_HAS(ops, read))
+        return "read";
+    if (!STORE_HAS(ops, done))
+        return "done";
+    if ((ops->modes & DURABLE) && !STORE_HAS(ops, recover))
+        return "recover";
+    if ((ops->modes & DURABLE) && !STORE_HAS(ops, sync))
+        return "sync";
+    if (!STORE_HAS(ops, stat))
+        return "stat";
+    return STORE_HAS(ops, close) ? NULL : "close";
+}
+
+/* It is found by its id, as the end of a stem. */
+static bool is_store_id(const char *id)
+{
+    char stem[WEIR_STEM_ROOM];
+    int size = snprintf(stem, sizeof stem, "store_%s", id);
+
+    return (size_t)size < sizeof stem && weir_plugin_file_kind(stem) > 0;
+}
+
+static int check_store(const char *id, const weir_store_ops *ops)
+{
+    const char *missing = missing_store_slot(ops);
+
+    if (missing)
+        return weir_fail(WEIR_EPLUGIN, "its store \"%.64s\" has no %s", id,
+                         missing);
+    if (!is_store_id(id))
+        return weir_fail(WEIR_EPLUGIN,
+                         "its store \"%.64s\" has not the name of one", id);
+    if (!(ops->modes & (SPILL | DURABLE)))
+        return weir_fail(WEIR_EPLUGIN,
+                         "its store \"%.64s\" has neither of the modes spill "
+                         "and durable",
+                         id);
+    if (ops->n_options > OPTIONS_MAX || (ops->n_options && !ops->options))
+        return weir_fail(WEIR_EPLUGIN,
+                         "its store \"%.64s\" has not the options it says", id);
+    return check_options(ops->options, ops->n_options);
 }
 
 /* A kind that this host does not know, or does not use, is not an error. */
@@ -158,6 +223,8 @@ static int check_provider(const weir_provider *provider)
         return weir_fail(WEIR_EPLUGIN, "a provider of it has no id or no ops");
     if (provider->kind == WEIR_TRANSPORT)
         return check_transport(provider->id, provider->ops);
+    if (provider->kind == WEIR_STORE)
+        return check_store(provider->id, provider->ops);
     return 0;
 }
 

@@ -38,11 +38,19 @@ static void break_info(weir_plugin_info *info)
     FILL(info->reason, weir_error_text());
 }
 
+/* What a provider is asked for by. */
+static const char *provided(const weir_provider *provider)
+{
+    const weir_transport_ops *transport = provider->ops;
+
+    return provider->kind == WEIR_TRANSPORT ? transport->schemes : provider->id;
+}
+
 static void describe(const struct weir_loaded *loaded, weir_plugin_info *info)
 {
-    const weir_transport_ops *ops;
+    const weir_provider *provider;
     size_t used = 0;
-    uint32_t i = 0;
+    uint32_t i = 0, n;
 
     name_info(info, loaded->table->name);
     info->state = WEIR_PLUGIN_LOADED;
@@ -51,12 +59,13 @@ static void describe(const struct weir_loaded *loaded, weir_plugin_info *info)
     FILL(info->license, loaded->table->license);
     FILL(info->summary, loaded->table->summary);
     FILL(info->file, loaded->file);
-    while ((ops = weir_registry_transport_of(loaded->table, &i))) {
-        info->options += ops->n_options;
+    while ((provider = weir_registry_provider(loaded->table, &i))) {
+        (void)weir_registry_options(provider, &n);
+        info->options += n;
         if (used < sizeof info->provides)
             used += (size_t)snprintf(info->provides + used,
                                      sizeof info->provides - used, "%s%s",
-                                     used ? " " : "", ops->schemes);
+                                     used ? " " : "", provided(provider));
     }
 }
 
@@ -341,17 +350,19 @@ int weir_plugin_load(const char *file, weir_plugin_info *out)
     return weir_answer(rc);
 }
 
-/* Row `index` of all transports of a plugin. */
+/* Row `index` of all providers of a plugin. */
 static int describe_option(const struct weir_loaded *loaded, uint32_t index,
                            weir_option_info *out)
 {
-    const weir_transport_ops *ops;
-    uint32_t i = 0;
+    const weir_provider *provider;
+    const weir_option *rows;
+    uint32_t i = 0, n;
 
-    while ((ops = weir_registry_transport_of(loaded->table, &i))) {
-        if (index < ops->n_options)
-            return weir_options_describe(&ops->options[index], UINT32_MAX, out);
-        index -= ops->n_options;
+    while ((provider = weir_registry_provider(loaded->table, &i))) {
+        rows = weir_registry_options(provider, &n);
+        if (index < n)
+            return weir_options_describe(&rows[index], UINT32_MAX, out);
+        index -= n;
     }
     return weir_fail(ENOENT, "plugin %s has no more options",
                      loaded->table->name);

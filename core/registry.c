@@ -108,23 +108,48 @@ static struct weir_loaded *find_file(const char *real)
     return loaded;
 }
 
-const weir_transport_ops *weir_registry_transport_of(const weir_plugin *table,
-                                                     uint32_t *i)
+const weir_provider *weir_registry_provider(const weir_plugin *table,
+                                            uint32_t *i)
 {
     while (*i < table->n_providers) {
         const weir_provider *provider = &table->providers[(*i)++];
 
-        if (provider->kind == WEIR_TRANSPORT)
-            return provider->ops;
+        if (provider->kind == WEIR_TRANSPORT || provider->kind == WEIR_STORE)
+            return provider;
     }
     return NULL;
 }
 
-static bool has_scheme(const weir_transport_ops *ops, const char *scheme)
+const weir_option *weir_registry_options(const weir_provider *provider,
+                                         uint32_t *n)
 {
-    const char *at = ops->schemes;
+    if (provider->kind == WEIR_STORE) {
+        const weir_store_ops *store = provider->ops;
+
+        *n = store->n_options;
+        return store->options;
+    } else {
+        const weir_transport_ops *transport = provider->ops;
+
+        *n = transport->n_options;
+        return transport->options;
+    }
+}
+
+static bool is_store(const weir_provider *provider, const char *name)
+{
+    return provider->kind == WEIR_STORE && strcmp(provider->id, name) == 0;
+}
+
+static bool has_scheme(const weir_provider *provider, const char *scheme)
+{
+    const weir_transport_ops *ops = provider->ops;
+    const char *at;
     size_t size;
 
+    if (provider->kind != WEIR_TRANSPORT)
+        return false;
+    at = ops->schemes;
     do {
         size = strcspn(at, " ");
         if (size == strlen(scheme) && memcmp(at, scheme, size) == 0)
@@ -134,20 +159,29 @@ static bool has_scheme(const weir_transport_ops *ops, const char *scheme)
     return false;
 }
 
-/* The transport of a scheme, if it is loaded. */
-static const weir_transport_ops *find_transport(const char *scheme,
-                                                const char **plugin)
+/* What is wanted: a transport by scheme, a store by name. */
+struct want {
+    bool (*matches)(const weir_provider *provider, const char *name);
+    const char *kind, *what; /* "transport", "scheme" */
+};
+
+static const struct want want_transport = {has_scheme, "transport", "scheme"};
+static const struct want want_store = {is_store, "store", "store"};
+
+/* The first provider that is wanted, if it is loaded; *plugin is its name. */
+static const void *find_ops(const struct want *want, const char *name,
+                            const char **plugin)
 {
     const struct weir_loaded *loaded = NULL;
-    const weir_transport_ops *ops;
+    const weir_provider *provider;
 
     while ((loaded = weir_registry_next(loaded))) {
         uint32_t i = 0;
 
-        while ((ops = weir_registry_transport_of(loaded->table, &i))) {
-            if (has_scheme(ops, scheme)) {
+        while ((provider = weir_registry_provider(loaded->table, &i))) {
+            if (want->matches(provider, name)) {
                 *plugin = loaded->table->name;
-                return ops;
+                return provider->ops;
             }
         }
     }
@@ -325,45 +359,68 @@ int weir_registry_prefer(const char *path, const char *stem,
     return 0;
 }
 
-static int load_scheme(const char *scheme, const weir_transport_ops **ops,
-                       const char **plugin)
+static int load_wanted(const struct want *want, const char *name,
+                       const void **ops, const char **plugin)
 {
     char stem[WEIR_STEM_ROOM];
     int rc;
 
-    snprintf(stem, sizeof stem, "transport_%s", scheme);
+    snprintf(stem, sizeof stem, "%s_%s", want->kind, name);
     rc = weir_registry_load(stem);
     if (rc < 0)
         return rc;
-    *ops = find_transport(scheme, plugin);
+    *ops = find_ops(want, name, plugin);
     if (!*ops)
-        return weir_fail(WEIR_EPLUGIN, "%s %s has no scheme \"%s\"",
+        return weir_fail(WEIR_EPLUGIN, "%s %s has no %s \"%s\"",
                          weir_registry_find(stem) ? "plugin"
                                                   : "what is loaded for",
-                         stem, scheme);
+                         stem, want->what, name);
     return 0;
+}
+
+/* Find it, or load and find it.  *plugin is set, if it is not NULL. */
+static int get_ops(const struct want *want, const char *name, const void **ops,
+                   const char **plugin)
+{
+    const char *owner;
+    int rc = weir_registry_enter();
+
+    if (rc < 0)
+        return rc;
+    *ops = find_ops(want, name, &owner);
+    if (!*ops)
+        rc = load_wanted(want, name, ops, &owner);
+    weir_registry_leave();
+    if (rc == 0 && plugin)
+        *plugin = owner;
+    return rc;
 }
 
 int weir_registry_transport(const char *scheme, const weir_transport_ops **ops,
                             const char **plugin)
 {
-    const char *name;
-    const weir_transport_ops *found;
+    const void *found;
     int rc;
 
     if (!weir_url_is_scheme(scheme, strlen(scheme)))
         return weir_fail(EINVAL, "\"%.64s\" is not a scheme", scheme);
-    rc = weir_registry_enter();
-    if (rc < 0)
-        return rc;
-    found = find_transport(scheme, &name);
-    if (!found)
-        rc = load_scheme(scheme, &found, &name);
-    weir_registry_leave();
-    if (rc < 0)
-        return rc;
-    *ops = found;
-    if (plugin)
-        *plugin = name;
-    return 0;
+    rc = get_ops(&want_transport, scheme, &found, plugin);
+    if (rc == 0)
+        *ops = found;
+    return rc;
+}
+
+int weir_registry_store(const char *name, const weir_store_ops **ops,
+                        const char **plugin)
+{
+    char stem[WEIR_STEM_ROOM];
+    const void *found;
+    int rc, size = snprintf(stem, sizeof stem, "store_%s", name);
+
+    if ((size_t)size >= sizeof stem || !weir_plugin_file_kind(stem))
+        return weir_fail(EINVAL, "\"%.64s\" is not the name of a store", name);
+    rc = get_ops(&want_store, name, &found, plugin);
+    if (rc == 0)
+        *ops = found;
+    return rc;
 }

@@ -1,7 +1,8 @@
 /*
  * registry.h - which plugins are loaded, loading one, what they provide.
- * Above: endpoint.c asks for transports; plugins.c shows what there is.
- * Below: plugin_search.h plugin_file.h plugin_module.h plugin_table.h.
+ * Above: endpoint.c asks for transports, queues for stores; plugins.c shows
+ * what there is. Below: plugin_search.h plugin_file.h plugin_module.h
+ * plugin_table.h.
  *
  * One for the process.  A plugin is loaded when its name is first wanted, from
  * the first place that has it: this program itself, the folders of
@@ -13,6 +14,7 @@
 #define WEIR_REGISTRY_H
 
 #include <weir/plugin.h>
+#include <weir/store.h>
 #include <weir/transport.h>
 
 #include "base/list.h"
@@ -30,6 +32,14 @@ void weir_registry_set_host(const weir_host *host);
  * cause.  The next call tries again. */
 int weir_registry_transport(const char *scheme, const weir_transport_ops **ops,
                             const char **plugin);
+
+/* The store of that name ("file"), from the plugin store_NAME, which is loaded
+ * if need be.  The rest is as for transports: the table was checked, and *ops
+ * and *plugin ("store_file"; may be NULL) are good for the life of the process.
+ * Thread: any.
+ * Errors: -EINVAL what is no name of a store; -WEIR_EPLUGIN. */
+int weir_registry_store(const char *name, const weir_store_ops **ops,
+                        const char **plugin);
 
 /* ---- for plugins.c ---- */
 
@@ -67,9 +77,13 @@ int weir_registry_load_file(const char *path, const char *stem, uint32_t *abi);
 int weir_registry_prefer(const char *path, const char *stem,
                          struct weir_loaded **out);
 
-/* The next transport of a plugin from provider *i on, *i being 0 at first;
- * NULL at the end. */
-const weir_transport_ops *weir_registry_transport_of(const weir_plugin *table,
-                                                     uint32_t *i);
+/* The next provider of a kind that is in use, transport or store, from *i on,
+ * *i being 0 at first; NULL at the end. */
+const weir_provider *weir_registry_provider(const weir_plugin *table,
+                                            uint32_t *i);
+
+/* The options of such a provider, *n of them. */
+const weir_option *weir_registry_options(const weir_provider *provider,
+                                         uint32_t *n);
 
 #endif

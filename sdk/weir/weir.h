@@ -590,7 +590,7 @@ typedef struct weir_plugin_info {
     uint32_t abi;   /* 0 when unknown */
     uint32_t options;
     char kind[16], name[64], version[32], license[32], summary[160];
-    char provides[96]; /* schemes of a transport, separated by blanks */
+    char provides[96]; /* schemes of a transport, names of stores */
     char file[1024], reason[512];
 } weir_plugin_info;
 

@@ -17,6 +17,7 @@
 static weir_option row;
 static weir_option rows[2];
 static weir_transport_ops ops;
+static weir_store_ops store;
 static weir_provider providers[2];
 static weir_plugin table;
 
@@ -50,6 +51,57 @@ static void take_one(void *self)
     (void)self;
 }
 
+static int open_one(const weir_host *host, const weir_store_args *args,
+                    void **self, weir_error *error)
+{
+    (void)host, (void)args, (void)self, (void)error;
+    return -EOPNOTSUPP;
+}
+
+static int64_t write_one(void *self, const struct iovec *parts, int n,
+                         uint32_t messages, uint64_t first, weir_error *error)
+{
+    (void)self, (void)parts, (void)n, (void)messages, (void)first, (void)error;
+    return -EOPNOTSUPP;
+}
+
+static ssize_t read_one(void *self, int64_t handle, void *data, size_t room,
+                        weir_error *error)
+{
+    (void)self, (void)handle, (void)data, (void)room, (void)error;
+    return -EOPNOTSUPP;
+}
+
+static int done_one(void *self, int64_t handle, uint64_t through,
+                    weir_error *error)
+{
+    (void)self, (void)handle, (void)through, (void)error;
+    return -EOPNOTSUPP;
+}
+
+static int recover_one(void *self, weir_block *block, uint32_t *consumed,
+                       weir_error *error)
+{
+    (void)self, (void)block, (void)consumed, (void)error;
+    return 0;
+}
+
+static int sync_one(void *self, weir_error *error)
+{
+    (void)self, (void)error;
+    return -EOPNOTSUPP;
+}
+
+static void stat_one(void *self, weir_store_stat *stat)
+{
+    (void)self, (void)stat;
+}
+
+static void close_one(void *self, int keep)
+{
+    (void)self, (void)keep;
+}
+
 static int sound(void **state)
 {
     (void)state;
@@ -70,6 +122,19 @@ static int sound(void **state)
                                .close = take_one};
     providers[0] =
         (weir_provider){.kind = WEIR_TRANSPORT, .id = "a", .ops = &ops};
+    store = (weir_store_ops){.size = sizeof store,
+                             .modes = 1u << WEIR_STORE_SPILL |
+                                      1u << WEIR_STORE_DURABLE,
+                             .options = rows,
+                             .n_options = 2,
+                             .open = open_one,
+                             .write = write_one,
+                             .read = read_one,
+                             .done = done_one,
+                             .recover = recover_one,
+                             .sync = sync_one,
+                             .stat = stat_one,
+                             .close = close_one};
     providers[1] = (weir_provider){.kind = 77, .id = "later", .ops = &row};
     table = (weir_plugin){.magic = WEIR_PLUGIN_MAGIC,
                           .size = sizeof table,
@@ -278,14 +343,97 @@ static void test_octets(void **state)
     assert_wrong("range");
 }
 
-#define CASE(test) cmocka_unit_test_setup(test, sound)
+/* ---- stores ---- */
+
+static int sound_store(void **state)
+{
+    (void)sound(state);
+    providers[0] =
+        (weir_provider){.kind = WEIR_STORE, .id = "a", .ops = &store};
+    return 0;
+}
+
+/* Those that only one of the modes has to have, and those of both. */
+static void test_store_slots(void **state)
+{
+#define WITHOUT(slot)                                         \
+    (void)sound_store(state);                                 \
+    store.slot = NULL;                                        \
+    assert_wrong("store \"a\" has no " #slot);                \
+    (void)sound_store(state);                                 \
+    store.size = offsetof(weir_store_ops, slot);              \
+    assert_wrong(store.size <= offsetof(weir_store_ops, open) \
+                     ? "has no open"                          \
+                     : "store \"a\" has no ")
+
+    assert_sound();
+    WITHOUT(open);
+    WITHOUT(write);
+    WITHOUT(read);
+    WITHOUT(done);
+    WITHOUT(recover);
+    WITHOUT(sync);
+    WITHOUT(stat);
+    WITHOUT(close);
+#undef WITHOUT
+    store.size = 4;
+    assert_wrong("whole table");
+}
+
+static void test_store_modes(void **state)
+{
+    (void)state;
+    store.modes = 1u << WEIR_STORE_SPILL;
+    store.recover = NULL;
+    store.sync = NULL;
+    assert_sound();
+    store.modes = 0;
+    assert_wrong("neither of the modes");
+    store.modes = 1;
+    assert_wrong("neither of the modes");
+}
+
+static void test_store_ids(void **state)
+{
+    static const char *const wrong[] = {
+        "A",
+        "a/b",
+        "../a",
+        ".a",
+        "a b",
+        "a-name-that-is-so-long-that-no-stem-of-a-plugin-has-room-for-it"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        providers[0].id = wrong[i];
+        assert_wrong("not the name");
+    }
+}
+
+static void test_store_options(void **state)
+{
+    (void)state;
+    rows[1].name = "one";
+    assert_wrong("twice");
+    store.options = NULL;
+    assert_wrong("options");
+    store.n_options = 0;
+    assert_sound();
+}
+
+#define STORE(test) cmocka_unit_test_setup(test, sound_store)
+#define CASE(test)  cmocka_unit_test_setup(test, sound)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_sound),       CASE(test_head),    CASE(test_providers),
-        CASE(test_slots),       CASE(test_schemes), CASE(test_option_lists),
-        CASE(test_option_rows), CASE(test_numbers), CASE(test_octets),
+        CASE(test_sound),          CASE(test_head),
+        CASE(test_providers),      CASE(test_slots),
+        CASE(test_schemes),        CASE(test_option_lists),
+        CASE(test_option_rows),    CASE(test_numbers),
+        CASE(test_octets),         STORE(test_store_slots),
+        STORE(test_store_modes),   STORE(test_store_ids),
+        STORE(test_store_options),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

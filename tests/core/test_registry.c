@@ -227,6 +227,21 @@ static void test_missing(void **state)
     assert_int_equal(weir_registry_transport("../x", &ops, &owner), -EINVAL);
 }
 
+static void test_missing_store(void **state)
+{
+    const weir_store_ops *store;
+
+    (void)state;
+    assert_int_equal(weir_registry_store("nowhere", &store, NULL),
+                     -WEIR_EPLUGIN);
+    assert_says("install the package that has store_nowhere.so");
+    assert_says("weir-store-nowhere");
+    assert_says(one);
+    assert_int_equal(weir_registry_store("../x", &store, NULL), -EINVAL);
+    assert_says("\"../x\"");
+    assert_int_equal(weir_registry_store("", &store, NULL), -EINVAL);
+}
+
 static void test_text_file(void **state)
 {
     (void)state;
@@ -535,6 +550,32 @@ static void test_good(void **state)
     assert_ptr_equal(ops, all[0]);
 }
 
+/* A store goes the same way, and shows in lists with its options. */
+static void test_store(void **state)
+{
+    weir_option_info row = {.size = sizeof row};
+    const weir_store_ops *store, *again;
+    weir_plugin_info info;
+
+    (void)state;
+    need_fixtures();
+    put(two, "store_good.so", "store_good.so");
+    assert_int_equal(weir_registry_store("good", &store, &owner), 0);
+    assert_string_equal(owner, "store_good");
+    assert_int_equal(store->modes, 1u << WEIR_STORE_SPILL);
+    assert_int_equal(weir_registry_store("good", &again, NULL), 0);
+    assert_ptr_equal(again, store);
+    info = scan(two, "store_good", false);
+    assert_int_equal(info.state, WEIR_PLUGIN_LOADED);
+    assert_string_equal(info.kind, "store");
+    assert_string_equal(info.provides, "good");
+    assert_int_equal(info.options, 1);
+    assert_int_equal(weir_option_at("store_good", 0, &row), 0);
+    assert_string_equal(row.name, "stored-well");
+    assert_true(weir_option_at("store_good", 1, &row) < 0);
+    assert_fails("stored", "no plugin transport_stored", one);
+}
+
 static void test_alias(void **state)
 {
     weir_plugin_info info;
@@ -739,6 +780,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_inside),
         CASE(test_missing),
+        CASE(test_missing_store),
         CASE(test_text_file),
         CASE(test_truncated),
         CASE(test_other_machine),
@@ -758,6 +800,7 @@ int main(void)
         CASE(test_bad_alias),
         CASE(test_load_by_hand_fails),
         CASE(test_good),
+        CASE(test_store),
         CASE(test_alias),
         CASE(test_scheme_of_another),
         CASE(test_scan),
