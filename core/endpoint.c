@@ -454,6 +454,17 @@ static bool is_known(void *arg, const char *name)
     return false;
 }
 
+/* What two sockets have between them without a connection is one queue, whose
+ * memory is the reader's as much as the writer's. */
+static int check_swap(const struct weir_ep *ep, const struct weir_url *url)
+{
+    if (!ep->splices || ep->options.send_swap == 0)
+        return 0;
+    return weir_fail(WEIR_EINCOMPATIBLE,
+                     "option \"send-swap\": %.32s:// has no swap, set it to 0",
+                     url->scheme);
+}
+
 static int apply_options(struct weir_ep *ep, const struct weir_url *url)
 {
     int r = 0;
@@ -659,6 +670,8 @@ static int build(struct weir_sock *sock, const char *text, bool binder,
     r = set_url(ep, url.scheme, url.address);
     if (r >= 0)
         r = apply_options(ep, &url);
+    if (r >= 0)
+        r = check_swap(ep, &url);
     if (r >= 0)
         r = call_plugin(ep, &url);
     if (r < 0) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/sized.h"
+#include "registry.h"
 #include "value.h"
 #include "zmtp.h"
 
@@ -26,9 +27,27 @@ struct row {
 /* Not those that miss a reply, or a subscription, with a message. */
 #define LOSERS (RECEIVERS & ~(BIT(REQ) | BIT(REP) | BIT(XPUB)))
 
+/* Not those that throw away what is unsent when they connect anew. */
+#define SWAPPERS (SENDERS & ~BIT(XSUB))
+
 #define AT(member) offsetof(struct weir_options, member)
 #define TIB        (INT64_C(1) << 40)
 #define IN_URL     WEIR_OPTION_ENDPOINT
+
+/* The plugin that the store is in is loaded now, so that who has none learns it
+ * here.  Empty is the fallback. */
+static int check_store(const weir_option *option, const char *data,
+                       size_t size);
+
+static int check_folder(const weir_option *option, const char *data,
+                        size_t size)
+{
+    if (size && data[0] != '/')
+        return weir_fail(EINVAL,
+                         "option \"%s\": want an absolute path, not \"%.*s\"",
+                         option->name, size > 128 ? 128 : (int)size, data);
+    return 0;
+}
 
 /* "X-name:value,X-name:value"; names as ZMTP 3.1 (RFC 37) has them. */
 static int check_property(const weir_option *option, const char *data,
@@ -81,6 +100,19 @@ static const struct row table[] = {
         .doc = "What happens to messages from a peer at the receiving mark: "
                "its connection is not read, the new message is dropped, the "
                "oldest is dropped, or only the newest is kept."),
+    ROW(INT, send_swap, "send-swap", SWAPPERS, .unit = "bytes", .max = TIB,
+        .flags = IN_URL,
+        .doc = "Octets beyond the mark that may wait in a store for one "
+               "peer; when they are used up the send policy holds. 0: no "
+               "swap."),
+    CHECKED(check_store, TEXT, swap_store, "swap-store", SWAPPERS,
+            .max = WEIR_STORE_NAME_MAX, .flags = IN_URL,
+            .doc = "The plugin that keeps what is swapped: \"file\" is "
+                   "store_file. Empty: file."),
+    CHECKED(check_folder, TEXT, swap_dir, "swap-dir", SWAPPERS,
+            .max = WEIR_SWAP_DIR_MAX, .flags = IN_URL,
+            .doc = "The folder for what is swapped, an absolute path. Empty: "
+                   "TMPDIR of the environment, or /var/tmp."),
     ROW(INT, linger, "linger", ANY, .unit = "ms", .min = -1, .max = INT32_MAX,
         .fallback = 5000, .flags = IN_URL,
         .doc = "How long closing waits for messages to go out. 0: not at "
@@ -334,6 +366,50 @@ void weir_options_init(struct weir_options *options, enum weir_type type)
     }
 }
 
+static int find_store(const char *name)
+{
+    const weir_store_ops *ops;
+
+    return weir_registry_store(name, &ops, NULL);
+}
+
+static int check_store(const weir_option *option, const char *data, size_t size)
+{
+    char name[WEIR_STORE_NAME_MAX + 1];
+    int rc;
+
+    memcpy(name, data, size);
+    name[size] = '\0';
+    rc = size ? find_store(name) : 0;
+    if (rc < 0)
+        return weir_fail(-rc, "option \"%s\": %s", option->name,
+                         weir_error_text());
+    return 0;
+}
+
+const char *weir_options_store(const struct weir_options *options)
+{
+    return options->swap_store[0] ? options->swap_store : "file";
+}
+
+/* What was swapped cannot be replaced by what is newer. */
+static int check_swap(const struct weir_options *options, int64_t swap,
+                      int64_t policy)
+{
+    int rc;
+
+    if (swap == 0)
+        return 0;
+    if (policy == WEIR_POLICY_DROP_OLD || policy == WEIR_POLICY_LATEST)
+        return weir_fail(WEIR_EINCOMPATIBLE,
+                         "option \"send-swap\" does not go with a "
+                         "\"send-policy\" that drops the oldest");
+    rc = find_store(weir_options_store(options));
+    if (rc < 0)
+        return weir_fail(-rc, "option \"send-swap\": %s", weir_error_text());
+    return 0;
+}
+
 static int set_bytes(struct weir_options *options, const struct row *row,
                      const void *data, size_t size)
 {
@@ -352,14 +428,21 @@ static int set_bytes(struct weir_options *options, const struct row *row,
 static int set_number(struct weir_options *options, const struct row *row,
                       int64_t number)
 {
+    int rc = 0;
+
     if (options->type == WEIR_XSUB && row->offset == AT(send_policy) &&
         (number == WEIR_POLICY_DROP_OLD || number == WEIR_POLICY_LATEST))
         return weir_fail(WEIR_EINCOMPATIBLE,
                          "option \"%s\": an XSUB does not replace messages, "
                          "since subscriptions are among them",
                          row->option.name);
-    store_number(options, row, number);
-    return 0;
+    if (row->offset == AT(send_swap))
+        rc = check_swap(options, number, options->send_policy);
+    else if (row->offset == AT(send_policy))
+        rc = check_swap(options, options->send_swap, number);
+    if (rc == 0)
+        store_number(options, row, number);
+    return rc;
 }
 
 int weir_options_set_text(struct weir_options *options, const char *name,

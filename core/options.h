@@ -41,6 +41,8 @@ enum weir_pace { WEIR_PACE_AUTO, WEIR_PACE_LATENCY, WEIR_PACE_THROUGHPUT };
 
 #define WEIR_ROUTING_ID_MAX 255
 #define WEIR_PROPERTY_MAX   511
+#define WEIR_STORE_NAME_MAX 63
+#define WEIR_SWAP_DIR_MAX   511
 
 /* A routing id; size 0 = none. */
 struct weir_routing_id {
@@ -55,7 +57,10 @@ struct weir_options {
     int64_t recv_mark, recv_mark_bytes; /* 0 = none */
     int64_t send_policy;                /* enum weir_policy */
     int64_t recv_policy;                /* see weir_options_recv_policy */
-    int64_t linger;                     /* ms, -1 = for ever */
+    int64_t send_swap;                  /* octets, 0 = none */
+    char swap_store[WEIR_STORE_NAME_MAX + 1];
+    char swap_dir[WEIR_SWAP_DIR_MAX + 1]; /* empty: see pipe.c */
+    int64_t linger;                       /* ms, -1 = for ever */
 
     int64_t handshake;     /* ms, 0 = no deadline */
     int64_t reconnect;     /* ms, -1 = never */
@@ -116,6 +121,9 @@ weir_options_recv_policy(const struct weir_options *options)
 {
     return (enum weir_policy)(options->recv_policy + WEIR_POLICY_BLOCK);
 }
+
+/* The name of the store that is swapped to. */
+const char *weir_options_store(const struct weir_options *options);
 
 /* The row of that name, NULL if there is none.  With WEIR_OPTION_ENDPOINT in
  * its flags it may stand in a URL. */

@@ -110,7 +110,7 @@ bool weir_pipe_can_put(struct weir_pipe *pipe)
 
 static int put_end(struct weir_pipe *pipe)
 {
-    weir_queue_commit(pipe->out);
+    weir_queue_end_put(pipe->out, 1);
     weir_sock_touch(pipe->sock, pipe);
     return 0;
 }
@@ -273,7 +273,7 @@ bool weir_pipe_unsent(struct weir_pipe *pipe)
 {
     if (!pipe->out || (pipe->splice && weir_splice_joined(pipe)))
         return false;
-    return weir_queue_pending(pipe->out) != 0;
+    return weir_queue_holds(pipe->out);
 }
 
 /* ---- taking ---- */
@@ -474,7 +474,7 @@ static int make_queues(struct weir_pipe *pipe,
     weir_queue_set_writer(pipe->out, (struct weir_queue_end){on_room, pipe});
     weir_queue_set_writer(pipe->in,
                           (struct weir_queue_end){on_input_room, pipe});
-    return 0;
+    return weir_pipe_add_swap(pipe, options);
 }
 
 struct weir_pipe *weir_pipe_new(struct weir_sock *sock, struct weir_ep *ep)

@@ -35,7 +35,8 @@ enum {
     WEIR_MAIL_ROOM = 2,     /* the output queue has room again */
     WEIR_MAIL_PARTED = 4,   /* inproc: the other side is gone */
     WEIR_MAIL_OPEN = 8,     /* being read: not posted */
-    WEIR_MAIL_BEYOND = 16   /* the oldest in the input queue are to go */
+    WEIR_MAIL_BEYOND = 16,  /* the oldest in the input queue are to go */
+    WEIR_MAIL_SPILL = 32    /* the output queue's spill has news */
 };
 
 /* Counters of one pipe; the rest is in the queues. */
@@ -229,6 +230,18 @@ static inline int weir_pipe_take_peeked(struct weir_pipe *pipe,
     message->count = 1;
     return 0;
 }
+
+/* Give the output queue a spill, if the options say so.
+ * Errors: -WEIR_EPLUGIN there is no such store; -ENOMEM. */
+int weir_pipe_add_swap(struct weir_pipe *pipe,
+                       const struct weir_options *options);
+
+/* Mail: see to what the spill of the output queue has to say.
+ * Returns whether there is room again for who waited for it. */
+bool weir_pipe_spilled(struct weir_pipe *pipe);
+
+/* The pipe is about to go: its spill sends no mail any more. */
+void weir_pipe_silence(struct weir_pipe *pipe);
 
 /* What to do at the mark, unless the "send-policy" option says other, or on
  * inproc the peer. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "queue_private.h"
+#include "spill.h"
 
 uint8_t weir_queue_nothing[1];
 
@@ -111,6 +112,8 @@ static void destroy(struct weir_queue *queue)
 
     if (latest)
         weir_chunk_unref(latest, WEIR_CHUNK_HOLD);
+    if (queue->spill)
+        weir_spill_leave(queue->spill);
     drop_list(queue);
     drop_extras(&queue->in);
     free(queue->out.aside);
@@ -122,6 +125,11 @@ void weir_queue_leave(struct weir_queue *queue)
     if (atomic_fetch_sub_explicit(&queue->holders, 1, memory_order_acq_rel) ==
         1)
         destroy(queue);
+}
+
+void weir_queue_set_spill(struct weir_queue *queue, struct weir_spill *spill)
+{
+    queue->spill = spill;
 }
 
 void weir_queue_set_reader(struct weir_queue *queue, struct weir_queue_end end)
@@ -158,9 +166,18 @@ void weir_queue_counts(struct weir_queue *queue, uint64_t *put, uint64_t *taken,
 {
     *taken = load(&queue->taken) + load(&queue->replaced);
     *put = load(&queue->messages);
+    *bytes = octets_waiting(queue);
+    if (WEIR_UNLIKELY(weir_spill_hides(queue->spill))) {
+        *put = load(&queue->spill->accepted);
+        *bytes = load(&queue->spill->committed) - load(&queue->consumed);
+    }
     if (*put < *taken)
         *put = *taken;
-    *bytes = octets_waiting(queue);
+}
+
+uint64_t weir_queue_lost(struct weir_queue *queue)
+{
+    return queue->spill ? load(&queue->spill->lost) : 0;
 }
 
 void weir_queue_came(struct weir_queue *queue, uint64_t *came, uint64_t *taken,
@@ -181,7 +198,8 @@ void weir_queue_came(struct weir_queue *queue, uint64_t *came, uint64_t *taken,
 static bool drained(struct weir_queue *queue)
 {
     return weir_queue_position(queue) == load(&queue->published) &&
-           !queue->in.body && !queue->out.aside && !weir_queue_ready(queue);
+           !queue->in.body && !queue->out.aside &&
+           !weir_spill_hides(queue->spill) && !weir_queue_ready(queue);
 }
 
 bool weir_queue_idle(struct weir_queue *queue)

@@ -27,14 +27,11 @@
  * other side stores what it did, passes a fence, and looks at the word.  At
  * least one of them sees the other (base/fence.h).
  *
- * Where a store that swaps to disk will hook: in weir_queue_commit() and
- * weir_queue_put_run(), for the chunks this message has sealed and before
- * `published` covers anything behind them, since until then the consumer
- * cannot have left them; and where the consumer enters a chunk (enter() in
- * queue_read.c).  Chunks of such a queue are headers that refer to memory
- * chunks (weir_chunk_refer()), so that the memory can go while the list stays
- * whole; who has the memory, store or consumer, is then decided by a
- * compare-and-swap of a state word in the chunk.  Never inside a message.
+ * Spilling.  A queue that has a spill (spill.h) hides what is put at the mark:
+ * it is committed, but `published` does not cover it until it has come back
+ * from the store.  While that is so the producer has no credit, so the checks
+ * for it are where there is none, and all fast paths are as without it; those
+ * that put without looking at credit end with weir_queue_end_put().
  *
  * Threads: "producer" and "consumer" below mean one thread at a time that
  * holds that end; both may be the same.
@@ -71,6 +68,11 @@
 /* A flag octet with this bit is a command that was dealt with on arrival: no
  * consumer sees it.  Never on the wire. */
 #define WEIR_QUEUE_VOID 128u
+
+/* Bits of `writer_armed`: the producer waits for room; it hides what it puts,
+ * and the spill is to be told how far the consumer is. */
+#define WEIR_QUEUE_WAITS 1u
+#define WEIR_QUEUE_HIDES 2u
 
 /* Whom to tell.  wake(arg) is called by the other end's thread, at any time
  * while this end is armed; it must not call into the queue. */
@@ -172,6 +174,7 @@ struct weir_queue {
     _Atomic uint64_t returned; /* dropped so, and never came */
     _Atomic uint64_t refused;  /* came, and never entered the queue */
     struct weir_queue_end reader, writer;
+    struct weir_spill *spill; /* NULL: none; set before anything is put */
 };
 
 /* ------------------------------------------------------------ both ends -- */
@@ -184,6 +187,11 @@ struct weir_queue {
  * Returns NULL without memory.  Both ends are the caller's. */
 struct weir_queue *weir_queue_new(struct weir_pool *pool,
                                   struct weir_queue_limits mark, bool light);
+
+/* Give the queue a spill, which is the queue's from then on.  Nothing was put
+ * yet; the queue is not used with weir_queue_put_latest(), nor with the calls
+ * that drop the oldest, and its consumer is a link. */
+void weir_queue_set_spill(struct weir_queue *queue, struct weir_spill *spill);
 
 /* Let go of one end, once for each.  The second frees the queue and all that
  * is in it; frames that were taken live on.
@@ -322,13 +330,21 @@ void weir_queue_disarm_writer(struct weir_queue *queue);
  * Thread: the producer. */
 static inline bool weir_queue_writer_waits(const struct weir_queue *queue)
 {
-    return atomic_load_explicit(&queue->writer_armed, memory_order_relaxed) !=
-           0;
+    return atomic_load_explicit(&queue->writer_armed, memory_order_relaxed) &
+           WEIR_QUEUE_WAITS;
 }
 
 /* Octets published and not consumed.
  * Thread: the producer. */
 uint64_t weir_queue_pending(struct weir_queue *queue);
+
+/* Is anything put and not consumed, hidden or not?
+ * Thread: the producer. */
+bool weir_queue_holds(struct weir_queue *queue);
+
+/* The same as weir_queue_commit(), also where messages are hidden.
+ * Thread: the producer. */
+void weir_queue_end_put(struct weir_queue *queue, uint64_t messages);
 
 /* Stream offset of the next octet; not for others. */
 static inline uint64_t weir_queue_position(const struct weir_queue *queue)
@@ -468,7 +484,7 @@ static inline void weir_queue_publish(struct weir_queue *queue,
         weir_queue_wake_reader(queue);
 }
 
-/* End a message: it is visible now.
+/* End a message for which there was credit: it is visible now.
  * Thread: the producer. */
 static inline void weir_queue_commit(struct weir_queue *queue)
 {
@@ -494,8 +510,8 @@ static inline bool weir_queue_may_put(struct weir_queue *queue, size_t octets)
            weir_queue_room(queue, octets);
 }
 
-/* Put a message of one frame that does not fit into the tail; not for
- * others. */
+/* Put a message of one frame for which there is no room as far as is known, in
+ * the queue or in its tail; not for others. */
 int weir_queue_put_slow(struct weir_queue *queue, const void *data,
                         size_t size);
 
@@ -505,9 +521,8 @@ int weir_queue_put_slow(struct weir_queue *queue, const void *data,
 static inline int weir_queue_put(struct weir_queue *queue, const void *data,
                                  size_t size)
 {
-    if (WEIR_UNLIKELY(!weir_queue_may_put(queue, size + WEIR_QUEUE_HEAD)))
-        return -EAGAIN;
-    if (WEIR_UNLIKELY(!weir_queue_fits(&queue->in, size)))
+    if (WEIR_UNLIKELY(!weir_queue_has_credit(queue, size + WEIR_QUEUE_HEAD) ||
+                      !weir_queue_fits(&queue->in, size)))
         return weir_queue_put_slow(queue, data, size);
     weir_queue_write(&queue->in, data, size, 0);
     weir_queue_commit(queue);
@@ -695,6 +710,11 @@ uint64_t weir_queue_trim(struct weir_queue *queue);
  * producer's to count.
  * Thread: the consumer. */
 void weir_queue_return(struct weir_queue *queue, uint64_t messages);
+
+/* Messages that were put, and that the store did not give back; they are in no
+ * other number.
+ * Thread: any. */
+uint64_t weir_queue_lost(struct weir_queue *queue);
 
 /* How many that were.  Of what weir_queue_counts() says afterwards they are
  * part of the messages taken.

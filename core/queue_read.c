@@ -4,6 +4,7 @@
 
 #include "message.h"
 #include "queue_private.h"
+#include "spill.h"
 
 static uint64_t load(_Atomic uint64_t *word)
 {
@@ -29,6 +30,21 @@ static bool half_empty(struct weir_queue *queue)
                           weir_queue_consumer_at(queue) + octets / 2;
 }
 
+/* Somebody there waits: the spill, who tells the producer then, or that one. */
+static WEIR_NOINLINE void tell_writer(struct weir_queue *queue)
+{
+    uint32_t armed = WEIR_QUEUE_WAITS;
+
+    if (atomic_load_explicit(&queue->writer_armed, memory_order_acquire) &
+        WEIR_QUEUE_HIDES)
+        weir_spill_consumed(queue, half_empty(queue));
+    else if (half_empty(queue) &&
+             atomic_compare_exchange_strong_explicit(
+                 &queue->writer_armed, &armed, 0, memory_order_acq_rel,
+                 memory_order_relaxed))
+        queue->writer.wake(queue->writer.arg);
+}
+
 /* Looked at every quarter of the mark, at chunk ends, and when the queue is
  * drained: so a producer that waits is told, wherever it armed itself.  The
  * credit was stored before; the fence comes between it and the look. */
@@ -41,12 +57,9 @@ void weir_queue_check_writer(struct weir_queue *queue)
     if (!messages && !load(&queue->mark_octets))
         return;
     weir_fence_full();
-    if (WEIR_LIKELY(!atomic_load_explicit(&queue->writer_armed,
-                                          memory_order_relaxed)) ||
-        !half_empty(queue))
-        return;
-    if (atomic_exchange_explicit(&queue->writer_armed, 0, memory_order_acq_rel))
-        queue->writer.wake(queue->writer.arg);
+    if (WEIR_UNLIKELY(
+            atomic_load_explicit(&queue->writer_armed, memory_order_relaxed)))
+        tell_writer(queue);
 }
 
 /* All that was published is consumed.  A consumer that counts by chunks, not

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "message.h"
 #include "queue_private.h"
+#include "spill.h"
 
 /* -------------------------------------------------------------- credit -- */
 
@@ -26,7 +27,7 @@ static void refresh_credit(struct weir_queue *queue)
         octets ? load(&queue->consumed) + octets : UINT64_MAX;
 }
 
-static bool room_for(struct weir_queue *queue, uint64_t octets)
+static bool has_room(struct weir_queue *queue, uint64_t octets)
 {
     struct weir_queue_in *in = &queue->in;
     uint64_t published = load(&queue->published);
@@ -40,6 +41,24 @@ static bool room_for(struct weir_queue *queue, uint64_t octets)
         return false;
     in->octet_credit = published + octets;
     return true;
+}
+
+static WEIR_NOINLINE bool may_spill(struct weir_queue *queue, uint64_t octets)
+{
+    if (!weir_spill_hides(queue->spill))
+        return has_room(queue, octets) || weir_spill_begin(queue, octets);
+    if (weir_spill_end(queue) && has_room(queue, octets))
+        return true;
+    if (!weir_spill_hides(queue->spill))
+        return weir_spill_begin(queue, octets);
+    return weir_spill_room(queue, octets);
+}
+
+static bool room_for(struct weir_queue *queue, uint64_t octets)
+{
+    if (WEIR_UNLIKELY(queue->spill != NULL))
+        return may_spill(queue, octets);
+    return has_room(queue, octets);
 }
 
 bool weir_queue_room(struct weir_queue *queue, size_t octets)
@@ -112,7 +131,8 @@ bool weir_queue_arm_writer(struct weir_queue *queue)
 {
     uint64_t wanted = queue->in.wanted ? queue->in.wanted : 1;
 
-    atomic_store_explicit(&queue->writer_armed, 1, memory_order_release);
+    atomic_fetch_or_explicit(&queue->writer_armed, WEIR_QUEUE_WAITS,
+                             memory_order_release);
     weir_fence_full();
     if (!room_for(queue, wanted))
         return true;
@@ -122,7 +142,8 @@ bool weir_queue_arm_writer(struct weir_queue *queue)
 
 void weir_queue_disarm_writer(struct weir_queue *queue)
 {
-    atomic_store_explicit(&queue->writer_armed, 0, memory_order_relaxed);
+    atomic_fetch_and_explicit(&queue->writer_armed, ~(uint32_t)WEIR_QUEUE_WAITS,
+                              memory_order_relaxed);
 }
 
 uint64_t weir_queue_pending(struct weir_queue *queue)
@@ -132,6 +153,22 @@ uint64_t weir_queue_pending(struct weir_queue *queue)
                    ? load(&queue->latest_octets)
                    : 0;
     return load(&queue->published) - load(&queue->consumed);
+}
+
+bool weir_queue_holds(struct weir_queue *queue)
+{
+    return weir_queue_pending(queue) != 0 ||
+           (weir_spill_hides(queue->spill) &&
+            load(&queue->spill->committed) != load(&queue->published));
+}
+
+void weir_queue_end_put(struct weir_queue *queue, uint64_t messages)
+{
+    queue->in.put += messages;
+    if (WEIR_UNLIKELY(weir_spill_hides(queue->spill)))
+        weir_spill_put(queue);
+    else
+        weir_queue_publish(queue, weir_queue_position(queue));
 }
 
 /* Acquire: what the reader said to call was written before it armed. */
@@ -380,12 +417,14 @@ int weir_queue_put_slow(struct weir_queue *queue, const void *data, size_t size)
 {
     int error;
 
+    if (!weir_queue_may_put(queue, size + WEIR_QUEUE_HEAD))
+        return -EAGAIN;
     weir_queue_begin(queue);
-    error = weir_queue_frame_slow(queue, data, size, 0);
+    error = weir_queue_frame(queue, data, size, 0);
     if (error)
         weir_queue_abort(queue);
     else
-        weir_queue_commit(queue);
+        weir_queue_end_put(queue, 1);
     return error;
 }
 
@@ -405,7 +444,7 @@ int weir_queue_put_message(struct weir_queue *queue, weir_message *message)
         weir_queue_abort(queue);
         return error;
     }
-    weir_queue_commit(queue);
+    weir_queue_end_put(queue, 1);
     return 0;
 }
 
@@ -443,8 +482,7 @@ int weir_queue_put_run(struct weir_queue *queue, struct weir_chunk *chunk,
 
     if (error)
         return error;
-    queue->in.put += messages;
-    weir_queue_publish(queue, weir_queue_position(queue));
+    weir_queue_end_put(queue, messages);
     return 0;
 }
 

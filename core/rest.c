@@ -34,7 +34,7 @@ static bool empty_pipe(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     if (pipe->dying)
         return true;
-    if (pipe->out && weir_queue_pending(pipe->out) > 0)
+    if (pipe->out && weir_queue_holds(pipe->out))
         return false;
     return pipe->splice || empty_link(sock, pipe);
 }

@@ -36,6 +36,8 @@ static void read_mail(struct weir_sock *sock, struct weir_pipe *pipe,
 {
     if (bits & WEIR_MAIL_BEYOND)
         weir_pipe_trim(pipe);
+    if ((bits & WEIR_MAIL_SPILL) && !pipe->buried && weir_pipe_spilled(pipe))
+        bits |= WEIR_MAIL_ROOM;
     if ((bits & WEIR_MAIL_ROOM) && pipe->attached && !pipe->dying) {
         if (sock->pattern->writable)
             sock->pattern->writable(sock, pipe);
@@ -327,6 +329,7 @@ void weir_sock_bury(struct weir_sock *sock, struct weir_pipe *pipe)
     if (pipe->ep->pipe == pipe)
         pipe->ep->pipe = NULL;
     weir_ep_forget_pipe(pipe->ep);
+    weir_pipe_silence(pipe);
     pipe->buried = true;
     if (atomic_load(&pipe->mail) == 0)
         weir_pipe_free(pipe);

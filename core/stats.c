@@ -45,10 +45,14 @@ static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
         dropped = tally->refused_put + replaced + lost;
     }
     sum->accepted += put + refused + tally->refused_put;
+    if (pipe->out)
+        sum->accepted += weir_queue_lost(pipe->out);
     sum->written += taken + refused - (dropped - tally->refused_put);
     sum->send_queued += put - taken;
     sum->send_dropped[WEIR_DROP_CLOSED] += lost;
     sum->send_dropped[WEIR_DROP_REPLACED] += returned;
+    if (pipe->out)
+        sum->send_dropped[WEIR_DROP_STORE] += weir_queue_lost(pipe->out);
     sum->send_queued_bytes += octets;
     for (int i = 0; i < WEIR_DROPS; i++)
         sum->send_dropped[i] += tally->send_dropped[i];

@@ -175,6 +175,7 @@ const char *weir_common_drop_name(int reason)
         [WEIR_DROP_CLOSED] = "closed",       [WEIR_DROP_UNWANTED] = "unwanted",
         [WEIR_DROP_MALFORMED] = "malformed", [WEIR_DROP_STALE] = "stale",
         [WEIR_DROP_MEMORY] = "memory",       [WEIR_DROP_UNREAD] = "unread",
+        [WEIR_DROP_STORE] = "store",
     };
 
     if (reason < 0 || (size_t)reason >= sizeof names / sizeof names[0])

@@ -421,7 +421,11 @@ enum weir_event_kind {
     WEIR_EVENT_CLOSED = 9,  /* an endpoint was closed, or gave up for good */
     WEIR_EVENT_LOG = 10,    /* a plugin says something */
     WEIR_EVENT_OPENED = 11, /* dialed or accepted; the handshake is ahead */
-    WEIR_EVENT_GAP = 12     /* the transport lost `value` messages of a peer */
+    WEIR_EVENT_GAP = 12,    /* the transport lost `value` messages of a peer */
+    WEIR_EVENT_SWAP_FAILED = 13, /* what waits for a peer cannot be written to
+                                    its store, or read back: `code` and
+                                    `reason`; `value` octets stay in memory */
+    WEIR_EVENT_SWAP_RESUMED = 14 /* it can be written again */
 };
 
 typedef struct weir_event {
@@ -459,8 +463,9 @@ enum weir_drop {                     /* why a message was dropped */
                  WEIR_DROP_STALE = 7,  /* a reply to a request that is over */
                  WEIR_DROP_MEMORY = 8, /* no memory for it */
                  WEIR_DROP_UNREAD =
-                     9,          /* received, but the socket closed before */
-                 WEIR_DROPS = 16 /* as long as the ABI is 1 */
+                     9, /* received, but the socket closed before */
+                 WEIR_DROP_STORE = 10, /* a store did not give it back */
+                 WEIR_DROPS = 16       /* as long as the ABI is 1 */
 };
 
 /* Counters.  They hold at every instant:

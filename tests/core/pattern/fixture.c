@@ -13,6 +13,7 @@
 
 #include "endpoint.h"
 #include "message.h"
+#include "registry.h"
 #include "splice.h"
 
 enum { TEXT = 4096, ENDPOINTS = 64 };
@@ -145,6 +146,23 @@ void weir_splice_refuse(struct weir_pipe *pipe, int code)
 {
     fx.refused = pipe;
     fx.code = code;
+}
+
+int weir_pipe_add_swap(struct weir_pipe *pipe,
+                       const struct weir_options *options)
+{
+    (void)pipe;
+    (void)options;
+    return 0;
+}
+
+int weir_registry_store(const char *name, const weir_store_ops **ops,
+                        const char **plugin)
+{
+    (void)name;
+    (void)ops;
+    (void)plugin;
+    return -ENOENT;
 }
 
 void weir_splice_leave(struct weir_pipe *pipe)

@@ -1,0 +1,216 @@
+/*
+ * disks.c - see disks.h.
+ */
+#include "config.h"
+
+#include "disks.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/thread.h"
+
+enum { THREADS_MAX = 4, CREWS = 16, IDLE_SECONDS = 3 };
+
+struct weir_crew {
+    pthread_cond_t work;
+    struct weir_list queue, later;
+    int waiting;       /* errands in the queue */
+    int threads, idle; /* one that was woken counts as idle until it runs */
+};
+
+static struct {
+    pthread_mutex_t mutex;
+    struct weir_crew crews[CREWS];
+    bool watched; /* forks are */
+} pool = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_condition(struct weir_crew *crew)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+#if defined(HAVE_PTHREAD_CONDATTR_SETCLOCK)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
+    pthread_cond_init(&crew->work, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static void make_crews(void)
+{
+    for (int i = 0; i < CREWS; i++) {
+        struct weir_crew *crew = &pool.crews[i];
+
+        make_condition(crew);
+        weir_list_init(&crew->queue);
+        weir_list_init(&crew->later);
+        crew->waiting = crew->threads = crew->idle = 0;
+    }
+}
+
+static void prepare_fork(void)
+{
+    pthread_mutex_lock(&pool.mutex);
+}
+
+static void parent_fork(void)
+{
+    pthread_mutex_unlock(&pool.mutex);
+}
+
+/* The child has none of the threads, and none of their work. */
+static void child_fork(void)
+{
+    pthread_mutex_init(&pool.mutex, NULL);
+    make_crews();
+}
+
+/* Mutex held.  A child must not take our threads for its own. */
+static int watch_forks(void)
+{
+    if (!pool.watched)
+        pool.watched =
+            pthread_atfork(prepare_fork, parent_fork, child_fork) == 0;
+    return pool.watched ? 0 : weir_fail(ENOMEM, "no memory for a fork handler");
+}
+
+static void time_of(struct timespec *at, int64_t ns)
+{
+#if defined(HAVE_PTHREAD_CONDATTR_SETCLOCK)
+    clock_gettime(CLOCK_MONOTONIC, at);
+#else
+    clock_gettime(CLOCK_REALTIME, at);
+#endif
+    ns += at->tv_nsec;
+    at->tv_sec += (time_t)(ns / 1000000000);
+    at->tv_nsec = (long)(ns % 1000000000);
+}
+
+/* Errands whose time has come go into the queue.
+ * Returns when the next one is due, in ns from now; 0: there is none.  Mutex
+ * held. */
+static int64_t promote(struct weir_crew *crew)
+{
+    struct weir_list *node, *after;
+    int64_t now = weir_now(), next = 0;
+
+    WEIR_LIST_EACH(node, after, &crew->later)
+    {
+        int64_t left =
+            WEIR_CONTAINER(node, struct weir_disk_errand, list)->at - now;
+
+        if (left <= 0) {
+            weir_list_remove(node);
+            weir_list_append(&crew->queue, node);
+            crew->waiting++;
+        } else if (next == 0 || left < next) {
+            next = left;
+        }
+    }
+    return next;
+}
+
+/* The next errand; NULL after a while without any.  Mutex held. */
+static struct weir_disk_errand *next_errand(struct weir_crew *crew)
+{
+    int64_t give_up = weir_now() + IDLE_SECONDS * INT64_C(1000000000);
+    struct weir_list *node;
+    struct timespec at;
+
+    for (;;) {
+        int64_t next = promote(crew), left = give_up - weir_now();
+
+        node = weir_list_pop(&crew->queue);
+        if (node)
+            break;
+        if (next == 0 && left <= 0)
+            return NULL;
+        time_of(&at, next ? next : left);
+        crew->idle++;
+        (void)pthread_cond_timedwait(&crew->work, &pool.mutex, &at);
+        crew->idle--;
+    }
+    crew->waiting--;
+    return WEIR_CONTAINER(node, struct weir_disk_errand, list);
+}
+
+static void *help(void *arg)
+{
+    struct weir_crew *crew = arg;
+    struct weir_disk_errand *errand;
+
+    pthread_mutex_lock(&pool.mutex);
+    while ((errand = next_errand(crew)) != NULL) {
+        pthread_mutex_unlock(&pool.mutex);
+        errand->run(errand);
+        pthread_mutex_lock(&pool.mutex);
+    }
+    crew->threads--;
+    pthread_mutex_unlock(&pool.mutex);
+    return NULL;
+}
+
+/* Mutex held. */
+static int start_helper(struct weir_crew *crew)
+{
+    pthread_t thread;
+    int r = weir_thread_start(&thread, help, crew, "weir-disk", NULL);
+
+    if (r < 0)
+        return r;
+    pthread_detach(thread);
+    crew->threads++;
+    return 0;
+}
+
+/* One that is for later wants a thread as well, to wait for its time.  Mutex
+ * held. */
+static int submit(struct weir_crew *crew, struct weir_disk_errand *errand)
+{
+    bool later = errand->at != 0;
+    int r = 0;
+
+    weir_list_append(later ? &crew->later : &crew->queue, &errand->list);
+    crew->waiting += !later;
+    if (crew->idle < crew->waiting + later && crew->threads < THREADS_MAX)
+        r = start_helper(crew);
+    if (r < 0 && crew->threads == 0) {
+        weir_list_remove(&errand->list);
+        crew->waiting -= !later;
+        return r;
+    }
+    pthread_cond_signal(&crew->work);
+    return 0;
+}
+
+int weir_disks_submit(struct weir_crew *crew, struct weir_disk_errand *errand,
+                      int64_t at)
+{
+    int r;
+
+    pthread_once(&once, make_crews);
+    pthread_mutex_lock(&pool.mutex);
+    errand->at = at;
+    r = watch_forks();
+    if (r >= 0)
+        r = submit(crew, errand);
+    pthread_mutex_unlock(&pool.mutex);
+    return r;
+}
+
+struct weir_crew *weir_disks_crew(const char *folder)
+{
+    uint32_t sum = 2166136261u; /* FNV-1a */
+
+    for (; *folder; folder++)
+        sum = (sum ^ (uint8_t)*folder) * 16777619u;
+    return &pool.crews[sum % CREWS];
+}

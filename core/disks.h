@@ -1,0 +1,35 @@
+/*
+ * disks.h - helper threads for what is done on disks.
+ *
+ * Threads start on need, leave when they have been idle for a while, and are
+ * shared by the whole process.  Each folder has a crew of a few, so that a slow
+ * disk does not, in general, keep up what is done in others; there are sixteen
+ * crews, and folders beyond that share them.
+ * Above: spill.c.  Below: base/thread.h.
+ */
+#ifndef WEIR_DISKS_H
+#define WEIR_DISKS_H
+
+#include <stdint.h>
+
+#include "base/list.h"
+
+struct weir_crew;
+
+struct weir_disk_errand {
+    struct weir_list list;
+    void (*run)(struct weir_disk_errand *errand); /* helper; may block */
+    int64_t at; /* ns, weir_now(): not before; weir_disks_submit() sets it */
+};
+
+/* The helpers for what is done in a folder; good for the life of the process.
+ * Any thread. */
+struct weir_crew *weir_disks_crew(const char *folder);
+
+/* Have it run soon, or not before `at`, unless that is 0.  The errand belongs
+ * to a helper from now on.
+ * Any thread.  Errors: -ENOMEM no thread can be started; nothing will run. */
+int weir_disks_submit(struct weir_crew *crew, struct weir_disk_errand *errand,
+                      int64_t at);
+
+#endif

@@ -1,0 +1,794 @@
+/*
+ * spill.c - see spill.h.
+ */
+#include "config.h"
+
+#include "spill.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "queue.h"
+#include "queue_private.h"
+
+enum {
+    BLOCK = 64 << 10,    /* octets from which on a block is cut */
+    AHEAD = 256 << 10,   /* octets that the consumer has before it */
+    EACH = 2 * BLOCK,    /* octets in memory that each spill may have */
+    TOGETHER = 32 << 20, /* and all of them, beyond that */
+    PARTS = 1024,        /* of one write; more are copied together */
+    TURNS = 16,          /* then others of the crew are next */
+    AGAIN_MS = 200       /* after which a store that failed is tried again */
+};
+
+/* A run of whole messages. */
+struct block {
+    struct weir_list list;
+    struct weir_chunk *first, *last; /* NULL: it is in the store */
+    int64_t handle;
+    uint64_t octets, messages;
+};
+
+/* Octets of blocks in memory, of all spills there are. */
+static _Atomic uint64_t in_flight;
+
+static uint64_t load(_Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static void store(_Atomic uint64_t *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static struct block *block_of(struct weir_list *node)
+{
+    return WEIR_CONTAINER(node, struct block, list);
+}
+
+/* ---- memory ---- */
+
+/* The memory of a block goes.  Lock held, or nobody else is left. */
+static void drop_memory(struct weir_spill *spill, struct block *block)
+{
+    struct weir_chunk *chunk = block->first, *next;
+
+    if (!chunk)
+        return;
+    for (;; chunk = next) {
+        next = chunk->next;
+        if (chunk == block->last)
+            next = NULL;
+        weir_chunk_unref(chunk, WEIR_CHUNK_HOLD);
+        if (!next)
+            break;
+    }
+    block->first = block->last = NULL;
+    store(&spill->in_memory, load(&spill->in_memory) - block->octets);
+    atomic_fetch_sub(&in_flight, block->octets);
+}
+
+/* It is shown: its memory is the consumer's. */
+static void give_memory(struct weir_spill *spill, struct block *block)
+{
+    store(&spill->in_memory, load(&spill->in_memory) - block->octets);
+    atomic_fetch_sub(&in_flight, block->octets);
+    block->first = block->last = NULL;
+}
+
+/* Lock held. */
+static void unlist(struct weir_spill *spill, struct block *block)
+{
+    if (spill->next_write == &block->list)
+        spill->next_write =
+            block->list.next == &spill->blocks ? NULL : block->list.next;
+    weir_list_remove(&block->list);
+    atomic_fetch_sub(&spill->n_blocks, 1);
+    free(block);
+}
+
+/* ---- telling ---- */
+
+/* Lock held; follow it with nudge() when it is not. */
+static void tell(struct weir_spill *spill)
+{
+    if (spill->tell)
+        spill->tell(spill->arg);
+}
+
+static void nudge(struct weir_spill *spill)
+{
+    if (spill->nudge)
+        spill->nudge(spill->other);
+}
+
+/* Lock held. */
+static void complain(struct weir_spill *spill, int code, const char *text)
+{
+    if (spill->in_trouble)
+        return;
+    spill->in_trouble = spill->trouble = true;
+    spill->code = code;
+    snprintf(spill->reason, sizeof(spill->reason), "swap in %.100s: %.120s",
+             spill->dir, text[0] ? text : weir_strerror(code));
+    tell(spill);
+}
+
+/* Lock held. */
+static void recover(struct weir_spill *spill)
+{
+    atomic_store(&spill->full, false);
+    if (!spill->in_trouble)
+        return;
+    spill->in_trouble = false;
+    spill->resumed = true;
+    tell(spill);
+}
+
+/* ---- the helper at work ---- */
+
+/* Has the consumer little before it? */
+static bool is_hungry(struct weir_queue *queue)
+{
+    uint64_t consumed = load(&queue->consumed);
+
+    return load(&queue->published) - consumed < AHEAD;
+}
+
+/* Show the consumer up to here.  The order is that of weir_queue_publish(). */
+static void publish(struct weir_queue *queue, uint64_t octets,
+                    uint64_t messages)
+{
+    atomic_store_explicit(&queue->published, load(&queue->published) + octets,
+                          memory_order_release);
+    atomic_store_explicit(&queue->messages, load(&queue->messages) + messages,
+                          memory_order_release);
+}
+
+/* Put the chunks from `first` to `last` behind what the consumer may see: it
+ * looks at none of this before `published` is moved.  Lock held. */
+static void append(struct weir_spill *spill, struct weir_chunk *first,
+                   struct weir_chunk *last, uint64_t messages)
+{
+    struct weir_queue *queue = spill->queue;
+    uint64_t base = load(&queue->published);
+    uint64_t shift = load(&queue->messages) + messages - last->messages;
+    struct weir_chunk *chunk = first;
+
+    spill->shown->next = first;
+    for (;; chunk = chunk->next) {
+        chunk->base = base;
+        chunk->messages += shift;
+        base += load(&chunk->used);
+        if (chunk == last)
+            break;
+    }
+    spill->shown = last;
+}
+
+/* Lock held. */
+static void show(struct weir_spill *spill, struct block *block,
+                 struct weir_chunk *first, struct weir_chunk *last)
+{
+    append(spill, first, last, block->messages);
+    publish(spill->queue, block->octets, block->messages);
+    if (block->first)
+        give_memory(spill, block);
+    unlist(spill, block);
+    tell(spill);
+}
+
+/* The store does not have it any more: it is taken off what was put, as soon
+ * as the producer hears of it.  Lock held. */
+static void lose(struct weir_spill *spill, struct block *block, int code,
+                 const char *text)
+{
+    spill->hole += block->octets;
+    spill->hole_messages += block->messages;
+    spill->in_trouble = false;
+    complain(spill, code, text);
+    unlist(spill, block);
+}
+
+static struct weir_chunk *read_block(struct weir_spill *spill,
+                                     const struct block *block, int *code,
+                                     weir_error *error)
+{
+    struct weir_chunk *chunk = weir_chunk_new(block->octets);
+    ssize_t r;
+
+    if (!chunk) {
+        *code = ENOMEM;
+        return NULL;
+    }
+    r = spill->ops->read(spill->self, block->handle, chunk->data, block->octets,
+                         error);
+    if (r == (ssize_t)block->octets) {
+        weir_chunk_ref(chunk, WEIR_CHUNK_HOLD - 1);
+        store(&chunk->used, block->octets);
+        return chunk;
+    }
+    *code = r < 0 ? (int)-r : EIO;
+    weir_chunk_unref(chunk, 1);
+    return NULL;
+}
+
+/* Read the oldest block back and show it.  The lock is given up meanwhile; the
+ * block stays first, since only the one helper takes it out.  Without memory
+ * it is tried again later. */
+static bool load_first(struct weir_spill *spill, struct block *block)
+{
+    char text[128] = "";
+    weir_error error = {sizeof(error), 0, text, sizeof(text)};
+    struct weir_chunk *chunk;
+    int code = 0;
+
+    weir_lock_release(&spill->lock);
+    chunk = read_block(spill, block, &code, &error);
+    if (code != ENOMEM)
+        (void)spill->ops->done(spill->self, block->handle, UINT64_MAX, &error);
+    weir_lock_take(&spill->lock);
+    if (!spill->queue) {
+        if (chunk)
+            weir_chunk_unref(chunk, WEIR_CHUNK_HOLD);
+        return false;
+    }
+    if (code == ENOMEM) {
+        complain(spill, code, text);
+        atomic_store(&spill->full, true);
+        return false;
+    }
+    atomic_store(&spill->full, false); /* there is space again */
+    if (chunk)
+        show(spill, block, chunk, chunk);
+    else
+        lose(spill, block, code, text);
+    return true;
+}
+
+static bool show_first(struct weir_spill *spill)
+{
+    struct weir_list *node = weir_list_first(&spill->blocks);
+
+    if (!node || !is_hungry(spill->queue))
+        return false;
+    if (!block_of(node)->first)
+        return load_first(spill, block_of(node));
+    show(spill, block_of(node), block_of(node)->first, block_of(node)->last);
+    return true;
+}
+
+static int open_store(struct weir_spill *spill, weir_error *error)
+{
+    static _Atomic uint64_t number;
+    char name[64];
+    weir_store_args args = {.size = sizeof(args),
+                            .mode = WEIR_STORE_SPILL,
+                            .budget = spill->budget,
+                            .dir = spill->dir,
+                            .queue = name};
+
+    if (spill->self)
+        return 0;
+    snprintf(name, sizeof(name), "spill-%ld-%llu", (long)getpid(),
+             (unsigned long long)atomic_fetch_add(&number, 1));
+    return spill->ops->open(spill->host, &args, &spill->self, error);
+}
+
+static int count_parts(const struct block *block)
+{
+    const struct weir_chunk *chunk = block->first;
+    int n = 1;
+
+    for (; chunk != block->last; chunk = chunk->next)
+        n++;
+    return n;
+}
+
+static void fill_parts(const struct block *block, struct iovec *parts)
+{
+    struct weir_chunk *chunk = block->first;
+
+    for (;; chunk = chunk->next, parts++) {
+        parts->iov_base = chunk->data;
+        parts->iov_len = (size_t)load(&chunk->used);
+        if (chunk == block->last)
+            return;
+    }
+}
+
+static void join_parts(const struct iovec *parts, int n, uint8_t *at)
+{
+    for (int i = 0; i < n; i++) {
+        memcpy(at, parts[i].iov_base, parts[i].iov_len);
+        at += parts[i].iov_len;
+    }
+}
+
+static int64_t write_joined(struct weir_spill *spill, const struct block *block,
+                            const struct iovec *parts, int n, uint64_t first,
+                            weir_error *error)
+{
+    struct iovec all = {malloc(block->octets), block->octets};
+    int64_t r;
+
+    if (!all.iov_base)
+        return -ENOMEM;
+    join_parts(parts, n, all.iov_base);
+    r = spill->ops->write(spill->self, &all, 1, (uint32_t)block->messages,
+                          first, error);
+    free(all.iov_base);
+    return r;
+}
+
+static int64_t write_block(struct weir_spill *spill, const struct block *block,
+                           uint64_t first, weir_error *error)
+{
+    int n = count_parts(block);
+    struct iovec *parts = malloc((size_t)n * sizeof(*parts));
+    int64_t r;
+
+    if (!parts)
+        return -ENOMEM;
+    fill_parts(block, parts);
+    if (n > PARTS)
+        r = write_joined(spill, block, parts, n, first, error);
+    else
+        r = spill->ops->write(spill->self, parts, n, (uint32_t)block->messages,
+                              first, error);
+    free(parts);
+    return r;
+}
+
+/* What a store may do again later. */
+static bool is_passing(int code)
+{
+    return code == ENOSPC || code == EDQUOT || code == ENOMEM;
+}
+
+/* Lock held. */
+static void wrote(struct weir_spill *spill, struct block *block, int64_t handle)
+{
+    block->handle = handle;
+    spill->next_write =
+        block->list.next == &spill->blocks ? NULL : block->list.next;
+    drop_memory(spill, block);
+    store(&spill->swapped, load(&spill->swapped) + block->messages);
+    store(&spill->swapped_bytes, load(&spill->swapped_bytes) + block->octets);
+    recover(spill);
+    if (weir_queue_writer_waits(spill->queue))
+        tell(spill);
+}
+
+/* Write the oldest block that is in memory.  The lock is given up meanwhile;
+ * the block stays where it is. */
+static bool write_next(struct weir_spill *spill)
+{
+    char text[128] = "";
+    weir_error error = {sizeof(error), 0, text, sizeof(text)};
+    struct block *block;
+    bool opened;
+    int64_t r;
+
+    if (!spill->next_write || atomic_load(&spill->full) ||
+        atomic_load(&spill->failed))
+        return false;
+    block = block_of(spill->next_write);
+    weir_lock_release(&spill->lock);
+    r = open_store(spill, &error);
+    opened = r >= 0;
+    if (opened)
+        r = write_block(spill, block, load(&spill->swapped) + 1, &error);
+    weir_lock_take(&spill->lock);
+    if (!spill->queue)
+        return false;
+    if (r >= 0) {
+        wrote(spill, block, r);
+        return true;
+    }
+    atomic_store(opened && !is_passing((int)-r) ? &spill->failed : &spill->full,
+                 true);
+    complain(spill, (int)-r, text);
+    return false;
+}
+
+/* ---- errands ---- */
+
+/* Lock held.  The helper is called when there is something to do; where no
+ * thread can be started, the next message or the next octets that are taken
+ * try it again. */
+static void schedule(struct weir_spill *spill)
+{
+    if (atomic_load(&spill->working))
+        return;
+    atomic_store(&spill->working, true);
+    spill->refs++;
+    if (weir_disks_submit(spill->crew, &spill->work, 0) >= 0)
+        return;
+    spill->refs--;
+    atomic_store(&spill->working, false);
+}
+
+/* The store takes nothing now.  Lock held. */
+static void try_later(struct weir_spill *spill)
+{
+    if (!atomic_load(&spill->full) || spill->again_due)
+        return;
+    spill->again_due = true;
+    spill->refs++;
+    if (weir_disks_submit(spill->crew, &spill->again,
+                          weir_now() + AGAIN_MS * INT64_C(1000000)) >= 0)
+        return;
+    spill->refs--;
+    spill->again_due = false;
+}
+
+/* All that is left goes.  Nobody else is there. */
+static void destroy(struct weir_spill *spill)
+{
+    struct weir_list *node;
+
+    while ((node = weir_list_first(&spill->blocks)) != NULL) {
+        drop_memory(spill, block_of(node));
+        weir_list_remove(node);
+        free(block_of(node));
+    }
+    if (spill->self)
+        spill->ops->close(spill->self, 0);
+    free(spill->dir);
+    free(spill);
+}
+
+/* Lock held on entry, not on return. */
+static void release(struct weir_spill *spill)
+{
+    bool last = --spill->refs == 0;
+
+    weir_lock_release(&spill->lock);
+    if (last)
+        destroy(spill);
+}
+
+/* True: something was done, and there may be more.  Lock held on entry and on
+ * return, not in between. */
+static bool work_once(struct weir_spill *spill)
+{
+    if (!spill->queue || !(show_first(spill) || write_next(spill)))
+        return false;
+    weir_lock_release(&spill->lock);
+    nudge(spill);
+    weir_lock_take(&spill->lock);
+    return true;
+}
+
+/* The consumer, or the producer, may have looked at `working` just before it
+ * was taken back, and left it to us: so look once more.  Lock held. */
+static bool may_rest(struct weir_spill *spill)
+{
+    atomic_store(&spill->working, false);
+    weir_fence_full();
+    if (!spill->queue || weir_list_empty(&spill->blocks) ||
+        !is_hungry(spill->queue) || atomic_load(&spill->full))
+        return true;
+    atomic_store(&spill->working, true);
+    return false;
+}
+
+static void on_work(struct weir_disk_errand *errand)
+{
+    struct weir_spill *spill = WEIR_CONTAINER(errand, struct weir_spill, work);
+    int turns = 0;
+
+    weir_lock_take(&spill->lock);
+    do {
+        while (turns < TURNS && work_once(spill))
+            turns++;
+    } while (turns < TURNS && !may_rest(spill));
+    if (turns == TURNS && spill->queue) {
+        atomic_store(&spill->working, false);
+        schedule(spill);
+    }
+    if (spill->queue)
+        try_later(spill);
+    weir_lock_release(&spill->lock);
+    nudge(spill);
+    weir_lock_take(&spill->lock);
+    release(spill);
+}
+
+static void on_again(struct weir_disk_errand *errand)
+{
+    struct weir_spill *spill = WEIR_CONTAINER(errand, struct weir_spill, again);
+
+    weir_lock_take(&spill->lock);
+    spill->again_due = false;
+    if (spill->queue) {
+        atomic_store(&spill->full, false);
+        schedule(spill);
+    }
+    release(spill);
+}
+
+/* ---- life ---- */
+
+struct weir_spill *weir_spill_new(const struct weir_spill_plan *plan,
+                                  struct weir_queue *queue)
+{
+    struct weir_spill *spill = calloc(1, sizeof(*spill));
+
+    if (!spill)
+        return NULL;
+    spill->dir = strdup(plan->dir);
+    if (!spill->dir) {
+        free(spill);
+        return NULL;
+    }
+    weir_lock_init(&spill->lock);
+    weir_list_init(&spill->blocks);
+    spill->queue = queue;
+    spill->ops = plan->store;
+    spill->host = plan->host;
+    spill->budget = plan->budget;
+    spill->tell = plan->tell;
+    spill->nudge = plan->nudge;
+    spill->arg = plan->arg;
+    spill->other = plan->other;
+    spill->crew = weir_disks_crew(plan->dir);
+    spill->work.run = on_work;
+    spill->again.run = on_again;
+    spill->refs = 1;
+    return spill;
+}
+
+void weir_spill_silence(struct weir_spill *spill)
+{
+    weir_lock_take(&spill->lock);
+    spill->tell = NULL;
+    weir_lock_release(&spill->lock);
+}
+
+/* An opened store is closed where it may take its time.  What was hidden is
+ * behind what was shown again, less the blocks. */
+void weir_spill_leave(struct weir_spill *spill)
+{
+    weir_lock_take(&spill->lock);
+    if (weir_spill_hides(spill))
+        spill->shown->next = spill->head;
+    spill->queue = NULL;
+    spill->tell = NULL;
+    if (!atomic_load(&spill->working) && spill->self)
+        schedule(spill);
+    release(spill);
+}
+
+/* ---- producer ---- */
+
+static bool is_half_empty(struct weir_queue *queue)
+{
+    uint64_t messages = load(&queue->mark_messages);
+    uint64_t octets = load(&queue->mark_octets);
+
+    if (messages && load(&queue->messages) > load(&queue->taken) + messages / 2)
+        return false;
+    return !octets ||
+           load(&queue->published) <= load(&queue->consumed) + octets / 2;
+}
+
+/* A fresh chunk for what will be hidden. */
+static bool start_list(struct weir_queue *queue)
+{
+    struct weir_chunk *chunk = weir_pool_get(queue->in.pool, queue->in.size);
+
+    if (!chunk)
+        return false;
+    weir_queue_link(queue, chunk, chunk->data);
+    return true;
+}
+
+bool weir_spill_begin(struct weir_queue *queue, uint64_t octets)
+{
+    struct weir_spill *spill = queue->spill;
+    struct weir_chunk *shown = queue->in.tail;
+
+    if (atomic_load(&spill->failed) || atomic_load(&spill->full) ||
+        octets > spill->budget || !shown || queue->in.inside ||
+        weir_queue_position(queue) != load(&queue->published))
+        return false;
+    if (!start_list(queue))
+        return false;
+    weir_lock_take(&spill->lock);
+    spill->shown = shown;
+    spill->head = queue->in.tail;
+    spill->cut = queue->in.put;
+    store(&spill->accepted, queue->in.put);
+    store(&spill->committed, load(&queue->published));
+    atomic_store(&spill->hides, true);
+    queue->in.message_credit = queue->in.octet_credit = 0;
+    atomic_fetch_or(&queue->writer_armed, WEIR_QUEUE_HIDES);
+    weir_lock_release(&spill->lock);
+    return true;
+}
+
+static bool has_memory(struct weir_spill *spill, uint64_t octets)
+{
+    uint64_t own = load(&spill->in_memory);
+
+    return own + octets <= EACH || own == 0 ||
+           load(&in_flight) + octets <= TOGETHER;
+}
+
+bool weir_spill_room(struct weir_queue *queue, uint64_t octets)
+{
+    struct weir_spill *spill = queue->spill;
+    uint64_t hidden = load(&spill->committed) - load(&queue->published);
+
+    if (atomic_load(&spill->failed) || atomic_load(&spill->full))
+        return false;
+    return hidden + octets <= spill->budget && has_memory(spill, octets);
+}
+
+/* The first chunk of the newest message, or one that lies before it, where a
+ * message begins; NULL if that is `head`. */
+static struct weir_chunk *last_begin(struct weir_spill *spill,
+                                     struct weir_chunk **before)
+{
+    struct weir_chunk *tail = spill->queue->in.tail, *at = spill->head;
+    struct weir_chunk *found = NULL;
+
+    while (at != tail) {
+        struct weir_chunk *next = at->next;
+
+        if (!(next->flags & (WEIR_CHUNK_MIDWAY | WEIR_CHUNK_BODY))) {
+            found = next;
+            *before = at;
+        }
+        at = next;
+    }
+    return found;
+}
+
+/* Hand over what is whole, but for the tail.  Without memory for that it stays
+ * in the list.  Lock held. */
+static void cut_block(struct weir_spill *spill)
+{
+    struct weir_chunk *last = NULL, *begin = last_begin(spill, &last);
+    struct block *block = begin ? calloc(1, sizeof(*block)) : NULL;
+
+    if (!block)
+        return;
+    block->first = spill->head;
+    block->last = last;
+    block->octets = begin->base - spill->head->base;
+    block->messages = last->messages - spill->cut;
+    spill->cut = last->messages;
+    spill->head = begin;
+    weir_list_append(&spill->blocks, &block->list);
+    if (!spill->next_write)
+        spill->next_write = &block->list;
+    store(&spill->in_memory, load(&spill->in_memory) + block->octets);
+    atomic_fetch_add(&in_flight, block->octets);
+    atomic_fetch_add(&spill->n_blocks, 1);
+}
+
+/* What was lost is taken off the list's positions and numbers.  Lock held. */
+static void close_hole(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+    uint64_t octets = spill->hole, messages = spill->hole_messages;
+    struct weir_chunk *chunk = spill->head;
+
+    if (octets == 0)
+        return;
+    for (; chunk; chunk = chunk == queue->in.tail ? NULL : chunk->next) {
+        chunk->base -= octets;
+        chunk->messages -= messages;
+    }
+    queue->in.base -= octets;
+    queue->in.put -= messages;
+    spill->cut -= messages;
+    store(&spill->committed, load(&spill->committed) - octets);
+    store(&spill->accepted, queue->in.put);
+    store(&spill->lost, load(&spill->lost) + messages);
+    spill->hole = spill->hole_messages = 0;
+}
+
+/* Lock held.  What comes next is published as usual, and the consumer goes on
+ * from the last chunk it may see to the list. */
+static bool end_hiding(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+
+    if (!weir_list_empty(&spill->blocks) || !is_half_empty(queue))
+        return false;
+    close_hole(queue);
+    spill->shown->next = spill->head;
+    spill->head = spill->shown = NULL;
+    atomic_store(&spill->hides, false);
+    atomic_fetch_and(&queue->writer_armed, ~(uint32_t)WEIR_QUEUE_HIDES);
+    return true;
+}
+
+/* The producer may be in a message: then only what is whole is shown. */
+bool weir_spill_end(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+    uint64_t committed;
+    bool ended;
+
+    weir_lock_take(&spill->lock);
+    ended = end_hiding(queue);
+    committed = load(&spill->committed);
+    weir_lock_release(&spill->lock);
+    if (ended && committed != load(&queue->published))
+        weir_queue_publish(queue, committed);
+    return ended;
+}
+
+void weir_spill_put(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+
+    weir_lock_take(&spill->lock);
+    store(&spill->committed, weir_queue_position(queue));
+    store(&spill->accepted, queue->in.put);
+    if (weir_queue_position(queue) - spill->head->base >= BLOCK)
+        cut_block(spill);
+    if (!weir_list_empty(&spill->blocks))
+        schedule(spill);
+    weir_lock_release(&spill->lock);
+    if (atomic_load(&spill->n_blocks) == 0)
+        (void)weir_spill_end(queue);
+}
+
+static void take_news(struct weir_spill *spill, struct weir_spill_news *news)
+{
+    news->trouble = spill->trouble;
+    news->resumed = spill->resumed;
+    news->code = spill->code;
+    news->in_memory = load(&spill->in_memory);
+    memcpy(news->reason, spill->reason, sizeof(news->reason));
+    spill->trouble = spill->resumed = false;
+}
+
+void weir_spill_news(struct weir_queue *queue, struct weir_spill_news *news)
+{
+    struct weir_spill *spill = queue->spill;
+
+    weir_lock_take(&spill->lock);
+    take_news(spill, news);
+    if (weir_spill_hides(spill))
+        close_hole(queue);
+    weir_lock_release(&spill->lock);
+    if (weir_spill_hides(spill))
+        (void)weir_spill_end(queue);
+    news->room =
+        weir_queue_writer_waits(queue) && !weir_queue_arm_writer(queue);
+}
+
+/* ---- consumer ---- */
+
+void weir_spill_consumed(struct weir_queue *queue, bool half)
+{
+    struct weir_spill *spill = queue->spill;
+    bool told = false;
+
+    if (atomic_load(&spill->n_blocks) > 0 &&
+        (atomic_load(&spill->working) || !is_hungry(queue)))
+        return;
+    weir_lock_take(&spill->lock);
+    if (!weir_list_empty(&spill->blocks))
+        schedule(spill);
+    else if (half) {
+        tell(spill);
+        told = true;
+    }
+    weir_lock_release(&spill->lock);
+    if (told)
+        nudge(spill);
+}

@@ -1,0 +1,509 @@
+/*
+ * Messages above the mark go to a store and come back: in order, whole, and
+ * counted, whatever the store does.
+ */
+#include "config.h"
+
+#include "flow.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MB (UINT64_C(1) << 20)
+
+enum { MARK = 1000, SIZE = 1000, ROOM = 512 };
+
+struct stage {
+    weir_context context;
+    weir_socket sender, receiver;
+    char dir[ROOM];
+};
+
+static bool is_full_test(void)
+{
+    const char *full = getenv("WEIR_TEST_FULL");
+
+    return full && full[0] == '1';
+}
+
+/* ---- the store's folder ---- */
+
+static void make_folder(struct stage *stage)
+{
+    const char *base = getenv("TMPDIR");
+
+    snprintf(stage->dir, ROOM, "%s/weir-swap-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(stage->dir));
+}
+
+static void name_file(const struct stage *stage, const char *name,
+                      char path[ROOM + 16])
+{
+    snprintf(path, ROOM + 16, "%s/%s", stage->dir, name);
+}
+
+static void command(const struct stage *stage, const char *name)
+{
+    char path[ROOM + 16];
+    FILE *file;
+
+    name_file(stage, name, path);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void recall(const struct stage *stage, const char *name)
+{
+    char path[ROOM + 16];
+
+    name_file(stage, name, path);
+    assert_int_equal(unlink(path), 0);
+}
+
+/* What the store says that it keeps; -1: it is not open. */
+static long long kept(const struct stage *stage)
+{
+    char path[ROOM + 16];
+    long long octets = -1;
+    FILE *file;
+
+    name_file(stage, "kept", path);
+    file = fopen(path, "r");
+    if (!file)
+        return -1;
+    if (fscanf(file, "%lld", &octets) != 1)
+        octets = 1; /* it is being written */
+    fclose(file);
+    return octets;
+}
+
+static void pause_a_bit(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+
+    nanosleep(&pause, NULL);
+}
+
+static void await_kept(const struct stage *stage, long long octets)
+{
+    int64_t end = flow_now() + FLOW_SOON;
+
+    while (kept(stage) != octets) {
+        assert_true(flow_now() < end);
+        pause_a_bit();
+    }
+}
+
+static void await_some_kept(const struct stage *stage)
+{
+    int64_t end = flow_now() + FLOW_SOON;
+
+    while (kept(stage) <= 0) {
+        assert_true(flow_now() < end);
+        pause_a_bit();
+    }
+}
+
+/* ---- two sockets, one of which does not read ---- */
+
+static void set_up(struct stage *stage, int sends, int receives, uint64_t swap)
+{
+    char url[FLOW_URL];
+
+    make_folder(stage);
+    stage->context = flow_context(1);
+    stage->sender = flow_open(stage->context, sends);
+    stage->receiver = flow_open(stage->context, receives);
+    flow_ok(weir_set_int(stage->sender, "send-mark", MARK));
+    flow_ok(weir_set(stage->sender, "swap-store", "trial"));
+    flow_ok(weir_set(stage->sender, "swap-dir", stage->dir));
+    flow_ok(weir_set_int(stage->sender, "send-swap", (int64_t)swap));
+    flow_ok(weir_set_int(stage->receiver, "recv-mark", 10));
+    if (receives == WEIR_SUB)
+        flow_ok(weir_subscribe(stage->receiver, "", 0));
+    flow_bind(stage->sender, "tcp", url);
+    flow_ok(weir_connect(stage->receiver, url, NULL));
+    flow_ok(weir_wait_peers(stage->sender, 1, FLOW_SOON));
+}
+
+static void tear_down(struct stage *stage)
+{
+    flow_drop(stage->sender);
+    flow_drop(stage->receiver);
+    flow_end(stage->context);
+    await_kept(stage, -1);
+    assert_int_equal(rmdir(stage->dir), 0);
+}
+
+static size_t size_of(uint32_t number)
+{
+    return number % 97 == 0 ? 30000 : SIZE;
+}
+
+/* Returns what weir_send() says. */
+static int send_one(struct stage *stage, uint32_t number, int deadline)
+{
+    static unsigned char data[30000];
+
+    memset(data, (int)(number % 251), size_of(number));
+    memcpy(data, &number, sizeof(number));
+    return weir_send(stage->sender, data, size_of(number), deadline);
+}
+
+static void receive_one(struct stage *stage, uint32_t number)
+{
+    static unsigned char data[30000];
+    size_t size = sizeof(data);
+    uint32_t got;
+
+    flow_ok(weir_recv(stage->receiver, data, &size, FLOW_SOON));
+    memcpy(&got, data, sizeof(got));
+    assert_int_equal(got, number);
+    assert_int_equal(size, size_of(number));
+    for (size_t i = sizeof(got); i < size; i++)
+        if (data[i] != number % 251)
+            fail_msg("message %u, octet %zu", number, i);
+}
+
+static void send_all(struct stage *stage, uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++)
+        flow_ok(send_one(stage, i, FLOW_SOON));
+}
+
+static void receive_all(struct stage *stage, uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++)
+        receive_one(stage, i);
+}
+
+/* Octets of memory that are ours. */
+static uint64_t resident(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    unsigned long all = 0, pages = 0;
+
+    if (!file)
+        return 0;
+    if (fscanf(file, "%lu %lu", &all, &pages) != 2)
+        pages = 0;
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* It is counted a moment after the peer may have it. */
+static void await_written(struct stage *stage, uint64_t n)
+{
+    int64_t end = flow_now() + FLOW_SOON;
+    weir_stats stats = flow_stats(stage->sender);
+
+    while (stats.written < n) {
+        assert_true(flow_now() < end);
+        pause_a_bit();
+        stats = flow_stats(stage->sender);
+    }
+    assert_int_equal(stats.written, n);
+    assert_int_equal(stats.send_queued, 0);
+}
+
+/* ---- the tests ---- */
+
+/* Acceptance: memory stays bounded, all arrives in order, the space comes
+ * back.  That sends do not wait is for who has a disk to himself. */
+static void test_spills(void **state)
+{
+    uint64_t octets = is_full_test() ? 2048 * MB : 100 * MB;
+    uint32_t n = (uint32_t)(octets / SIZE);
+    uint64_t before, grown;
+    struct stage stage;
+    weir_stats stats;
+
+    (void)state;
+    set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
+    before = resident();
+    send_all(&stage, 1, n);
+    grown = resident() - before;
+    stats = flow_stats(stage.sender);
+    assert_int_equal(stats.accepted, n - 1);
+    assert_true(stats.send_queued > n / 2);
+    assert_true(stats.send_queued_bytes > octets / 2);
+    await_some_kept(&stage);
+    receive_all(&stage, 1, n);
+    await_kept(&stage, 0);
+    await_written(&stage, n - 1);
+    if (!getenv("WEIR_SANITIZE") || !getenv("WEIR_SANITIZE")[0])
+        assert_true(grown < 64 * MB);
+    tear_down(&stage);
+}
+
+/* The one sends while the other receives; the swap fills and empties. */
+static void test_meanwhile(void **state)
+{
+    enum { N = 60000, LEAD = 20000 };
+    struct stage stage;
+    uint32_t out = 1;
+
+    (void)state;
+    set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
+    command(&stage, "slow");
+    for (uint32_t in = 1; in < N; in++) {
+        while (out < N && out < in + LEAD)
+            flow_ok(send_one(&stage, out++, FLOW_SOON));
+        receive_one(&stage, in);
+    }
+    await_kept(&stage, 0);
+    flow_stats(stage.sender);
+    recall(&stage, "slow");
+    tear_down(&stage);
+}
+
+/* Fill it until a send waits. */
+static uint32_t fill(struct stage *stage)
+{
+    uint32_t n = 1;
+    int r;
+
+    while ((r = send_one(stage, n, FLOW_NOT)) >= 0)
+        n++;
+    assert_int_equal(r, -EAGAIN);
+    return n;
+}
+
+/* The mark of a swap that is full is as the mark of a queue. */
+static void test_budget(void **state)
+{
+    struct stage stage;
+    weir_stats stats;
+    uint32_t n;
+
+    (void)state;
+    set_up(&stage, WEIR_PUSH, WEIR_PULL, 20 * MB);
+    n = fill(&stage);
+    stats = flow_stats(stage.sender);
+    assert_int_equal(stats.accepted, n - 1);
+    assert_in_range(stats.send_queued_bytes, 19 * MB, 24 * MB);
+    receive_all(&stage, 1, n);
+    send_all(&stage, n, n + 100);
+    receive_all(&stage, n, n + 100);
+    tear_down(&stage);
+}
+
+/* The disk is full, and then it is not. */
+static void test_full(void **state)
+{
+    struct stage stage;
+    weir_event event;
+    uint32_t n;
+
+    (void)state;
+    set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
+    command(&stage, "full");
+    n = fill(&stage);
+    assert_true(n < 100000);
+    event = flow_event(stage.sender, WEIR_EVENT_SWAP_FAILED);
+    assert_int_equal(event.code, ENOSPC);
+    assert_non_null(strstr(event.reason, stage.dir));
+    assert_true(event.value > 0);
+    recall(&stage, "full");
+    send_all(&stage, n, n + 20000);
+    flow_event(stage.sender, WEIR_EVENT_SWAP_RESUMED);
+    await_some_kept(&stage);
+    receive_all(&stage, 1, n + 20000);
+    await_kept(&stage, 0);
+    tear_down(&stage);
+}
+
+/* A disk that fails for good: what is in memory arrives, and the queue is one
+ * without a swap. */
+static void test_broken(void **state)
+{
+    struct stage stage;
+    weir_event event;
+    uint32_t n;
+
+    (void)state;
+    set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
+    command(&stage, "broken");
+    n = fill(&stage);
+    event = flow_event(stage.sender, WEIR_EVENT_SWAP_FAILED);
+    assert_int_equal(event.code, EIO);
+    receive_all(&stage, 1, n);
+    recall(&stage, "broken");
+    send_all(&stage, n, n + 100);
+    receive_all(&stage, n, n + 100);
+    tear_down(&stage);
+}
+
+/* What the store does not give back is counted, and the rest arrives. */
+static void test_lost(void **state)
+{
+    enum { N = 50000 };
+    struct stage stage;
+    weir_stats stats;
+    uint32_t last = 0, got = 0, number = 0;
+
+    (void)state;
+    set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
+    send_all(&stage, 1, N);
+    await_some_kept(&stage);
+    command(&stage, "lost");
+    while (last < N - 1) {
+        unsigned char data[30000];
+        size_t size = sizeof(data);
+
+        flow_ok(weir_recv(stage.receiver, data, &size, FLOW_SOON));
+        memcpy(&number, data, sizeof(number));
+        assert_true(number > last);
+        last = number;
+        got++;
+    }
+    stats = flow_stats(stage.sender);
+    assert_int_equal(flow_event(stage.sender, WEIR_EVENT_SWAP_FAILED).code,
+                     EIO);
+    assert_int_equal(stats.accepted, N - 1);
+    assert_true(stats.send_dropped[WEIR_DROP_STORE] > 0);
+    assert_int_equal(got + stats.send_dropped[WEIR_DROP_STORE], N - 1);
+    recall(&stage, "lost");
+    tear_down(&stage);
+}
+
+/* A publisher drops and counts when the swap is full. */
+static void test_publisher(void **state)
+{
+    enum { N = 60000 };
+    struct stage stage;
+    weir_stats stats;
+    uint32_t got = 0, last = 0;
+    uint64_t wanted;
+
+    (void)state;
+    set_up(&stage, WEIR_PUB, WEIR_SUB, 20 * MB);
+    send_all(&stage, 1, N);
+    stats = flow_stats(stage.sender);
+    assert_true(stats.send_dropped[WEIR_DROP_MARK] > 0);
+    wanted = N - 1 - stats.send_dropped[WEIR_DROP_MARK];
+    assert_true(wanted > 15 * MB / SIZE);
+    while (got < wanted) {
+        unsigned char data[30000];
+        size_t size = sizeof(data);
+        uint32_t number;
+
+        flow_ok(weir_recv(stage.receiver, data, &size, FLOW_SOON));
+        memcpy(&number, data, sizeof(number));
+        assert_true(number > last);
+        last = number;
+        got++;
+    }
+    flow_silence(stage.receiver);
+    flow_check_sums(&stats);
+    tear_down(&stage);
+}
+
+/* What is in the store when the socket is closed was not sent. */
+static void test_close(void **state)
+{
+    enum { N = 30000 };
+    struct stage stage;
+    uint64_t unsent = 0;
+    weir_stats stats;
+    int r;
+
+    (void)state;
+    set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
+    send_all(&stage, 1, N);
+    await_some_kept(&stage);
+    stats = flow_stats(stage.sender);
+    r = weir_close(stage.sender, 0, &unsent);
+    assert_int_equal(r, -EAGAIN);
+    assert_in_range(unsent, N / 2, stats.send_queued);
+    await_kept(&stage, -1);
+    flow_drop(stage.receiver);
+    flow_end(stage.context);
+    assert_int_equal(rmdir(stage.dir), 0);
+}
+
+/* Closing with a deadline sends what is in the store. */
+static void test_linger(void **state)
+{
+    enum { N = 30000 };
+    struct stage stage;
+
+    (void)state;
+    set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
+    send_all(&stage, 1, N);
+    flow_ok(weir_set_int(stage.receiver, "recv-mark", 0));
+    receive_all(&stage, 1, N / 2);
+    receive_all(&stage, N / 2, N);
+    flow_close(stage.sender);
+    flow_drop(stage.receiver);
+    flow_end(stage.context);
+    await_kept(&stage, -1);
+    assert_int_equal(rmdir(stage.dir), 0);
+}
+
+static void test_refusals(void **state)
+{
+    weir_context context = flow_context(1);
+    weir_socket socket = flow_open(context, WEIR_PUSH);
+    char url[FLOW_URL];
+
+    (void)state;
+    flow_fails(weir_set(socket, "swap-dir", "not/absolute"), EINVAL);
+    flow_fails(weir_set(socket, "swap-store", "nosuch"), WEIR_EPLUGIN);
+    assert_non_null(strstr(weir_last_error(), "store_nosuch"));
+    flow_ok(weir_set(socket, "swap-store", "trial"));
+    flow_ok(weir_set(socket, "send-policy", "drop-old"));
+    flow_fails(weir_set_int(socket, "send-swap", 1000), WEIR_EINCOMPATIBLE);
+    assert_non_null(strstr(weir_last_error(), "send-policy"));
+    flow_ok(weir_set(socket, "send-policy", "block"));
+    flow_ok(weir_set_int(socket, "send-swap", 1000));
+    flow_fails(weir_set(socket, "send-policy", "latest"), WEIR_EINCOMPATIBLE);
+    flow_url("inproc", url);
+    flow_fails(weir_bind(socket, url, NULL), WEIR_EINCOMPATIBLE);
+    assert_non_null(strstr(weir_last_error(), "send-swap"));
+    flow_close(socket);
+    flow_end(context);
+}
+
+/* ---- the plugin ---- */
+
+static char plugin[2 * ROOM];
+
+static bool find_plugin(void)
+{
+    const char *built = getenv("top_builddir");
+
+    snprintf(plugin, sizeof(plugin),
+             "%s/tests/fixtures/plugins/" LT_OBJDIR "store_trial.so",
+             built ? built : ".");
+    return access(plugin, R_OK) == 0;
+}
+
+static int load_plugin(void **state)
+{
+    (void)state;
+    flow_ok(weir_plugin_load(plugin, NULL));
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_spills),    cmocka_unit_test(test_meanwhile),
+        cmocka_unit_test(test_budget),    cmocka_unit_test(test_full),
+        cmocka_unit_test(test_broken),    cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_publisher), cmocka_unit_test(test_close),
+        cmocka_unit_test(test_linger),    cmocka_unit_test(test_refusals),
+    };
+
+    if (!find_plugin())
+        return 77; /* there are no shared plugins */
+    return cmocka_run_group_tests(tests, load_plugin, NULL);
+}
