@@ -1,0 +1,554 @@
+/*
+ * The spill of a queue, with a store in memory that fails when it is told to:
+ * what is hidden comes back in order and whole, or is counted; and nothing is
+ * left when the queue goes.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "endpoint.h"
+#include "message.h"
+#include "queue.h"
+#include "spill.h"
+#include "traffic.h"
+
+#define MB ((uint64_t)1 << 20)
+
+enum { BLOCKS = 65536, SOON_S = 20, NEVER = 1 << 30 };
+
+/* ---- a store ---- */
+
+struct kept {
+    uint8_t *data;
+    size_t size;
+};
+
+/* All stores that are open, which is one at most. */
+static struct {
+    struct kept blocks[BLOCKS];
+    _Atomic int n, open, writes, reads, bad_write, bad_read, bad_open;
+    _Atomic int write_code, read_code;
+    _Atomic int slow; /* us */
+    _Atomic bool busy;
+} disk;
+
+static void enter(void)
+{
+    const struct timespec pause = {.tv_nsec = atomic_load(&disk.slow) * 1000L};
+
+    if (atomic_exchange(&disk.busy, true))
+        abort(); /* two at a time */
+    if (pause.tv_nsec)
+        nanosleep(&pause, NULL);
+}
+
+static void leave(void)
+{
+    atomic_store(&disk.busy, false);
+}
+
+static int open_disk(const weir_host *host, const weir_store_args *args,
+                     void **self, weir_error *error)
+{
+    (void)host, (void)args, (void)error;
+    if (atomic_fetch_sub(&disk.bad_open, 1) > 0)
+        return -EACCES;
+    atomic_fetch_add(&disk.open, 1);
+    *self = &disk;
+    return 0;
+}
+
+static int64_t write_disk(void *self, const struct iovec *parts, int n,
+                          uint32_t messages, uint64_t first, weir_error *error)
+{
+    int which = atomic_fetch_add(&disk.writes, 1);
+    struct kept *kept = &disk.blocks[atomic_load(&disk.n)];
+
+    (void)self, (void)messages, (void)first, (void)error;
+    if (which == atomic_load(&disk.bad_write))
+        return -atomic_load(&disk.write_code);
+    enter();
+    kept->size = 0;
+    for (int i = 0; i < n; i++)
+        kept->size += parts[i].iov_len;
+    kept->data = malloc(kept->size);
+    for (size_t i = 0, at = 0; i < (size_t)n; at += parts[i++].iov_len)
+        memcpy(kept->data + at, parts[i].iov_base, parts[i].iov_len);
+    leave();
+    return atomic_fetch_add(&disk.n, 1);
+}
+
+static ssize_t read_disk(void *self, int64_t handle, void *data, size_t room,
+                         weir_error *error)
+{
+    struct kept *kept = &disk.blocks[handle];
+
+    (void)self, (void)error;
+    if (atomic_fetch_add(&disk.reads, 1) == atomic_load(&disk.bad_read))
+        return -atomic_load(&disk.read_code);
+    enter();
+    if (room >= kept->size)
+        memcpy(data, kept->data, kept->size);
+    leave();
+    return room < kept->size ? -ERANGE : (ssize_t)kept->size;
+}
+
+static int done_disk(void *self, int64_t handle, uint64_t through,
+                     weir_error *error)
+{
+    (void)self, (void)through, (void)error;
+    free(disk.blocks[handle].data);
+    disk.blocks[handle].data = NULL;
+    return 0;
+}
+
+static void stat_disk(void *self, weir_store_stat *stat)
+{
+    (void)self;
+    stat->blocks = 0;
+}
+
+static void close_disk(void *self, int keep)
+{
+    (void)self, (void)keep;
+    for (int i = 0; i < atomic_load(&disk.n); i++)
+        free(disk.blocks[i].data);
+    memset(disk.blocks, 0, sizeof(disk.blocks));
+    atomic_fetch_sub(&disk.open, 1);
+}
+
+static const weir_store_ops ops = {.size = sizeof(ops),
+                                   .modes = 1 << WEIR_STORE_SPILL,
+                                   .open = open_disk,
+                                   .write = write_disk,
+                                   .read = read_disk,
+                                   .done = done_disk,
+                                   .stat = stat_disk,
+                                   .close = close_disk};
+
+/* ---- a queue ---- */
+
+struct fixture {
+    struct weir_pool *pool;
+    struct weir_queue *queue;
+    struct traffic traffic;
+    _Atomic bool told;
+    uint64_t put, got;
+    int troubles, code;
+};
+
+static void tell(void *fixture)
+{
+    atomic_store(&((struct fixture *)fixture)->told, true);
+}
+
+static void set_up(struct fixture *fixture, uint64_t budget)
+{
+    const struct weir_queue_limits mark = {100, 0};
+    struct weir_spill_plan plan = {.store = &ops,
+                                   .host = &weir_the_host,
+                                   .dir = "/nowhere",
+                                   .budget = budget,
+                                   .tell = tell,
+                                   .arg = fixture};
+
+    memset(fixture, 0, sizeof(*fixture));
+    fixture->traffic.seed = 4711;
+    atomic_store(&disk.n, 0);
+    atomic_store(&disk.writes, 0);
+    atomic_store(&disk.reads, 0);
+    atomic_store(&disk.bad_open, 0);
+    atomic_store(&disk.bad_write, NEVER);
+    atomic_store(&disk.bad_read, NEVER);
+    atomic_store(&disk.slow, 0);
+    fixture->pool = weir_pool_new(MB);
+    assert_non_null(fixture->pool);
+    fixture->queue = weir_queue_new(fixture->pool, mark, false);
+    assert_non_null(fixture->queue);
+    weir_queue_set_spill(fixture->queue, weir_spill_new(&plan, fixture->queue));
+    assert_non_null(fixture->queue->spill);
+}
+
+static void pause_a_bit(void)
+{
+    const struct timespec pause = {.tv_nsec = 100000};
+
+    nanosleep(&pause, NULL);
+}
+
+static void await(_Atomic int *word, int value)
+{
+    int64_t end = weir_deadline_in(SOON_S * 1000);
+
+    while (atomic_load(word) != value) {
+        assert_true(weir_now() < end);
+        pause_a_bit();
+    }
+}
+
+static void tear_down(struct fixture *fixture)
+{
+    weir_queue_leave(fixture->queue);
+    weir_pool_close(fixture->pool);
+    weir_queue_leave(fixture->queue);
+    await(&disk.open, 0);
+}
+
+/* The producer's part of it. */
+static void hear(struct fixture *fixture)
+{
+    struct weir_spill_news news;
+
+    if (!atomic_exchange(&fixture->told, false))
+        return;
+    weir_spill_news(fixture->queue, &news);
+    fixture->troubles += news.trouble;
+    if (news.trouble)
+        fixture->code = news.code;
+}
+
+/* The message of that number; its frames are of all sizes. */
+static void make(struct fixture *fixture, uint64_t number,
+                 weir_message *message)
+{
+    struct traffic_shape shape = traffic_shape(&fixture->traffic, number);
+    weir_frame frame;
+
+    weir_message_init(message);
+    for (int i = 0; i < shape.frames; i++) {
+        assert_int_equal(weir_frame_alloc(&frame, shape.size[i]), 0);
+        traffic_fill(&fixture->traffic, number, i, weir_frame_data(&frame),
+                     shape.size[i]);
+        assert_int_equal(weir_message_push(message, &frame), 0);
+    }
+}
+
+static int try_put(struct fixture *fixture)
+{
+    weir_message message;
+    int r;
+
+    make(fixture, fixture->put, &message);
+    r = weir_queue_put_message(fixture->queue, &message);
+    weir_message_fini(&message);
+    fixture->put += r == 0;
+    return r;
+}
+
+/* Put a message, however long that takes. */
+static void put(struct fixture *fixture)
+{
+    int64_t end = weir_deadline_in(SOON_S * 1000);
+    int r;
+
+    while ((r = try_put(fixture)) == -EAGAIN) {
+        hear(fixture);
+        pause_a_bit();
+        assert_true(weir_now() < end);
+    }
+    assert_int_equal(r, 0);
+}
+
+static void put_many(struct fixture *fixture, int n)
+{
+    for (int i = 0; i < n; i++)
+        put(fixture);
+}
+
+static void check(struct fixture *fixture, weir_message *message,
+                  uint64_t number)
+{
+    for (uint32_t i = 0; i < weir_message_count(message); i++) {
+        weir_frame *frame = weir_message_frame(message, i);
+
+        assert_true(traffic_check(&fixture->traffic, number, (int)i,
+                                  weir_frame_data(frame),
+                                  weir_frame_size(frame)));
+    }
+}
+
+/* Returns whether there was one.  Its number is the next, or with `gaps` one
+ * behind that. */
+static bool take(struct fixture *fixture, bool gaps)
+{
+    weir_message message;
+    weir_frame *first;
+    uint64_t number;
+
+    weir_message_init(&message);
+    if (weir_queue_take_message(fixture->queue, &message) < 0)
+        return false;
+    first = weir_message_frame(&message, 0);
+    number = traffic_number(weir_frame_data(first), weir_frame_size(first));
+    if (gaps)
+        assert_true(number >= fixture->got && number < fixture->put);
+    else
+        assert_int_equal(number, fixture->got);
+    check(fixture, &message, number);
+    fixture->got = number + 1;
+    weir_message_fini(&message);
+    return true;
+}
+
+/* Take all that there is, while the helper brings it. */
+static void take_all(struct fixture *fixture, uint64_t end)
+{
+    int64_t deadline = weir_deadline_in(SOON_S * 1000);
+
+    while (fixture->got < end) {
+        hear(fixture);
+        if (!take(fixture, false)) {
+            assert_true(weir_now() < deadline);
+            pause_a_bit();
+        }
+    }
+}
+
+static void assert_accounts(struct fixture *fixture, uint64_t lost)
+{
+    uint64_t put, taken, octets;
+
+    hear(fixture);
+    weir_queue_counts(fixture->queue, &put, &taken, &octets);
+    assert_int_equal(put + lost, fixture->put);
+    assert_int_equal(taken, put);
+    assert_int_equal(octets, 0);
+    assert_int_equal(weir_queue_lost(fixture->queue), lost);
+    assert_false(weir_queue_holds(fixture->queue));
+}
+
+/* ---- the tests ---- */
+
+static void test_order(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, 1024 * MB);
+    put_many(&fixture, 20000);
+    assert_true(weir_spill_hides(fixture.queue->spill));
+    assert_true(weir_queue_holds(fixture.queue));
+    take_all(&fixture, 20000);
+    assert_accounts(&fixture, 0);
+    assert_true(atomic_load(&disk.writes) > 0);
+    put_many(&fixture, 100);
+    take_all(&fixture, 20100);
+    tear_down(&fixture);
+}
+
+/* The queue fills and empties again and again. */
+static void test_again_and_again(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, 1024 * MB);
+    for (int i = 0; i < 30; i++) {
+        put_many(&fixture, 100 * i);
+        take_all(&fixture, fixture.got + 90 * (uint64_t)i);
+    }
+    take_all(&fixture, fixture.put);
+    assert_accounts(&fixture, 0);
+    tear_down(&fixture);
+}
+
+/* Frames of up to 1 MB, most of them larger than a block. */
+static void test_large(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, 1024 * MB);
+    fixture.traffic.large = true;
+    put_many(&fixture, 1500);
+    take_all(&fixture, 1500);
+    assert_accounts(&fixture, 0);
+    tear_down(&fixture);
+}
+
+static void test_budget(void **state)
+{
+    struct fixture fixture;
+    int64_t end = weir_deadline_in(SOON_S * 1000);
+    uint64_t put, taken, octets, full;
+
+    (void)state;
+    set_up(&fixture, 4 * MB);
+    do {
+        if (try_put(&fixture) == -EAGAIN)
+            pause_a_bit();
+        hear(&fixture);
+        weir_queue_counts(fixture.queue, &put, &taken, &octets);
+        assert_true(octets < 6 * MB);
+        full = fixture.put;
+    } while (octets < 4 * MB - 65536 && weir_now() < end);
+    assert_true(octets >= 4 * MB - 65536);
+    take_all(&fixture, full);
+    assert_accounts(&fixture, 0);
+    tear_down(&fixture);
+}
+
+/* A message that is begun and given up leaves no trace. */
+static void test_abort(void **state)
+{
+    static const uint8_t data[30000];
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, 1024 * MB);
+    put_many(&fixture, 200);
+    assert_true(weir_spill_hides(fixture.queue->spill));
+    for (int i = 0; i < 200; i++) {
+        weir_queue_begin(fixture.queue);
+        for (int frame = 0; frame < i % 7; frame++)
+            assert_int_equal(weir_queue_frame(fixture.queue, data,
+                                              frame % 2 ? 30000 : 3000,
+                                              WEIR_FRAME_MORE),
+                             0);
+        weir_queue_abort(fixture.queue);
+        put(&fixture);
+    }
+    take_all(&fixture, 400);
+    assert_accounts(&fixture, 0);
+    tear_down(&fixture);
+}
+
+/* Each write fails in turn, in each way. */
+static void test_bad_writes(void **state)
+{
+    static const int codes[] = {ENOSPC, ENOMEM, EIO};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        for (int which = 0; which < 5; which++) {
+            struct fixture fixture;
+
+            set_up(&fixture, 1024 * MB);
+            atomic_store(&disk.write_code, codes[i]);
+            atomic_store(&disk.bad_write, which);
+            for (int n = 0; n < 6000 && try_put(&fixture) == 0; n++)
+                hear(&fixture);
+            take_all(&fixture, fixture.put);
+            assert_accounts(&fixture, 0);
+            if (atomic_load(&disk.writes) > which) {
+                assert_int_equal(fixture.troubles, 1);
+                assert_int_equal(fixture.code, codes[i]);
+            }
+            put_many(&fixture, 100);
+            take_all(&fixture, fixture.put);
+            tear_down(&fixture);
+        }
+}
+
+static void test_bad_open(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, 1024 * MB);
+    atomic_store(&disk.bad_open, 1);
+    put_many(&fixture, 20000);
+    take_all(&fixture, 20000);
+    assert_accounts(&fixture, 0);
+    assert_int_equal(fixture.troubles, 1);
+    assert_int_equal(fixture.code, EACCES);
+    tear_down(&fixture);
+}
+
+/* A block that cannot be read is lost, all others come. */
+static void test_bad_read(void **state)
+{
+    enum { N = 10000 };
+
+    (void)state;
+    for (int which = 0; which < 5; which++) {
+        struct fixture fixture;
+        uint64_t n = 0;
+
+        set_up(&fixture, 1024 * MB);
+        atomic_store(&disk.read_code, EIO);
+        atomic_store(&disk.bad_read, which);
+        put_many(&fixture, N);
+        while (n + weir_queue_lost(fixture.queue) < N) {
+            hear(&fixture);
+            n += take(&fixture, true);
+        }
+        assert_accounts(&fixture, N - n);
+        assert_true(n < N);
+        assert_int_equal(fixture.code, EIO);
+        put_many(&fixture, 1000);
+        take_all(&fixture, N + 1000);
+        tear_down(&fixture);
+    }
+}
+
+/* The queue goes while the store is at work. */
+static void test_leave(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 30; i++) {
+        struct fixture fixture;
+
+        set_up(&fixture, 1024 * MB);
+        atomic_store(&disk.slow, 50 * (i % 10));
+        put_many(&fixture, 500 * (i % 5));
+        if (i % 3)
+            take_all(&fixture, fixture.put / 2);
+        tear_down(&fixture);
+    }
+}
+
+/* Producer and consumer are two threads. */
+static void *produce(void *arg)
+{
+    struct fixture *fixture = arg;
+
+    put_many(fixture, 20000);
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    int64_t end = weir_deadline_in(2 * SOON_S * 1000);
+    struct fixture fixture;
+    pthread_t thread;
+
+    (void)state;
+    set_up(&fixture, 1024 * MB);
+    atomic_store(&disk.slow, 20);
+    assert_int_equal(pthread_create(&thread, NULL, produce, &fixture), 0);
+    for (int i = 0; fixture.got < 10000; i++)
+        if (!take(&fixture, false) || i % 1000 == 0) {
+            pause_a_bit();
+            assert_true(weir_now() < end);
+        }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    take_all(&fixture, 20000);
+    assert_accounts(&fixture, 0);
+    tear_down(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),    cmocka_unit_test(test_again_and_again),
+        cmocka_unit_test(test_large),    cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_abort),    cmocka_unit_test(test_bad_writes),
+        cmocka_unit_test(test_bad_open), cmocka_unit_test(test_bad_read),
+        cmocka_unit_test(test_leave),    cmocka_unit_test(test_threads),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
