@@ -511,7 +511,11 @@ static void on_again(struct weir_disk_errand *errand)
     if (spill->queue) {
         atomic_store(&spill->full, false);
         schedule(spill);
+        tell(spill); /* there may be room again */
     }
+    weir_lock_release(&spill->lock);
+    nudge(spill);
+    weir_lock_take(&spill->lock);
     release(spill);
 }
 
@@ -676,6 +680,15 @@ static void cut_block(struct weir_spill *spill)
     atomic_fetch_add(&spill->n_blocks, 1);
 }
 
+/* Is there anything for a helper to do?  Lock held. */
+static bool has_work(struct weir_spill *spill)
+{
+    if (spill->next_write && !atomic_load(&spill->full) &&
+        !atomic_load(&spill->failed))
+        return true;
+    return !weir_list_empty(&spill->blocks) && is_hungry(spill->queue);
+}
+
 /* What was lost is taken off the list's positions and numbers.  Lock held. */
 static void close_hole(struct weir_queue *queue)
 {
@@ -739,7 +752,7 @@ void weir_spill_put(struct weir_queue *queue)
     store(&spill->accepted, queue->in.put);
     if (weir_queue_position(queue) - spill->head->base >= BLOCK)
         cut_block(spill);
-    if (!weir_list_empty(&spill->blocks))
+    if (has_work(spill))
         schedule(spill);
     weir_lock_release(&spill->lock);
     if (atomic_load(&spill->n_blocks) == 0)
