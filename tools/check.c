@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#ifdef HAVE_DLOPEN
+#include <dlfcn.h>
+#endif
+
 #include <check/check.h>
 
 #include "args.h"
@@ -77,6 +81,49 @@ static int check_scheme(const struct settings *set, const char *scheme,
     return weir_check_transport(&check) ? 1 : 0;
 }
 
+static int sum_up(const struct tally *tally)
+{
+    printf("%u passed, %u failed, %u skipped\n", tally->passed, tally->failed,
+           tally->skipped);
+    return tally->failed ? 1 : 0;
+}
+
+/* The table of a plugin that is loaded and was found sound; NULL: it cannot
+ * be had.  It stays, like all plugins. */
+static const weir_plugin *table_of(const weir_plugin_info *info)
+{
+#ifdef HAVE_DLOPEN
+    char symbol[sizeof info->name + sizeof "_LTX_weir_plugin_v1"];
+    void *handle = dlopen(info->file, RTLD_NOW | RTLD_LOCAL);
+
+    snprintf(symbol, sizeof symbol, "%s_LTX_weir_plugin_v1", info->name);
+    return handle ? dlsym(handle, symbol) : NULL;
+#else
+    (void)info;
+    return NULL;
+#endif
+}
+
+/* All stores of a plugin. */
+static int check_stores(const weir_plugin_info *info)
+{
+    const weir_plugin *table = table_of(info);
+    struct tally tally = {0, 0, 0};
+    struct weir_check_store check = {.report = report, .arg = &tally};
+
+    if (!table)
+        return weir_common_fail("%s: its table is not to be had from %s",
+                                info->name, info->file);
+    for (uint32_t i = 0; i < table->n_providers; i++) {
+        if (table->providers[i].kind != WEIR_STORE)
+            continue;
+        printf("%s\n", table->providers[i].id);
+        check.ops = table->providers[i].ops;
+        (void)weir_check_store(&check);
+    }
+    return sum_up(&tally);
+}
+
 /* All schemes of a transport, which blanks separate. */
 static int check_transport(const struct settings *set,
                            const weir_plugin_info *info)
@@ -95,9 +142,8 @@ static int check_transport(const struct settings *set,
         code = check_scheme(set, scheme, &tally);
         worst = code > worst ? code : worst;
     }
-    printf("%u passed, %u failed, %u skipped\n", tally.passed, tally.failed,
-           tally.skipped);
-    return worst;
+    code = sum_up(&tally);
+    return code > worst ? code : worst;
 }
 
 int weir_check_main(int argc, const char *const *argv)
@@ -118,6 +164,8 @@ int weir_check_main(int argc, const char *const *argv)
         return weir_common_fail_code(code, "%s", rest.items[0]);
     printf("%s %s, ABI %u, %s\n", info.name, info.version, (unsigned)info.abi,
            info.file);
+    if (strcmp(info.kind, "store") == 0)
+        return check_stores(&info);
     if (strcmp(info.kind, "transport") != 0)
         return weir_common_fail("%s is a %s: there is no suite for that kind",
                                 info.name, info.kind);

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir/store.h>
+
 #define WEIR_CHECK_URL 256 /* room for a URL */
 
 enum weir_check_result {
@@ -55,5 +57,20 @@ int weir_check_transport_defaults(struct weir_check_transport *check,
 /* Run all cases, each in a context of its own, in this process.
  * Returns how many failed. */
 int weir_check_transport(const struct weir_check_transport *check);
+
+/* What a suite for a store has to know. */
+struct weir_check_store {
+    const weir_store_ops *ops;
+
+    /* As for transports. */
+    void (*report)(void *arg, const char *name, enum weir_check_result result,
+                   const char *detail);
+    void *arg;
+};
+
+/* Run all cases for each mode that the store has, in folders of their own in
+ * /tmp and with a host of the suite's own, in this process.
+ * Returns how many failed. */
+int weir_check_store(const struct weir_check_store *check);
 
 #endif

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include <check/check.h>
 #include <weir/store.h>
 
 #include "tests/plugins/storefault.h"
@@ -485,6 +486,64 @@ static void test_folders(void **state)
     assert_int_equal(open_with(MB, WEIR_STORE_DURABLE), -EOPNOTSUPP);
 }
 
+/* ---- the suite for all stores ---- */
+
+static void report(void *arg, const char *name, enum weir_check_result result,
+                   const char *detail)
+{
+    int *cases = arg;
+
+    ++*cases;
+    if (result != WEIR_CHECK_PASSED)
+        print_error("%s: %s\n", name, detail);
+}
+
+static void test_suite(void **state)
+{
+    int cases = 0;
+    struct weir_check_store check = {
+        .ops = ops, .report = report, .arg = &cases};
+
+    (void)state;
+    assert_int_equal(weir_check_store(&check), 0);
+    assert_int_equal(cases, 8);
+}
+
+static void count_only(void *arg, const char *name,
+                       enum weir_check_result result, const char *detail)
+{
+    int *cases = arg;
+
+    (void)name;
+    (void)detail;
+    *cases += result == WEIR_CHECK_FAILED;
+}
+
+/* It keeps a block, and gives another one. */
+static ssize_t read_wrong(void *self, int64_t handle, void *to, size_t room,
+                          weir_error *out)
+{
+    ssize_t n = ops->read(self, handle, to, room, out);
+
+    if (n > 0)
+        ((unsigned char *)to)[n - 1] ^= 1;
+    return n;
+}
+
+/* A suite that cannot fail tells nothing. */
+static void test_suite_fails(void **state)
+{
+    weir_store_ops bad = *ops;
+    int failed = 0;
+    struct weir_check_store check = {
+        .ops = &bad, .report = count_only, .arg = &failed};
+
+    (void)state;
+    bad.read = read_wrong;
+    assert_int_equal(weir_check_store(&check), 6);
+    assert_int_equal(failed, 6);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -499,7 +558,8 @@ int main(void)
 #endif
         CASE(test_poison),           CASE(test_unlinked),
         CASE(test_no_leak),          CASE(test_shortages),
-        CASE(test_folders),
+        CASE(test_folders),          CASE(test_suite),
+        CASE(test_suite_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,13 @@ run 2 check
 echo 'no plugin' >"$dir/transport_tcp.so"
 run 1 check "$dir/transport_tcp.so"
 complains 'transport_tcp.so'
+# Where plugins are files.
+store=$top_builddir/plugins/store_file/.libs/store_file.so
+if [ -f "$store" ]; then
+    run 0 check "$store"
+    says 'spill: the budget holds'
+    says ' 0 failed, 0 skipped'
+fi
 
 # ---- demo ----
 
