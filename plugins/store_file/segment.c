@@ -130,6 +130,12 @@ static int open_file(const struct weir_segment_folder *folder, uint64_t number,
     return fd == -EOPNOTSUPP ? open_unlinked(folder) : fd;
 }
 
+/* A quota that is used up is a disk that is full. */
+static int full_or(int code)
+{
+    return code == EDQUOT ? -ENOSPC : -code;
+}
+
 /* Set space aside, without a change of the file's length.  Where the file
  * system cannot, a full disk shows when it is written. */
 static int set_aside(int fd, uint64_t size)
@@ -141,7 +147,7 @@ static int set_aside(int fd, uint64_t size)
         rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size);
     } while (rc < 0 && errno == EINTR);
     if (rc < 0 && errno != EOPNOTSUPP && errno != ENOSYS)
-        return -errno;
+        return full_or(errno);
 #else
     (void)fd;
     (void)size;
@@ -162,7 +168,7 @@ int weir_segment_make(const struct weir_segment_folder *folder, uint64_t number,
     segment->size = size;
     segment->fd = open_file(folder, number, named);
     if (segment->fd < 0) {
-        rc = segment->fd;
+        rc = full_or(-segment->fd);
         free(segment);
         return weir_segment_fail(folder, error, -rc, "cannot make a file");
     }
@@ -204,7 +210,7 @@ int weir_segment_write(const struct weir_segment *segment, const void *data,
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return n < 0 ? -errno : -ENOSPC;
+            return n < 0 ? full_or(errno) : -ENOSPC;
         from += n;
         at += (uint64_t)n;
         size -= (size_t)n;

@@ -166,6 +166,8 @@ static int make_room(struct store *store, uint64_t len, weir_error *error)
 {
     const struct weir_segment *segment = store->youngest;
 
+    if (len == 0)
+        len = 1; /* no system makes room for nothing */
     if (segment && segment->size - segment->end >= len)
         return 0;
     return make_segment(store, len, error);
@@ -239,7 +241,7 @@ static int write_parts(const struct weir_segment *segment,
                                 at);
         at += parts[i].iov_len;
     }
-    return rc == -EDQUOT ? -ENOSPC : rc;
+    return rc;
 }
 
 /* After this every write fails in the same way. */

@@ -36,6 +36,7 @@ static void *store;
 static struct {
     const char *call; /* NULL: none */
     int after, code;  /* calls that go well before it */
+    int times;        /* that it fails; 0: always */
     int shorten;      /* octets that a call writes or reads at most; 0: all */
     int interrupts;   /* calls that are interrupted first */
 } fault;
@@ -44,6 +45,8 @@ int storefault_fails(const char *call)
 {
     if (fault.call && strcmp(fault.call, call) == 0 && fault.after-- <= 0) {
         errno = fault.code;
+        if (fault.times && --fault.times == 0)
+            fault.call = NULL;
         return 1;
     }
     return 0;
@@ -379,8 +382,16 @@ static void test_smaller_segments(void **state)
     fault.code = ENOSPC;
     assert_int_equal(put(1000, 1), -ENOSPC);
     assert_int_equal(stat_now().bytes, 0);
-    memset(&fault, 0, sizeof fault);
+    fault.code = EDQUOT;
+    assert_int_equal(put(1000, 1), -ENOSPC);
+    fault.code = ENOSPC;
+    assert_int_equal(put(0, 1), -ENOSPC);
+    fault.times = 3;
     expect(put_good(1000, 2), 1000, 2);
+    assert_int_equal(stat_now().bytes, MB / 8);
+    memset(&fault, 0, sizeof fault);
+    expect(put_good(0, 3), 0, 3);
+    assert_int_equal(stat_now().failed, 0);
 }
 #endif
 
