@@ -1,0 +1,103 @@
+/*
+ * Helpers for disks: errands wait for their time and for nobody else's.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "disks.h"
+
+#define MS INT64_C(1000000)
+
+enum { STUCK = 6, SOON_MS = 20000, LATER_MS = 60 };
+
+static _Atomic int ran;
+static _Atomic bool stuck;
+static _Atomic int64_t ran_at;
+
+static void pause_a_bit(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+
+    nanosleep(&pause, NULL);
+}
+
+static void count(struct weir_disk_errand *errand)
+{
+    (void)errand;
+    atomic_store(&ran_at, weir_now());
+    atomic_fetch_add(&ran, 1);
+}
+
+static void hang(struct weir_disk_errand *errand)
+{
+    while (atomic_load(&stuck))
+        pause_a_bit();
+    count(errand);
+}
+
+static void await(int n)
+{
+    int64_t end = weir_deadline_in(SOON_MS);
+
+    while (atomic_load(&ran) < n) {
+        assert_true(weir_now() < end);
+        pause_a_bit();
+    }
+}
+
+static void test_later(void **state)
+{
+    struct weir_crew *crew = weir_disks_crew("/one");
+    struct weir_disk_errand late = {.run = count}, soon = {.run = count};
+    int64_t at = weir_now() + LATER_MS * MS;
+
+    (void)state;
+    atomic_store(&ran, 0);
+    assert_int_equal(weir_disks_submit(crew, &late, at), 0);
+    assert_int_equal(weir_disks_submit(crew, &soon, 0), 0);
+    await(2);
+    assert_true(atomic_load(&ran_at) >= at);
+}
+
+/* More errands hang in one folder than it has helpers; another one does not
+ * notice. */
+static void test_apart(void **state)
+{
+    struct weir_crew *slow = weir_disks_crew("/slow");
+    struct weir_disk_errand hung[STUCK], other = {.run = count};
+
+    (void)state;
+    assert_ptr_not_equal(slow, weir_disks_crew("/other"));
+    assert_ptr_equal(slow, weir_disks_crew("/slow"));
+    atomic_store(&ran, 0);
+    atomic_store(&stuck, true);
+    for (int i = 0; i < STUCK; i++) {
+        hung[i] = (struct weir_disk_errand){.run = hang};
+        assert_int_equal(weir_disks_submit(slow, &hung[i], 0), 0);
+    }
+    assert_int_equal(weir_disks_submit(weir_disks_crew("/other"), &other, 0),
+                     0);
+    await(1);
+    atomic_store(&stuck, false);
+    await(STUCK + 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_later),
+        cmocka_unit_test(test_apart),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
