@@ -14,8 +14,12 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
+#ifdef HAVE_STRUCT_TCP_INFO_TCPI_SND_WND
+#include <linux/tcp.h> /* that of libc is older, and shorter */
+#else
+#include <netinet/tcp.h>
+#endif
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -52,20 +56,39 @@ static int64_t timeout(const struct weir_options *options)
     return ms * MS;
 }
 
+/* Do octets wait here although the peer has room for them?  Then our own system
+ * cannot send them: it has lost the interface, or the way.  A system older than
+ * the headers says nothing of the window, which then looks like a closed one.
+ */
+#if defined(HAVE_STRUCT_TCP_INFO_TCPI_SND_WND)
+static bool stuck(const struct tcp_info *info)
+{
+    return info->tcpi_notsent_bytes > 0 &&
+           (info->tcpi_snd_wnd >= info->tcpi_snd_mss ||
+            info->tcpi_snd_wnd >= info->tcpi_notsent_bytes);
+}
+#elif defined(HAVE_STRUCT_TCP_INFO_TCPI_LAST_ACK_RECV)
+static bool stuck(const struct tcp_info *info)
+{
+    (void)info;
+    return false;
+}
+#endif
+
 /* Does the peer's system answer ours?  It does when nothing is on its way for
  * long: octets that it has no room for are not on their way, and are asked
  * for by probes, which it answers.  Without TCP it is our own system. */
 #if defined(HAVE_STRUCT_TCP_INFO_TCPI_LAST_ACK_RECV)
 static bool acknowledged(const struct weir_link *link, int64_t since)
 {
-    struct tcp_info info;
+    struct tcp_info info = {0};
     socklen_t size = sizeof(info);
 
     if (getsockopt(link->watch.fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
         return true;
     if (info.tcpi_probes >= PROBES_MAX)
         return false;
-    return info.tcpi_unacked == 0 ||
+    return (info.tcpi_unacked == 0 && !stuck(&info)) ||
            (int64_t)info.tcpi_last_ack_recv * MS < since;
 }
 #elif defined(SO_NWRITE)
