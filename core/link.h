@@ -74,9 +74,10 @@ struct weir_link {
     int64_t asked_ttl;           /* and what it demands; the driver's */
     int64_t asked_at;            /* of the last PING that came; the driver's */
     _Atomic int64_t asked_every; /* ns between PINGs, at least; 0 unknown */
-    int64_t heard_at;  /* when a look last found that something had come */
-    int64_t ping_at;   /* of the first PING without an answer; 0 none */
-    int64_t pinged_at; /* of the last */
+    int64_t heard_at;   /* when a look last found that something had come */
+    int64_t ping_at;    /* of the first PING without an answer; 0 none */
+    int64_t pinged_at;  /* of the last */
+    uint32_t delivered; /* segments that its system had taken at ping_at */
     bool stalled;
     struct weir_timer beat;
 

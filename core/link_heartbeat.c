@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #ifdef HAVE_STRUCT_TCP_INFO_TCPI_SND_WND
 #include <linux/tcp.h> /* that of libc is older, and shorter */
@@ -75,6 +76,45 @@ static bool stuck(const struct tcp_info *info)
 }
 #endif
 
+/* Has the peer's system taken anything since it was asked?  That an ACK has
+ * come says less: one comes with all that the peer repeats when it hears
+ * nothing of us.  But a system that has no room takes nothing, and older
+ * kernels do not count what is delivered. */
+#if defined(HAVE_STRUCT_TCP_INFO_TCPI_SND_WND)
+static bool took(const struct weir_link *link, const struct tcp_info *info,
+                 size_t size, int64_t since)
+{
+    if (size < offsetof(struct tcp_info, tcpi_delivered_ce) ||
+        info->tcpi_snd_wnd == 0)
+        return (int64_t)info->tcpi_last_ack_recv * MS < since;
+    return info->tcpi_delivered != link->delivered;
+}
+
+static void note_delivered(struct weir_link *link)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof(info);
+
+    if (getsockopt(link->watch.fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0)
+        link->delivered = info.tcpi_delivered;
+}
+#else
+#if defined(HAVE_STRUCT_TCP_INFO_TCPI_LAST_ACK_RECV)
+static bool took(const struct weir_link *link, const struct tcp_info *info,
+                 size_t size, int64_t since)
+{
+    (void)link;
+    (void)size;
+    return (int64_t)info->tcpi_last_ack_recv * MS < since;
+}
+#endif
+
+static void note_delivered(struct weir_link *link)
+{
+    (void)link;
+}
+#endif
+
 /* Does the peer's system answer ours?  It does when nothing is on its way for
  * long: octets that it has no room for are not on their way, and are asked
  * for by probes, which it answers.  Without TCP it is our own system. */
@@ -89,7 +129,7 @@ static bool acknowledged(const struct weir_link *link, int64_t since)
     if (info.tcpi_probes >= PROBES_MAX)
         return false;
     return (info.tcpi_unacked == 0 && !stuck(&info)) ||
-           (int64_t)info.tcpi_last_ack_recv * MS < since;
+           took(link, &info, size, since);
 }
 #elif defined(SO_NWRITE)
 static bool acknowledged(const struct weir_link *link, int64_t since)
@@ -141,8 +181,10 @@ static void ping(struct weir_link *link, int64_t now)
     if (link->control_size == 0 && weir_link_control(link, frame, size) < 0)
         return; /* no memory: next time */
     link->pinged_at = now;
-    if (link->ping_at == 0)
+    if (link->ping_at == 0) {
         link->ping_at = now;
+        note_delivered(link);
+    }
     weir_link_flush(link);
 }
 

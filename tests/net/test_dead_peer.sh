@@ -55,6 +55,9 @@ outage "the receiver's wire is unplugged" \
     'ip -n "$near" link set wire down' 'ip -n "$near" link set wire up'
 outage "the sender's wire is unplugged" \
     'ip -n "$far" link set wire down' 'ip -n "$far" link set wire up'
+outage "what the sender says goes to somebody else" \
+    'ip -n "$far" neigh replace 10.99.0.1 lladdr 02:00:00:00:00:01 dev wire' \
+    'ip -n "$far" neigh del 10.99.0.1 dev wire' one-way
 outage "what the sender says may not leave" \
     'ip -n "$far" route add blackhole 10.99.0.1/32' \
     'ip -n "$far" route del blackhole 10.99.0.1/32' one-way
