@@ -310,7 +310,7 @@ static void test_full(void **state)
     event = flow_event(stage.sender, WEIR_EVENT_SWAP_FAILED);
     assert_int_equal(event.code, ENOSPC);
     assert_non_null(strstr(event.reason, stage.dir));
-    assert_true(event.value > 0);
+    assert_in_range(event.value, 0, 64 * MB); /* the kernel may have them */
     recall(&stage, "full");
     send_all(&stage, n, n + 20000);
     flow_event(stage.sender, WEIR_EVENT_SWAP_RESUMED);
