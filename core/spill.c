@@ -349,7 +349,8 @@ static int64_t write_block(struct weir_spill *spill, const struct block *block,
 /* What a store may do again later. */
 static bool is_passing(int code)
 {
-    return code == ENOSPC || code == EDQUOT || code == ENOMEM;
+    return code == ENOSPC || code == EDQUOT || code == ENOMEM ||
+           code == EMFILE || code == ENFILE;
 }
 
 /* Lock held. */

@@ -71,10 +71,11 @@ typedef struct weir_store_ops {
     /* [store] Keep one block, all or nothing.  `messages` end in it, the
      * first of them has the sequence number `first`; numbers only grow.
      * Returns the block's handle.
-     * Errors: -ENOSPC beyond the budget or no room on the disk: nothing is
-     * kept, and a later write may work.  Any other: the disk cannot be relied
-     * on, and every later write fails the same way; what was written before
-     * can be read as far as the disk lets it. */
+     * Errors: -ENOSPC beyond the budget or no room on the disk, -EDQUOT,
+     * -ENOMEM, -EMFILE, -ENFILE: nothing is kept, and a later write may work.
+     * Any other: the disk cannot be relied on, and every later write fails the
+     * same way; what was written before can be read as far as the disk lets
+     * it. */
     int64_t (*write)(void *self, const struct iovec *parts, int n,
                      uint32_t messages, uint64_t first, weir_error *error);
 

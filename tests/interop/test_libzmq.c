@@ -764,6 +764,8 @@ static struct setting settings[SETTINGS];
 
 static void make_settings(void)
 {
+    char name[sizeof(settings[0].name)];
+
     for (int i = 0; i < SETTINGS; i++) {
         struct setting *one = &settings[i];
 
@@ -771,11 +773,12 @@ static void make_settings(void)
         one->a_is_zmq = i / 2 % 2;
         one->transport = i / 4 % 2 ? "ipc" : "tcp";
         one->pair = &pairs[i / 8];
-        snprintf(one->name, sizeof(one->name), "%s %s, libzmq is the %s and %s",
+        snprintf(name, sizeof(name), "%s %s, libzmq is the %s and %s",
                  one->pair->name, one->transport,
                  one->a_is_zmq ? "first" : "second",
                  one->zmq_binds ? "binds" : "connects");
-        snprintf(one->huge, sizeof(one->huge), "%s, 100 MB", one->name);
+        memcpy(one->name, name, sizeof(name));
+        snprintf(one->huge, sizeof(one->huge), "%s, 100 MB", name);
     }
 }
 
