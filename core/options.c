@@ -30,6 +30,11 @@ struct row {
 /* Not those that throw away what is unsent when they connect anew. */
 #define SWAPPERS (SENDERS & ~BIT(XSUB))
 
+/* Those that drop at the mark, where a burst of long messages would be lost,
+ * and the mark that they have for it. */
+#define DROPPERS      (BIT(PUB) | BIT(XPUB) | BIT(XSUB) | BIT(REP) | BIT(ROUTER))
+#define DROPPERS_MARK (64 << 20)
+
 #define AT(member) offsetof(struct weir_options, member)
 #define TIB        (INT64_C(1) << 40)
 #define IN_URL     WEIR_OPTION_ENDPOINT
@@ -80,7 +85,9 @@ static const struct row table[] = {
     ROW(INT, send_mark_bytes, "send-mark-bytes", SENDERS, .unit = "bytes",
         .max = TIB, .fallback = 4 << 20, .flags = IN_URL,
         .doc = "Octets that may wait to be sent to one peer; whichever "
-               "mark comes first holds. 0: no such mark."),
+               "mark comes first holds. 0: no such mark. The default of PUB, "
+               "XPUB, XSUB, REP and ROUTER, which drop at the mark, is "
+               "67108864."),
     ROW(INT, recv_mark, "recv-mark", RECEIVERS, .unit = "messages",
         .max = INT32_MAX, .fallback = 10000, .flags = IN_URL,
         .doc = "Messages from one peer that may wait to be received; at "
@@ -217,7 +224,7 @@ static const struct row table[] = {
     ROW(CHOICE, pace, "pace", ANY, .choices = "auto latency throughput",
         .doc = "Whether messages are put on the wire at once, in large "
                "batches, or as their observed pace suggests. With latency "
-               "a call that waits spins whatever it waits for."),
+               "a receive spins whether or not it waits for an answer."),
     ROW(INT, spin, "spin", ANY, .unit = "us", .max = 1000, .fallback = 50,
         .doc = "How long a waiting call looks again and again before it "
                "sleeps, if the socket has sent something since it received, "
@@ -364,6 +371,8 @@ void weir_options_init(struct weir_options *options, enum weir_type type)
         if (weir_value_is_number(&table[i].option))
             store_number(options, &table[i], table[i].option.fallback);
     }
+    if (DROPPERS & 1u << type)
+        options->send_mark_bytes = DROPPERS_MARK;
 }
 
 static int find_store(const char *name)

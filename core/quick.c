@@ -29,13 +29,15 @@ static inline struct weir_sock *enter(weir_socket handle)
 
 /* ---- sending ---- */
 
-/* Who is next, if it is anybody's turn who would rather wait than drop. */
+/* Who is next, if it is anybody's turn who would rather wait than drop, and the
+ * socket is not lent. */
 static inline struct weir_pipe *next_out(struct weir_sock *sock)
 {
     struct weir_list *node = weir_list_first(&sock->out_turn);
     struct weir_pipe *pipe;
 
-    if (!(sock->pattern->abilities & WEIR_PATTERN_BALANCES) || !node)
+    if (!(sock->pattern->abilities & WEIR_PATTERN_BALANCES) || !node ||
+        sock->lent)
         return NULL;
     pipe = WEIR_CONTAINER(node, struct weir_pipe, out_turn);
     return pipe->policy == WEIR_POLICY_BLOCK ? pipe : NULL;
@@ -73,13 +75,13 @@ bool weir_quick_send(weir_socket handle, const void *data, size_t size,
 /* ---- receiving ---- */
 
 /* Who has a message of one frame at hand, which is peeked; nobody else waits
- * for it, and nothing comes before it. */
+ * for it, nothing comes before it, and the socket is not lent. */
 static inline struct weir_pipe *next_in(struct weir_sock *sock)
 {
     struct weir_pipe *pipe;
 
     if (!(sock->pattern->abilities & WEIR_PATTERN_FAIR) || sock->has_held ||
-        sock->waiting[WEIR_WAIT_IN])
+        sock->waiting[WEIR_WAIT_IN] || sock->lent)
         return NULL;
     pipe = weir_fairqueue_at_hand(sock);
     if (!pipe || weir_queue_peeked_flags(pipe->in) & WEIR_FRAME_MORE)

@@ -4,7 +4,7 @@
  *
  * A message of one frame, of a pattern that adds nothing to it, and a queue
  * that has room or has one: each of these functions does all of that, or
- * returns false and has changed nothing.  Whatever is unusual, or wrong, is
+ * returns false and has moved no message.  Whatever is unusual, or wrong, is
  * then found out on the long way through socket.c.  When one returns false,
  * *sock is what weir_sock_get() would give, locked, or NULL if that is still to
  * be called.

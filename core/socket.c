@@ -179,13 +179,13 @@ void weir_sock_due(struct weir_sock *sock, struct weir_pipe *pipe,
         if (events & WEIR_POLLER_END)
             atomic_store(&pipe->link.ending, true);
         atomic_store(&pipe->link.readable, true);
-        weir_list_remove(&pipe->drive);
-        weir_list_append(&sock->readable, &pipe->drive);
+        if (weir_list_empty(&pipe->drive)) /* else it keeps its place */
+            weir_list_append(&sock->readable, &pipe->drive);
     }
     if (events & (WEIR_POLLER_OUT | WEIR_POLLER_ERROR)) {
         atomic_store(&pipe->link.blocked, false);
-        weir_list_remove(&pipe->flush);
-        weir_list_append(&sock->unflushed, &pipe->flush);
+        if (weir_list_empty(&pipe->flush))
+            weir_list_append(&sock->unflushed, &pipe->flush);
     }
 }
 

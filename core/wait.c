@@ -26,6 +26,8 @@ enum {
     SPIN_LEAST = 1000, /* ns: less is not worth beginning */
     EVENTS = 32,
     READS = 4,        /* in vain, in one round */
+    LOOK_AT_SET = 8,  /* drives between looks at the other links */
+    LOOK_AT_ALL = 64, /* and, without I/O threads, at timers and newcomers */
     ROUNDS = 2,       /* that did something, between looks at the clock */
     ROUNDS_NOW = 16,  /* of a call that does not wait */
     AGAIN = 4,        /* times a link is driven for others who asked */
@@ -47,7 +49,8 @@ static void wake_leader(struct weir_sock *sock)
     weir_signal_set(&sock->wake);
 }
 
-/* They would find the lock taken, and sleep again for that. */
+/* Once the lock is released: before, they would find it taken, and sleep again
+ * for that. */
 static void wake_followers(struct weir_sock *sock, enum weir_wait what, int n)
 {
     int *wakes = &sock->wakes[what];
@@ -194,17 +197,29 @@ int weir_drive_next(struct weir_sock *sock)
     return drive_link(sock, pipe, true);
 }
 
-/* The application is here, and the reactor is to keep away. */
-static void show_up(struct weir_sock *sock)
+/* The application is here, and the reactor is to keep away.  Returns how often
+ * it has been. */
+static uint32_t show_up(struct weir_sock *sock)
 {
-    atomic_fetch_add_explicit(&sock->drives, 1, memory_order_relaxed);
+    return 1 +
+           atomic_fetch_add_explicit(&sock->drives, 1, memory_order_relaxed);
+}
+
+/* One link may have something to read at all times.  The reactor does not see
+ * to the others as long as the application is here. */
+static void look_around(struct weir_sock *sock, uint32_t drives)
+{
+    if (drives % LOOK_AT_SET == 0)
+        (void)weir_poll_set(sock);
+    if (drives % LOOK_AT_ALL == 0)
+        weir_wait_round(sock);
 }
 
 bool weir_drive_input(struct weir_sock *sock)
 {
     int published = 0;
 
-    show_up(sock);
+    look_around(sock, show_up(sock));
     for (int i = 0; i < READS && published == 0; i++)
         published = weir_drive_next(sock);
     return published > 0;
@@ -348,7 +363,7 @@ static bool spin(struct weir_sock *sock, enum weir_wait what, uint32_t seen,
     int n = hold_links(sock, held);
     bool hit;
 
-    show_up(sock);
+    (void)show_up(sock);
     weir_sock_unlock(sock);
     do {
         hit = look(sock, what, seen, held, n);
@@ -418,7 +433,7 @@ static void get_up(struct weir_sock *sock)
 /* The application is there: the reactor may look whether it still is. */
 static void show_presence(struct weir_sock *sock)
 {
-    show_up(sock);
+    (void)show_up(sock);
     weir_fence_full();
     if (!atomic_load(&sock->io_drives))
         weir_reactor_tick(sock->reactor, &sock->tick, ABSENCE);

@@ -49,7 +49,7 @@ static void test_defaults(void **state)
     (void)state;
     assert_int_equal(options.type, WEIR_ROUTER);
     assert_int_equal(options.send_mark, 10000);
-    assert_int_equal(options.send_mark_bytes, 4194304);
+    assert_int_equal(options.send_mark_bytes, 67108864);
     assert_int_equal(options.recv_mark, 10000);
     assert_int_equal(options.recv_mark_bytes, 4194304);
     assert_int_equal(options.send_policy, WEIR_POLICY_PATTERN);
@@ -70,6 +70,16 @@ static void test_defaults(void **state)
     assert_int_equal(options.routing_id.size, 0);
     assert_string_equal(options.property, "");
     assert_false(options.mandatory || options.immediate);
+}
+
+/* Who waits at the mark has a lower one than who drops. */
+static void test_default_marks(void **state)
+{
+    struct weir_options waits;
+
+    (void)state;
+    weir_options_init(&waits, WEIR_PUSH);
+    assert_int_equal(waits.send_mark_bytes, 4194304);
 }
 
 /* Every row is whole, has a name of its own, and its fallback is a value that
@@ -130,6 +140,7 @@ static void test_fields_apart(void **state)
     (void)state;
     for (i = 0; weir_options_info(i, &info) == 0; i++) {
         weir_options_init(&options, WEIR_ROUTER);
+        options.send_mark_bytes = 4194304; /* not what the row says */
         if (!(info.sockets >> WEIR_ROUTER & 1) ||
             weir_options_set_int(&options, info.name, info.fallback + 1) < 0)
             continue;
@@ -481,6 +492,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_defaults, fresh),
+        cmocka_unit_test(test_default_marks),
         cmocka_unit_test_setup(test_table, fresh),
         cmocka_unit_test_setup(test_fields_apart, fresh),
         cmocka_unit_test_setup(test_numbers, fresh),

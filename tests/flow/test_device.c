@@ -309,6 +309,27 @@ static void test_lent_sockets(void **state)
     rig_close(&rig);
 }
 
+/* Nor are they free when messages have gone through them. */
+static void test_lent_in_use(void **state)
+{
+    struct rig rig;
+    weir_socket push, pull;
+
+    (void)state;
+    rig_open(&rig, WEIR_PULL, WEIR_PUSH, "tcp", 1);
+    push = join(&rig, WEIR_PUSH, rig.front_url);
+    pull = join(&rig, WEIR_PULL, rig.back_url);
+    for (uint32_t i = 0; i < 100; i++) {
+        flow_send_number(push, i);
+        assert_int_equal(flow_recv_number(pull), i);
+    }
+    for (int i = 0; i < 10; i++)
+        flow_fails(weir_send(rig.back, "x", 1, 0), EBUSY);
+    flow_close(push);
+    flow_close(pull);
+    rig_close(&rig);
+}
+
 struct waiter {
     weir_socket socket;
     _Atomic int result;
@@ -872,6 +893,7 @@ int main(void)
         cmocka_unit_test(test_legal_pairs),
         cmocka_unit_test(test_rep_req),
         cmocka_unit_test(test_lent_sockets),
+        cmocka_unit_test(test_lent_in_use),
         cmocka_unit_test(test_receiver_before_device),
         cmocka_unit_test(test_closed_sockets),
         cmocka_unit_test(test_closed_context),
