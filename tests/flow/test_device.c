@@ -327,7 +327,7 @@ static void test_lent_in_use(void **state)
         flow_fails(weir_send(rig.back, "x", 1, 0), EBUSY);
     flow_close(push);
     flow_close(pull);
-    rig_close(&rig);
+    rig_stop(&rig);
 }
 
 struct waiter {
