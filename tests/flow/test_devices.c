@@ -327,7 +327,7 @@ static void expect_notice(weir_socket source, bool on, int topic)
 {
     char text[64], got[64];
     size_t size = sizeof(got);
-    int n = snprintf(text, sizeof(text), "%ctopic %d:", on, topic);
+    int n = snprintf(text, sizeof(text), "%ctopic %d:", on ? 1 : 0, topic);
 
     flow_ok(weir_recv(source, got, &size, FLOW_SOON));
     assert_int_equal(size, n);

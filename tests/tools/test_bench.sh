@@ -167,7 +167,7 @@ done
 if [ -n "${WEIR_PLUGIN_PATH-}" ]; then
     mkdir "$dir/none"
     path=$WEIR_PLUGIN_PATH
-    WEIR_PLUGIN_PATH=$dir/none WEIR_PLUGINS='^inproc,ipc,tcp'
+    WEIR_PLUGIN_PATH=$dir/none WEIR_PLUGINS='^inproc,ipc,pgm,tcp'
     export WEIR_PLUGINS
     run 1 thr --size 16,64 --runs 3
     complains 'WEIR_PLUGIN_PATH'
