@@ -23,6 +23,7 @@ exec_inside() { # NAMESPACE COMMAND...
 
 # A subscriber's LIBRARY URL SENDERS COUNT SECONDS; its log is $1 of $work.
 hear() { # NAME LIBRARY URL SENDERS COUNT SECONDS
+    : >"$work/$1.log"
     exec_inside "${hearer:-$far}" "$group" "$2" sub "$3" "$4" "$5" "$6" \
         >"$work/$1.log" 2>&1 &
     pids="$pids $!"
@@ -33,6 +34,7 @@ hear() { # NAME LIBRARY URL SENDERS COUNT SECONDS
 # A publisher's LIBRARY URL NAME COUNT [SIZE]; it stays until hush.
 speak() { # NAME LIBRARY URL WHO COUNT [SIZE]
     mkfifo "$work/$1.hold"
+    : >"$work/$1.log" # what the last one of that name said is over
     exec_inside "${speaker:-$near}" "$group" "$2" pub "$3" "$4" "$5" ${6-} \
         <"$work/$1.hold" >"$work/$1.log" 2>&1 &
     pids="$pids $!"
