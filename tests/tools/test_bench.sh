@@ -163,11 +163,11 @@ done
 # ---- without plugins ----
 
 # One sentence, however many runs there were to be.  Plugins that are inside of
-# the library are always there.
+# the library are there wherever one looks, and are disabled.
 if [ -n "${WEIR_PLUGIN_PATH-}" ]; then
     mkdir "$dir/none"
     path=$WEIR_PLUGIN_PATH
-    WEIR_PLUGIN_PATH=$dir/none WEIR_PLUGINS='^inproc,ipc,pgm,tcp'
+    WEIR_PLUGIN_PATH=$dir/none WEIR_PLUGINS='^inproc,^ipc,^pgm,^tcp'
     export WEIR_PLUGINS
     run 1 thr --size 16,64 --runs 3
     complains 'WEIR_PLUGIN_PATH'
