@@ -9,9 +9,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/error.h"
 #include "base/thread.h"
 
@@ -32,24 +32,12 @@ static struct {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void make_condition(struct weir_crew *crew)
-{
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-#if defined(HAVE_PTHREAD_CONDATTR_SETCLOCK)
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-#endif
-    pthread_cond_init(&crew->work, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 static void make_crews(void)
 {
     for (int i = 0; i < CREWS; i++) {
         struct weir_crew *crew = &pool.crews[i];
 
-        make_condition(crew);
+        weir_condition_init(&crew->work);
         weir_list_init(&crew->queue);
         weir_list_init(&crew->later);
         crew->waiting = crew->threads = crew->idle = 0;
@@ -82,18 +70,6 @@ static int watch_forks(void)
     return pool.watched ? 0 : weir_fail(ENOMEM, "no memory for a fork handler");
 }
 
-static void time_of(struct timespec *at, int64_t ns)
-{
-#if defined(HAVE_PTHREAD_CONDATTR_SETCLOCK)
-    clock_gettime(CLOCK_MONOTONIC, at);
-#else
-    clock_gettime(CLOCK_REALTIME, at);
-#endif
-    ns += at->tv_nsec;
-    at->tv_sec += (time_t)(ns / 1000000000);
-    at->tv_nsec = (long)(ns % 1000000000);
-}
-
 /* Errands whose time has come go into the queue.
  * Returns when the next one is due, in ns from now; 0: there is none.  Mutex
  * held. */
@@ -123,7 +99,6 @@ static struct weir_disk_errand *next_errand(struct weir_crew *crew)
 {
     int64_t give_up = weir_now() + IDLE_SECONDS * INT64_C(1000000000);
     struct weir_list *node;
-    struct timespec at;
 
     for (;;) {
         int64_t next = promote(crew), left = give_up - weir_now();
@@ -133,9 +108,9 @@ static struct weir_disk_errand *next_errand(struct weir_crew *crew)
             break;
         if (next == 0 && left <= 0)
             return NULL;
-        time_of(&at, next ? next : left);
         crew->idle++;
-        (void)pthread_cond_timedwait(&crew->work, &pool.mutex, &at);
+        (void)weir_condition_wait(&crew->work, &pool.mutex,
+                                  weir_now() + (next ? next : left));
         crew->idle--;
     }
     crew->waiting--;

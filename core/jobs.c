@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/error.h"
 #include "base/thread.h"
 
@@ -32,18 +33,6 @@ static struct {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void make_condition(void)
-{
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-#if defined(HAVE_PTHREAD_CONDATTR_SETCLOCK)
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-#endif
-    pthread_cond_init(&pool.work, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 static void prepare_fork(void)
 {
     pthread_mutex_lock(&pool.mutex);
@@ -58,7 +47,7 @@ static void parent_fork(void)
 static void child_fork(void)
 {
     pthread_mutex_init(&pool.mutex, NULL);
-    make_condition();
+    weir_condition_init(&pool.work);
     weir_list_init(&pool.queue);
     pool.waiting = pool.threads = pool.idle = 0;
     pool.relief = false;
@@ -66,7 +55,7 @@ static void child_fork(void)
 
 static void set_up(void)
 {
-    make_condition();
+    weir_condition_init(&pool.work);
     weir_list_init(&pool.queue);
 }
 
@@ -79,30 +68,19 @@ static int watch_forks(void)
     return pool.watched ? 0 : weir_fail(ENOMEM, "no memory for a fork handler");
 }
 
-static void idle_end(struct timespec *at)
-{
-#if defined(HAVE_PTHREAD_CONDATTR_SETCLOCK)
-    clock_gettime(CLOCK_MONOTONIC, at);
-#else
-    clock_gettime(CLOCK_REALTIME, at);
-#endif
-    at->tv_sec += IDLE_SECONDS;
-}
-
 /* The next errand; NULL after a while without any.  Mutex held. */
 static struct weir_errand *next_errand(void)
 {
+    int64_t give_up = weir_now() + IDLE_SECONDS * INT64_C(1000000000);
     struct weir_list *node;
-    struct timespec at;
 
-    idle_end(&at);
     while ((node = weir_list_pop(&pool.queue)) == NULL) {
         int r;
 
         pool.idle++;
-        r = pthread_cond_timedwait(&pool.work, &pool.mutex, &at);
+        r = weir_condition_wait(&pool.work, &pool.mutex, give_up);
         pool.idle--;
-        if (r == ETIMEDOUT && weir_list_empty(&pool.queue))
+        if (r == -ETIMEDOUT && weir_list_empty(&pool.queue))
             return NULL;
     }
     pool.waiting--;

@@ -56,7 +56,8 @@ void weir_park_after_fork(void)
 #else
 
 #include <pthread.h>
-#include <time.h>
+
+#include "base/condition.h"
 
 /* Words share rooms by address, so waking one word may wake another's
  * sleepers; weir_park() is allowed to return for no reason. */
@@ -72,15 +73,10 @@ static pthread_once_t rooms_once = PTHREAD_ONCE_INIT;
 
 static void init_rooms(void)
 {
-    pthread_condattr_t attributes;
-
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     for (int i = 0; i < ROOMS; i++) {
         pthread_mutex_init(&rooms[i].mutex, NULL);
-        pthread_cond_init(&rooms[i].woken, &attributes);
+        weir_condition_init(&rooms[i].woken);
     }
-    pthread_condattr_destroy(&attributes);
 }
 
 static struct room *room_of(_Atomic uint32_t *word)
@@ -91,17 +87,6 @@ static struct room *room_of(_Atomic uint32_t *word)
     return &rooms[mixed >> 26];
 }
 
-static int wait_in(struct room *room, int64_t deadline)
-{
-    struct timespec until;
-
-    if (deadline == WEIR_NEVER)
-        return -pthread_cond_wait(&room->woken, &room->mutex);
-    until.tv_sec = (time_t)(deadline / 1000000000);
-    until.tv_nsec = (long)(deadline % 1000000000);
-    return -pthread_cond_timedwait(&room->woken, &room->mutex, &until);
-}
-
 int weir_park(_Atomic uint32_t *word, uint32_t seen, int64_t deadline)
 {
     struct room *room = room_of(word);
@@ -109,9 +94,9 @@ int weir_park(_Atomic uint32_t *word, uint32_t seen, int64_t deadline)
 
     pthread_mutex_lock(&room->mutex);
     if (atomic_load(word) == seen)
-        result = wait_in(room, deadline < 0 ? 0 : deadline);
+        result = weir_condition_wait(&room->woken, &room->mutex, deadline);
     pthread_mutex_unlock(&room->mutex);
-    return result == -ETIMEDOUT ? result : 0;
+    return result;
 }
 
 void weir_unpark(_Atomic uint32_t *word, int count)
