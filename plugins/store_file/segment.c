@@ -1,4 +1,4 @@
-/* segment.c - files without a name, or with one, and all of a write. */
+/* segment.c - files without a name, and all of a write. */
 #include "config.h"
 
 #include "segment.h"
@@ -7,7 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -33,7 +33,7 @@ static bool is_safe(const struct stat *state)
            (state->st_uid == geteuid() && !(state->st_mode & 022));
 }
 
-int weir_segment_open_folder(struct weir_segment_folder *folder, bool named,
+int weir_segment_open_folder(struct weir_segment_folder *folder,
                              weir_error *error)
 {
     struct stat state;
@@ -45,30 +45,16 @@ int weir_segment_open_folder(struct weir_segment_folder *folder, bool named,
     folder->fd = fd;
     if (fstat(fd, &state) < 0)
         return weir_segment_fail(folder, error, errno, "cannot be looked at");
-    if (!named && !is_safe(&state))
+    if (!is_safe(&state))
         return folder->host->fail(error, EACCES,
                                   "%s: others may change what is in this "
                                   "folder (mode %04o)",
                                   folder->path,
                                   (unsigned)(state.st_mode & 07777));
-    if (named && (state.st_uid != geteuid() || (state.st_mode & 077)))
-        return folder->host->fail(
-            error, EACCES,
-            "%s: want a folder of user %lu with mode 0700, and it is user "
-            "%lu's with mode %04o",
-            folder->path, (unsigned long)geteuid(), (unsigned long)state.st_uid,
-            (unsigned)(state.st_mode & 07777));
     return 0;
 }
 
 /* ---- making one ---- */
-
-void weir_segment_name(const struct weir_segment_folder *folder,
-                       uint64_t number, char name[WEIR_SEGMENT_NAME])
-{
-    snprintf(name, WEIR_SEGMENT_NAME, "%.200s.%016" PRIx64 ".weir",
-             folder->queue, number);
-}
 
 /* Returns -EOPNOTSUPP where there are no files without a name. */
 static int open_nameless(const struct weir_segment_folder *folder)
@@ -114,19 +100,10 @@ static int open_unlinked(const struct weir_segment_folder *folder)
     return -EEXIST;
 }
 
-static int open_file(const struct weir_segment_folder *folder, uint64_t number,
-                     bool named)
+static int open_file(const struct weir_segment_folder *folder)
 {
-    char name[WEIR_SEGMENT_NAME];
-    int fd;
+    int fd = open_nameless(folder);
 
-    if (named) {
-        weir_segment_name(folder, number, name);
-        fd = openat(folder->fd, name,
-                    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        return fd < 0 ? -errno : fd;
-    }
-    fd = open_nameless(folder);
     return fd == -EOPNOTSUPP ? open_unlinked(folder) : fd;
 }
 
@@ -155,46 +132,34 @@ static int set_aside(int fd, uint64_t size)
     return 0;
 }
 
-int weir_segment_make(const struct weir_segment_folder *folder, uint64_t number,
-                      uint64_t size, bool named, struct weir_segment **out,
-                      weir_error *error)
+int weir_segment_make(const struct weir_segment_folder *folder, uint64_t size,
+                      struct weir_segment **out, weir_error *error)
 {
     struct weir_segment *segment = calloc(1, sizeof *segment);
     int rc;
 
     if (!segment)
         return weir_segment_fail(folder, error, ENOMEM, "a segment");
-    segment->number = number;
     segment->size = size;
-    segment->fd = open_file(folder, number, named);
+    segment->fd = open_file(folder);
     if (segment->fd < 0) {
         rc = full_or(-segment->fd);
         free(segment);
         return weir_segment_fail(folder, error, -rc, "cannot make a file");
     }
-    segment->named = named;
     rc = set_aside(segment->fd, size);
     if (rc < 0) {
-        (void)weir_segment_drop(folder, segment, true);
+        weir_segment_drop(segment);
         return weir_segment_fail(folder, error, -rc, "cannot set space aside");
     }
     *out = segment;
     return 0;
 }
 
-int weir_segment_drop(const struct weir_segment_folder *folder,
-                      struct weir_segment *segment, bool remove)
+void weir_segment_drop(struct weir_segment *segment)
 {
-    char name[WEIR_SEGMENT_NAME];
-    int rc = 0;
-
-    if (segment->named && remove) {
-        weir_segment_name(folder, segment->number, name);
-        rc = unlinkat(folder->fd, name, 0) < 0 ? -errno : 0;
-    }
     (void)close(segment->fd);
     free(segment);
-    return rc;
 }
 
 /* ---- octets ---- */

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,11 +38,11 @@ struct store {
     struct weir_segment *oldest, *youngest;
     struct block *blocks;
     uint32_t n_blocks, free; /* places; the first free one + 1 */
-    uint64_t budget, number; /* number: of the next segment */
+    uint64_t budget;
     /* These are read from any thread. */
     _Atomic uint64_t bytes, count;
     _Atomic uint32_t failed;
-    char queue[201], dir[];
+    char dir[];
 };
 
 /* ---- places for blocks ---- */
@@ -106,7 +107,7 @@ static void drop_segment(struct store *store, struct weir_segment *segment)
     if (store->youngest == segment)
         store->youngest = before;
     atomic_fetch_sub(&store->bytes, segment->size);
-    (void)weir_segment_drop(&store->folder, segment, true);
+    weir_segment_drop(segment);
 }
 
 static void append_segment(struct store *store, struct weir_segment *segment)
@@ -116,7 +117,6 @@ static void append_segment(struct store *store, struct weir_segment *segment)
     else
         store->oldest = segment;
     store->youngest = segment;
-    store->number++;
     atomic_fetch_add(&store->bytes, segment->size);
 }
 
@@ -150,8 +150,7 @@ static int make_segment(struct store *store, uint64_t len, weir_error *error)
             error, ENOSPC, "%s: the budget of %llu octets is used up",
             store->dir, (unsigned long long)store->budget);
     for (;;) {
-        rc = weir_segment_make(&store->folder, store->number, size, false,
-                               &segment, error);
+        rc = weir_segment_make(&store->folder, size, &segment, error);
         if (rc != -ENOSPC || size == len)
             break;
         size = size / 2 < len ? len : size / 2;
@@ -204,11 +203,10 @@ static int open_store(const weir_host *host, const weir_store_args *args,
         return host->fail(error, ENOMEM, "%s: no memory for a store",
                           args->dir);
     memcpy(store->dir, args->dir, size);
-    snprintf(store->queue, sizeof store->queue, "%s", args->queue);
     store->folder = (struct weir_segment_folder){
-        .host = host, .fd = -1, .path = store->dir, .queue = store->queue};
+        .host = host, .fd = -1, .path = store->dir};
     store->budget = args->budget;
-    rc = weir_segment_open_folder(&store->folder, false, error);
+    rc = weir_segment_open_folder(&store->folder, error);
     if (rc < 0)
         close_store(store, 0);
     else
