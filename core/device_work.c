@@ -24,9 +24,7 @@ enum {
 
     EVENTS = 8,                    /* of the device's set: there are not more */
     WAKE_KEY = WEIR_DEV_SOCKS + 1, /* of `wake` in it; of a socket its number */
-    TRY_AGAIN = 10000000,          /* ns, after memory was short */
-    LOOK_EVERY = 8 /* rounds between looks at the sets, of a worker that has
-                      enough to do without */
+    TRY_AGAIN = 10000000           /* ns, after memory was short */
 };
 
 #define READABLE ((uint32_t)1 << WEIR_WAIT_IN)
@@ -36,7 +34,6 @@ enum {
 struct worker {
     struct weir_dev *dev;
     struct weir_dev_visit visit;
-    uint32_t rounds;
     uint32_t due;     /* links that the last sleep has told of */
     bool tries_again; /* soon, since there was no memory */
 };
@@ -310,14 +307,14 @@ static int move_way(struct worker *worker, int i)
 /* ---- driving ---- */
 
 /* Bring to the kernel what was moved, and read what has come. */
-static bool drive(struct worker *worker, struct weir_sock *sock)
+static bool drive(struct weir_sock *sock)
 {
     bool did;
 
     weir_sock_lock(sock);
     did = weir_drive_output(sock);
     did = weir_drive_input(sock) || did;
-    if (weir_list_empty(&sock->readable) || worker->rounds % LOOK_EVERY == 0)
+    if (weir_list_empty(&sock->readable))
         did = weir_poll_set(sock) > 0 || did;
     weir_sock_unlock(sock);
     return did;
@@ -329,14 +326,13 @@ static bool go_round(struct worker *worker)
     struct weir_dev_visit *visit = &worker->visit;
     bool did = false;
 
-    worker->rounds++;
     weir_dev_lock(visit);
     if (are_open(worker))
         for (int i = 0; i < WEIR_DEV_WAYS; i++)
             did = move_way(worker, i) > 0 || did;
     weir_dev_unlock(visit);
     for (int i = 0; i < visit->n; i++)
-        did = drive(worker, visit->socks[i]) || did;
+        did = drive(visit->socks[i]) || did;
     return did;
 }
 
