@@ -8,6 +8,7 @@
 #include "enter.h"
 #include "message.h"
 #include "pattern/fairqueue.h"
+#include "pattern/loadbalance.h"
 #include "peer_info.h"
 #include "shells.h"
 
@@ -43,14 +44,6 @@ static inline struct weir_pipe *next_out(struct weir_sock *sock)
     return pipe->policy == WEIR_POLICY_BLOCK ? pipe : NULL;
 }
 
-static inline void next_turn(struct weir_sock *sock, struct weir_pipe *pipe)
-{
-    if (WEIR_LIKELY(pipe->out_turn.next == pipe->out_turn.prev))
-        return; /* it is alone */
-    weir_list_remove(&pipe->out_turn);
-    weir_list_append(&sock->out_turn, &pipe->out_turn);
-}
-
 bool weir_quick_send(weir_socket handle, const void *data, size_t size,
                      struct weir_sock **out)
 {
@@ -63,7 +56,7 @@ bool weir_quick_send(weir_socket handle, const void *data, size_t size,
     if (WEIR_UNLIKELY(!pipe || !weir_pipe_append(pipe, data, size)))
         return false;
     weir_sock_touch(sock, pipe);
-    next_turn(sock, pipe);
+    weir_loadbalance_turn(sock, pipe);
     sock->asked = true;
     weir_rest_use(sock);
     if (!weir_list_empty(&sock->unflushed) && !weir_pace_appends(sock))
@@ -89,14 +82,6 @@ static inline struct weir_pipe *next_in(struct weir_sock *sock)
     return pipe;
 }
 
-static inline void received(struct weir_sock *sock)
-{
-    sock->in_quota--;
-    sock->received++;
-    sock->news = sock->asked = false;
-    weir_rest_use(sock);
-}
-
 bool weir_quick_recv(weir_socket handle, void *data, size_t *size,
                      struct weir_sock **out)
 {
@@ -116,7 +101,8 @@ bool weir_quick_recv(weir_socket handle, void *data, size_t *size,
     weir_queue_copy(data, octets, is);
     *size = is;
     weir_queue_pass(pipe->in);
-    received(sock);
+    sock->in_quota--;
+    weir_sock_received(sock, false);
     weir_sock_put(sock);
     return true;
 }
@@ -155,7 +141,8 @@ bool weir_quick_recv_message(weir_socket handle, weir_message *message,
     weir_queue_take(pipe->in, &message->first);
     weir_pipe_sign(pipe, &message->first);
     message->count = 1;
-    received(sock);
+    sock->in_quota--;
+    weir_sock_received(sock, false);
     weir_sock_put(sock);
     return true;
 }

@@ -643,10 +643,7 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message,
         r = wait_and_receive(sock, message, patience);
     if (WEIR_UNLIKELY(r < 0))
         return r;
-    sock->news = r > 0;
-    sock->asked = false;
-    weir_rest_use(sock);
-    sock->received++;
+    weir_sock_received(sock, r > 0);
     if (sock->waiting[WEIR_WAIT_IN] && weir_sock_can_recv(sock))
         weir_sock_wake(sock, WEIR_WAIT_IN);
     return r;
@@ -656,11 +653,8 @@ int weir_sock_take(struct weir_sock *sock, weir_message *message)
 {
     int r = take_next(sock, message);
 
-    if (r < 0)
-        return r;
-    sock->news = r > 0;
-    weir_rest_use(sock);
-    sock->received++;
+    if (r >= 0)
+        weir_sock_received(sock, r > 0);
     return r;
 }
 

@@ -283,7 +283,7 @@ void weir_sock_wake(struct weir_sock *sock, enum weir_wait what);
 
 /* The pipe has something unsent: it is flushed when the pace says so.
  * Where the kernel takes no more it goes with the rest, when that is
- * reported.  Called by weir_pipe_put.  Lock held. */
+ * reported.  For who puts something into a pipe.  Lock held. */
 static inline void weir_sock_touch(struct weir_sock *sock,
                                    struct weir_pipe *pipe)
 {
@@ -508,6 +508,15 @@ static inline void weir_rest_use(struct weir_sock *sock)
     sock->in_use = true;
     weir_reactor_post(sock->reactor, &sock->wake_up);
 }
+/* A message was received; news: one that the pattern has made.  Lock held. */
+static inline void weir_sock_received(struct weir_sock *sock, bool news)
+{
+    sock->received++;
+    sock->news = news;
+    sock->asked = false;
+    weir_rest_use(sock);
+}
+
 void weir_rest_open(struct weir_sock *sock);
 void weir_rest_close(struct weir_sock *sock);
 

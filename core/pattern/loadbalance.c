@@ -14,15 +14,6 @@ static struct weir_pipe *first(struct weir_sock *sock)
     return node ? WEIR_CONTAINER(node, struct weir_pipe, out_turn) : NULL;
 }
 
-/* Nothing to do for one that is alone. */
-static void next_turn(struct weir_sock *sock, struct weir_pipe *pipe)
-{
-    if (pipe->out_turn.next == pipe->out_turn.prev)
-        return;
-    weir_list_remove(&pipe->out_turn);
-    weir_list_append(&sock->out_turn, &pipe->out_turn);
-}
-
 void weir_loadbalance_add(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     if (!weir_list_empty(&pipe->out_turn))
@@ -58,7 +49,7 @@ static int give(struct weir_sock *sock, struct weir_pipe *pipe,
     if (r == -EAGAIN)
         weir_loadbalance_remove(sock, pipe);
     else if (r >= 0)
-        next_turn(sock, pipe);
+        weir_loadbalance_turn(sock, pipe);
     return r;
 }
 
@@ -73,7 +64,7 @@ static WEIR_NOINLINE int find_and_send(struct weir_sock *sock,
     while (r == -EAGAIN && (pipe = first(sock)) != NULL) {
         if (pipe != full && would_drop(pipe)) {
             full = full ? full : pipe;
-            next_turn(sock, pipe);
+            weir_loadbalance_turn(sock, pipe);
             continue;
         }
         if (chosen)

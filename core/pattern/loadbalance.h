@@ -22,6 +22,17 @@ int weir_loadbalance_send(struct weir_sock *sock, weir_frame *prefix,
                           uint32_t n, weir_message *message, uint32_t skip,
                           struct weir_pipe **chosen);
 
+/* The pipe has had its turn: it is the last now.  Nothing to do for one that is
+ * alone. */
+static inline void weir_loadbalance_turn(struct weir_sock *sock,
+                                         struct weir_pipe *pipe)
+{
+    if (WEIR_LIKELY(pipe->out_turn.next == pipe->out_turn.prev))
+        return;
+    weir_list_remove(&pipe->out_turn);
+    weir_list_append(&sock->out_turn, &pipe->out_turn);
+}
+
 /* Has any pipe room? */
 bool weir_loadbalance_can_send(struct weir_sock *sock);
 
