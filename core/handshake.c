@@ -223,7 +223,7 @@ static void succeed(struct weir_handshake *handshake, struct weir_pipe *pipe,
 
     ep->retry_ms = 0;
     weir_ep_event(ep, WEIR_EVENT_CONNECTED, peer, peer_id, 0, 0, "");
-    if (weir_link_may_have(&pipe->link))
+    if (weir_link_may_hide_input(&pipe->link))
         weir_sock_due(sock, pipe, WEIR_POLLER_IN);
     weir_sock_due(sock, pipe, WEIR_POLLER_OUT);
     weir_sock_let_go(sock, pipe);

@@ -643,7 +643,7 @@ void weir_link_start(struct weir_link *link, struct weir_handshake *from)
     from->stream = NULL;
     from->remote = NULL;
     atomic_store(&link->live, true);
-    atomic_store(&link->readable, weir_link_may_have(link));
+    atomic_store(&link->readable, weir_link_may_hide_input(link));
     weir_heartbeat_start(link);
     link->watched = wanted(link);
     r = weir_poller_add(poller_of(sock), link->watch.fd, link->watched,

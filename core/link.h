@@ -143,7 +143,7 @@ static inline bool weir_link_waits_for_room(struct weir_link *link)
 /* Is it to be read right after that?  What a stream has may not show at its
  * descriptor; of all others the set tells if there is something.  As long as
  * there is not, a connection needs no memory to read into. */
-static inline bool weir_link_may_have(const struct weir_link *link)
+static inline bool weir_link_may_hide_input(const struct weir_link *link)
 {
     return link->stream != NULL;
 }

@@ -59,7 +59,7 @@ struct weir_options {
     int64_t recv_policy;                /* see weir_options_recv_policy */
     int64_t send_swap;                  /* octets, 0 = none */
     char swap_store[WEIR_STORE_NAME_MAX + 1];
-    char swap_dir[WEIR_SWAP_DIR_MAX + 1]; /* empty: see pipe.c */
+    char swap_dir[WEIR_SWAP_DIR_MAX + 1]; /* empty: see pipe_swap.c */
     int64_t linger;                       /* ms, -1 = for ever */
 
     int64_t handshake;     /* ms, 0 = no deadline */
