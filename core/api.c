@@ -17,6 +17,7 @@
 #include "endpoint.h"
 #include "frame.h"
 #include "message.h"
+#include "observer.h"
 #include "quick.h"
 #include "socket.h"
 
@@ -48,7 +49,11 @@ int weir_context_open(weir_context *out, int io_threads)
 {
     int r = need(out, "the context");
 
-    return weir_answer(r < 0 ? r : weir_ctx_open(out, io_threads));
+    if (r >= 0)
+        r = weir_ctx_open(out, io_threads);
+    if (r >= 0)
+        weir_observer_from_environment(*out);
+    return weir_answer(r);
 }
 
 int weir_context_close(weir_context context, int deadline)
@@ -64,11 +69,32 @@ int weir_context_set(weir_context context, const char *option,
 
     if (r >= 0)
         r = need(value, "the value");
+    if (r >= 0 && strcmp(option, "stats") == 0)
+        return weir_answer(weir_observer_set(context, value));
     if (r >= 0)
         r = weir_ctx_get(context, &ctx);
     if (r < 0)
         return weir_answer(r);
     r = weir_ctx_set(ctx, option, value);
+    weir_lock_release(&ctx->lock);
+    return weir_answer(r);
+}
+
+int weir_context_get(weir_context context, const char *option, char *text,
+                     size_t *size)
+{
+    struct weir_ctx *ctx;
+    int r = need(option, "the option");
+
+    if (r >= 0)
+        r = need(text, "the text");
+    if (r >= 0)
+        r = need(size, "the size");
+    if (r >= 0)
+        r = weir_ctx_get(context, &ctx);
+    if (r < 0)
+        return weir_answer(r);
+    r = weir_ctx_value(ctx, option, text, size);
     weir_lock_release(&ctx->lock);
     return weir_answer(r);
 }
@@ -86,6 +112,8 @@ static int open_pattern(weir_socket *out, weir_context context,
     if (r < 0)
         return r;
     r = weir_sock_open(ctx, pattern, out);
+    if (r >= 0)
+        weir_observer_confess(ctx, *out);
     weir_lock_release(&ctx->lock);
     return r;
 }

@@ -19,6 +19,7 @@
 #include "base/random.h"
 #include "base/thread.h"
 #include "endpoint.h"
+#include "observer.h"
 #include "shells.h"
 #include "socket.h"
 
@@ -107,6 +108,10 @@ static int prepare(struct weir_ctx *ctx, int io_threads)
     ctx->max_socks = SOCKETS_MAX;
     ctx->affinity[0] = '\0';
     snprintf(ctx->thread_name, sizeof(ctx->thread_name), "weir-io");
+    atomic_store(&ctx->observer, NULL);
+    atomic_store(&ctx->events_wanted, false);
+    weir_monitor_init(&ctx->events, WEIR_OBSERVER_EVENTS);
+    ctx->confession_code = 0;
     return open_reactors(ctx);
 }
 
@@ -276,6 +281,35 @@ int weir_ctx_set(struct weir_ctx *ctx, const char *option, const char *value)
     return set_text(ctx->thread_name, sizeof(ctx->thread_name), option, value);
 }
 
+static int give_text(const char *value, char *text, size_t *size)
+{
+    size_t room = *size;
+
+    *size = strlen(value);
+    if (*size >= room)
+        return weir_fail(ERANGE, "the value needs %zu octets, there are %zu",
+                         *size + 1, room);
+    memcpy(text, value, *size + 1);
+    return 0;
+}
+
+int weir_ctx_value(const struct weir_ctx *ctx, const char *option, char *text,
+                   size_t *size)
+{
+    char number[16];
+
+    if (strcmp(option, "thread-name") == 0)
+        return give_text(ctx->thread_name, text, size);
+    if (strcmp(option, "affinity") == 0)
+        return give_text(ctx->affinity, text, size);
+    if (strcmp(option, "stats") == 0)
+        return give_text(weir_observer_where(ctx), text, size);
+    if (strcmp(option, "max-sockets") != 0)
+        return weir_fail(ENOENT, "a context has no option \"%s\"", option);
+    snprintf(number, sizeof(number), "%u", ctx->max_socks);
+    return give_text(number, text, size);
+}
+
 /* ---- closing ---- */
 
 /* Those who wait on a socket of ours learn that it is over. */
@@ -346,6 +380,7 @@ static int abandon(weir_context handle, struct weir_ctx *ctx)
     if (!ctx->open || ctx->generation != handle.generation)
         return weir_fail(EBADF, "the context is closed");
     ctx->open = false;
+    weir_observer_abandon(ctx);
     for (uint32_t i = 0; (sock = weir_shells_sock(i)) != NULL; i++)
         if (sock->ctx == ctx)
             weir_sock_abandon(sock);
@@ -357,6 +392,7 @@ static int abandon(weir_context handle, struct weir_ctx *ctx)
 
 int weir_ctx_close(weir_context handle, int deadline)
 {
+    struct weir_observer *observer = NULL;
     struct weir_ctx *ctx = NULL;
     int r = find(handle, &ctx);
 
@@ -374,11 +410,15 @@ int weir_ctx_close(weir_context handle, int deadline)
     if (r >= 0) {
         ctx->open = false;
         ctx->generation++;
+        observer = weir_observer_detach(ctx);
         stop_threads(ctx);
         close_reactors(ctx, ctx->n_reactors);
     }
     weir_lock_release(&ctx->lock);
-    if (r >= 0)
-        weir_shells_free_ctx(ctx);
-    return r;
+    if (r < 0)
+        return r;
+    weir_observer_end(observer);
+    weir_monitor_fini(&ctx->events);
+    weir_shells_free_ctx(ctx);
+    return 0;
 }

@@ -13,7 +13,10 @@
 
 #include "base/list.h"
 #include "base/lock.h"
+#include "monitor.h"
 #include "reactor.h"
+
+struct weir_observer;
 
 enum { WEIR_CONTEXT_THREADS_MAX = 64 };
 
@@ -33,6 +36,14 @@ struct weir_ctx {
     _Atomic uint32_t word; /* moves when a socket is gone */
     char thread_name[12];
     char affinity[128];
+
+    /* the stats endpoint, see observer.h; a forked child looks at it unlocked
+     */
+    _Atomic(struct weir_observer *) observer; /* NULL: there is none */
+    struct weir_monitor events;               /* of all sockets, while */
+    _Atomic bool events_wanted;
+    int confession_code; /* why WEIR_STATS has none; 0: nothing to say */
+    char confession[256];
 };
 
 int weir_ctx_open(weir_context *out, int io_threads);
@@ -49,8 +60,11 @@ int weir_ctx_join(struct weir_ctx *ctx, struct weir_sock *sock);
 void weir_ctx_part(struct weir_ctx *ctx, struct weir_sock *sock);
 void weir_ctx_part_locked(struct weir_ctx *ctx, struct weir_sock *sock);
 
-/* As weir_context_set; context's lock held. */
+/* As weir_context_set and weir_context_get, but for setting "stats"; context's
+ * lock held. */
 int weir_ctx_set(struct weir_ctx *ctx, const char *option, const char *value);
+int weir_ctx_value(const struct weir_ctx *ctx, const char *option, char *text,
+                   size_t *size);
 
 /* Bumped in every forked child; what was made before is the parent's. */
 extern _Atomic uint64_t weir_forks;

@@ -20,6 +20,7 @@
 #include "base/random.h"
 #include "context.h"
 #include "handshake.h"
+#include "observer.h"
 #include "pipe.h"
 #include "registry.h"
 #include "shells.h"
@@ -54,6 +55,7 @@ void weir_ep_event(struct weir_ep *ep, uint32_t kind, const char *peer,
     snprintf(event.peer, sizeof(event.peer), "%s", peer ? peer : "");
     snprintf(event.reason, sizeof(event.reason), "%s", reason ? reason : "");
     weir_monitor_put(&ep->sock->monitor, &event);
+    weir_observer_put(ep->sock, &event);
 }
 
 /* Lock held. */

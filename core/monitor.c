@@ -198,3 +198,30 @@ void weir_monitor_close(struct weir_monitor *monitor)
     weir_lock_release(&monitor->lock);
     weir_unpark(&monitor->word, INT_MAX);
 }
+
+/* ---- names ---- */
+
+const char *weir_event_name(int kind)
+{
+    static const char *const names[] = {
+        "?",
+        [WEIR_EVENT_LISTENING] = "listening",
+        [WEIR_EVENT_CONNECTED] = "connected",
+        [WEIR_EVENT_DISCONNECTED] = "disconnected",
+        [WEIR_EVENT_RETRY] = "retry",
+        [WEIR_EVENT_REFUSED] = "refused",
+        [WEIR_EVENT_ACCEPT_FAILED] = "accept-failed",
+        [WEIR_EVENT_PEER_STALLED] = "peer-stalled",
+        [WEIR_EVENT_PEER_RESUMED] = "peer-resumed",
+        [WEIR_EVENT_CLOSED] = "closed",
+        [WEIR_EVENT_LOG] = "log",
+        [WEIR_EVENT_OPENED] = "opened",
+        [WEIR_EVENT_GAP] = "gap",
+        [WEIR_EVENT_SWAP_FAILED] = "swap-failed",
+        [WEIR_EVENT_SWAP_RESUMED] = "swap-resumed",
+    };
+
+    if (kind < 0 || (size_t)kind >= sizeof names / sizeof names[0])
+        return "?";
+    return names[kind];
+}

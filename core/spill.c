@@ -785,6 +785,23 @@ void weir_spill_news(struct weir_queue *queue, struct weir_spill_news *news)
         weir_queue_writer_waits(queue) && !weir_queue_arm_writer(queue);
 }
 
+/* What is published goes on meanwhile, so it is read first. */
+void weir_spill_add_use(struct weir_queue *queue, struct weir_spill_use *sum)
+{
+    struct weir_spill *spill = queue->spill;
+    uint64_t published, committed;
+
+    if (!spill)
+        return;
+    published = load(&queue->published);
+    committed = load(&spill->committed);
+    if (weir_spill_hides(spill) && committed > published)
+        sum->hidden += committed - published;
+    sum->in_memory += load(&spill->in_memory);
+    sum->swapped += load(&spill->swapped);
+    sum->swapped_bytes += load(&spill->swapped_bytes);
+}
+
 /* ---- consumer ---- */
 
 void weir_spill_consumed(struct weir_queue *queue, bool half)

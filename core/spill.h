@@ -145,6 +145,17 @@ bool weir_spill_end(struct weir_queue *queue);
 /* Take the news, and do what only the producer can. */
 void weir_spill_news(struct weir_queue *queue, struct weir_spill_news *news);
 
+/* How much a spill is used. */
+struct weir_spill_use {
+    uint64_t hidden;    /* octets above the mark, in memory or in the store */
+    uint64_t in_memory; /* of those, blocks that are not in the store yet */
+    uint64_t swapped, swapped_bytes; /* messages and octets ever written */
+};
+
+/* Add what a queue's spill is used to the sums; without one nothing changes.
+ * Thread: any, while the queue is there. */
+void weir_spill_add_use(struct weir_queue *queue, struct weir_spill_use *sum);
+
 /* ---- consumer ---- */
 
 /* The consumer has gone on.  half: the queue is half empty. */

@@ -140,6 +140,22 @@ void weir_stats_add_held(weir_stats *sum, struct weir_sock *sock)
 
 /* ---- the public calls ---- */
 
+const char *weir_drop_name(int reason)
+{
+    static const char *const names[] = {
+        [WEIR_DROP_MARK] = "mark",           [WEIR_DROP_REPLACED] = "replaced",
+        [WEIR_DROP_NO_ROUTE] = "no-route",   [WEIR_DROP_CUT] = "cut",
+        [WEIR_DROP_CLOSED] = "closed",       [WEIR_DROP_UNWANTED] = "unwanted",
+        [WEIR_DROP_MALFORMED] = "malformed", [WEIR_DROP_STALE] = "stale",
+        [WEIR_DROP_MEMORY] = "memory",       [WEIR_DROP_UNREAD] = "unread",
+        [WEIR_DROP_STORE] = "store",
+    };
+
+    if (reason < 0 || (size_t)reason >= sizeof names / sizeof names[0])
+        return "?";
+    return names[reason];
+}
+
 enum { VERSION_1 = sizeof(weir_stats) };
 
 static int check(const weir_stats *stats)

@@ -600,8 +600,7 @@ static int report_drops(struct cat *cat)
         if (stats.send_dropped[i])
             code = weir_common_fail("%" PRIu64 " sent messages were dropped "
                                     "(%s)",
-                                    stats.send_dropped[i],
-                                    weir_common_drop_name(i));
+                                    stats.send_dropped[i], weir_drop_name(i));
     }
     return code;
 }

@@ -167,22 +167,6 @@ uint64_t weir_common_drops(const uint64_t dropped[WEIR_DROPS])
     return sum;
 }
 
-const char *weir_common_drop_name(int reason)
-{
-    static const char *const names[] = {
-        [WEIR_DROP_MARK] = "mark",           [WEIR_DROP_REPLACED] = "replaced",
-        [WEIR_DROP_NO_ROUTE] = "no-route",   [WEIR_DROP_CUT] = "cut",
-        [WEIR_DROP_CLOSED] = "closed",       [WEIR_DROP_UNWANTED] = "unwanted",
-        [WEIR_DROP_MALFORMED] = "malformed", [WEIR_DROP_STALE] = "stale",
-        [WEIR_DROP_MEMORY] = "memory",       [WEIR_DROP_UNREAD] = "unread",
-        [WEIR_DROP_STORE] = "store",
-    };
-
-    if (reason < 0 || (size_t)reason >= sizeof names / sizeof names[0])
-        return "?";
-    return names[reason];
-}
-
 /* ---- plugins ---- */
 
 struct found {

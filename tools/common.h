@@ -84,9 +84,6 @@ extern const char weir_common_kinds[];
 /* The sum of the reasons of one direction. */
 uint64_t weir_common_drops(const uint64_t dropped[WEIR_DROPS]);
 
-/* A short name for a reason: "mark", "no-route"; "?" for an unknown one. */
-const char *weir_common_drop_name(int reason);
-
 /* ---- plugins ---- */
 
 /* All plugins that are found, loaded to learn all about them.  The caller

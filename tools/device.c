@@ -370,7 +370,7 @@ static void show_reasons(const weir_stats *stats)
         uint64_t n = stats->send_dropped[i] + stats->recv_dropped[i];
 
         if (n > 0) {
-            printf("%s\"%s\": %" PRIu64, comma, weir_common_drop_name(i), n);
+            printf("%s\"%s\": %" PRIu64, comma, weir_drop_name(i), n);
             comma = ", ";
         }
     }
@@ -469,7 +469,7 @@ static void account_plain(const struct end *end, int i)
         uint64_t n = last->send_dropped[k] + last->recv_dropped[k];
 
         if (n > 0)
-            printf(", dropped %" PRIu64 " (%s)", n, weir_common_drop_name(k));
+            printf(", dropped %" PRIu64 " (%s)", n, weir_drop_name(k));
     }
     putchar('\n');
 }

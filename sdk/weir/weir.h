@@ -100,11 +100,20 @@ WEIR_API int weir_context_close(weir_context context, int deadline);
 
 /* Set a context's option by name; value as text.  Names: "thread-name"
  * (prefix of I/O thread names, up to 11 octets), "affinity" (CPU list such
- * as "0,2-3" for I/O threads), "max-sockets".  thread-name and affinity
- * before the first socket is opened.
- * Errors: -ENOENT no such option; -EINVAL value; -EBUSY too late. */
+ * as "0,2-3" for I/O threads), "max-sockets", "stats" (where others may look
+ * at its counters and events, a URL or a name; see weir_stats_endpoint(7); ""
+ * nowhere).  thread-name and affinity before the first socket is opened.
+ * Errors: -ENOENT no such option; -EINVAL value; -EBUSY too late, or "stats"
+ * is being set by another thread too; for "stats" what weir_bind gives. */
 WEIR_API int weir_context_set(weir_context context, const char *option,
                               const char *value);
+
+/* Read a context's option as text.  *size is the room on entry and the length
+ * on return.  "stats" reads as the URL that was bound.
+ * Errors: -ENOENT no such option; -ERANGE no room (*size then says how
+ * much). */
+WEIR_API int weir_context_get(weir_context context, const char *option,
+                              char *text, size_t *size);
 
 /* -------------------------------------------------------------- frames --
  * 64 octets by value; a payload of up to 40 octets is inline, a longer one
@@ -419,7 +428,8 @@ enum weir_event_kind {
     WEIR_EVENT_PEER_STALLED = 7,  /* alive, but does not answer heartbeats */
     WEIR_EVENT_PEER_RESUMED = 8,
     WEIR_EVENT_CLOSED = 9,  /* an endpoint was closed, or gave up for good */
-    WEIR_EVENT_LOG = 10,    /* a plugin says something */
+    WEIR_EVENT_LOG = 10,    /* a plugin says something, or the library of
+                               what WEIR_STATS wanted */
     WEIR_EVENT_OPENED = 11, /* dialed or accepted; the handshake is ahead */
     WEIR_EVENT_GAP = 12,    /* the transport lost `value` messages of a peer */
     WEIR_EVENT_SWAP_FAILED = 13, /* what waits for a peer cannot be written to
@@ -447,6 +457,10 @@ typedef struct weir_event {
 WEIR_API int weir_next_event(weir_socket socket, weir_event *event,
                              int deadline);
 
+/* A short name for an enum weir_event_kind: "connected", "swap-failed"; "?" for
+ * another number.  Constant. */
+WEIR_API const char *weir_event_name(int kind);
+
 enum weir_drop {                     /* why a message was dropped */
                  WEIR_DROP_MARK = 0, /* its queue, in either direction, was at
                                         the mark and the policy says drop */
@@ -467,6 +481,10 @@ enum weir_drop {                     /* why a message was dropped */
                  WEIR_DROP_STORE = 10, /* a store did not give it back */
                  WEIR_DROPS = 16       /* as long as the ABI is 1 */
 };
+
+/* A short name for an enum weir_drop: "mark", "no-route"; "?" for another
+ * number.  Constant. */
+WEIR_API const char *weir_drop_name(int reason);
 
 /* Counters.  They hold at every instant:
  *   accepted = written + send_queued + the sum of send_dropped
