@@ -50,6 +50,15 @@ AS_IF([test $have_$2 = yes], [WEIR_WILL([benchmark against $2])],
     [WEIR_WILL_NOT([benchmark against $2], [$weir_why])])
 ])
 
+# WEIR_LOOP(VARIABLE, MODULE)
+# A library with an event loop, for whose recipe there is a test: adds MODULE
+# to weir_have.
+AC_DEFUN([WEIR_LOOP], [
+PKG_CHECK_MODULES([$1], [$2], [weir_have="$weir_have $2"
+    WEIR_WILL([a test of the recipe for $2])],
+    [WEIR_WILL_NOT([a test of the recipe for $2], [pkg-config finds no $2])])
+])
+
 # WEIR_WILL(WHAT), WEIR_WILL_NOT(WHAT, WHY)
 # Lines of the summary at the end of configure.
 AC_DEFUN([WEIR_WILL], [weir_will="$weir_will

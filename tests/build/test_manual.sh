@@ -4,7 +4,7 @@
 # of options are those of the library.
 set -u
 cd "$top_srcdir" || exit 1
-pages=$(echo doc/man/*.[137])
+pages=$(echo doc/man/*.[137] doc/recipes/*.7)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
@@ -100,8 +100,8 @@ done <"$work/codes"
 # ---- pages ----
 
 for page in $pages; do
-    grep -q "/${page##*/}\b" doc/man/module.am ||
-        wrong "$page is not in doc/man/module.am"
+    grep -q "/${page##*/}\b" "${page%/*}/module.am" ||
+        wrong "$page is not in ${page%/*}/module.am"
     section=${page##*.}
     for name in $(names "$page"); do
         echo "$name $section"
