@@ -1,0 +1,66 @@
+/*
+ * crc32c.c - see crc32c.h.
+ *
+ * Eight octets at a time: the table of row n gives what an octet does to the
+ * sum when n more follow it, so that the eight do not wait for each other.
+ */
+#include "config.h"
+
+#include "base/crc32c.h"
+
+#include <pthread.h>
+
+#define POLYNOMIAL UINT32_C(0x82f63b78) /* bits in the order of the wire */
+
+enum { ROWS = 8 };
+
+static uint32_t table[ROWS][256];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static uint32_t shift(uint32_t sum)
+{
+    for (int bit = 0; bit < 8; bit++)
+        sum = sum >> 1 ^ (sum & 1 ? POLYNOMIAL : 0);
+    return sum;
+}
+
+static void make_table(void)
+{
+    for (uint32_t octet = 0; octet < 256; octet++)
+        table[0][octet] = shift(octet);
+    for (int row = 1; row < ROWS; row++)
+        for (int octet = 0; octet < 256; octet++) {
+            uint32_t before = table[row - 1][octet];
+
+            table[row][octet] = before >> 8 ^ table[0][before & 255];
+        }
+}
+
+static uint32_t word_at(const uint8_t *at)
+{
+    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+           (uint32_t)at[3] << 24;
+}
+
+static uint32_t add_eight(uint32_t sum, const uint8_t *at)
+{
+    uint32_t low = sum ^ word_at(at), high = word_at(at + 4);
+
+    return table[7][low & 255] ^ table[6][low >> 8 & 255] ^
+           table[5][low >> 16 & 255] ^ table[4][low >> 24] ^
+           table[3][high & 255] ^ table[2][high >> 8 & 255] ^
+           table[1][high >> 16 & 255] ^ table[0][high >> 24];
+}
+
+uint32_t weir_crc32c(uint32_t sum, const void *data, size_t size)
+{
+    const uint8_t *at = data;
+
+    pthread_once(&once, make_table);
+    sum = ~sum;
+    for (; size >= 8; size -= 8, at += 8)
+        sum = add_eight(sum, at);
+    for (; size > 0; size--, at++)
+        sum = sum >> 8 ^ table[0][(sum ^ *at) & 255];
+    return ~sum;
+}

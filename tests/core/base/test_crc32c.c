@@ -1,0 +1,55 @@
+/* test_crc32c.c - the sums of RFC 3720 (B.4), in one piece and in many. */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/crc32c.h"
+
+static void test_known(void **state)
+{
+    uint8_t data[32];
+
+    (void)state;
+    memset(data, 0, sizeof data);
+    assert_int_equal(weir_crc32c(0, data, sizeof data), 0x8a9136aa);
+    memset(data, 0xff, sizeof data);
+    assert_int_equal(weir_crc32c(0, data, sizeof data), 0x62a8ab43);
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)i;
+    assert_int_equal(weir_crc32c(0, data, sizeof data), 0x46dd794e);
+    assert_int_equal(weir_crc32c(0, "123456789", 9), 0xe3069283);
+    assert_int_equal(weir_crc32c(0, data, 0), 0);
+}
+
+static void test_pieces(void **state)
+{
+    uint8_t data[301];
+    uint32_t whole;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 7 + i / 13);
+    whole = weir_crc32c(0, data, sizeof data);
+    for (size_t at = 0; at <= sizeof data; at++)
+        assert_int_equal(weir_crc32c(weir_crc32c(0, data, at), data + at,
+                                     sizeof data - at),
+                         whole);
+    data[100] ^= 16;
+    assert_int_not_equal(weir_crc32c(0, data, sizeof data), whole);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_known),
+        cmocka_unit_test(test_pieces),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
