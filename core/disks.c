@@ -22,7 +22,10 @@ struct weir_crew {
     struct weir_list queue, later;
     int waiting;       /* errands in the queue */
     int threads, idle; /* one that was woken counts as idle until it runs */
+    int pins;          /* while there are any, one thread stays */
 };
+
+_Atomic uint64_t weir_disks_memory;
 
 static struct {
     pthread_mutex_t mutex;
@@ -40,7 +43,7 @@ static void make_crews(void)
         weir_condition_init(&crew->work);
         weir_list_init(&crew->queue);
         weir_list_init(&crew->later);
-        crew->waiting = crew->threads = crew->idle = 0;
+        crew->waiting = crew->threads = crew->idle = crew->pins = 0;
     }
 }
 
@@ -59,15 +62,25 @@ static void child_fork(void)
 {
     pthread_mutex_init(&pool.mutex, NULL);
     make_crews();
+    atomic_store(&weir_disks_memory, 0);
 }
 
-/* Mutex held.  A child must not take our threads for its own. */
-static int watch_forks(void)
+/* Not with the mutex: a fork may wait for it, and who registers for forks may
+ * wait for that one. */
+static void set_up(void)
 {
+    make_crews();
+    pool.watched = pthread_atfork(prepare_fork, parent_fork, child_fork) == 0;
+}
+
+/* A child must not take our threads for its own. */
+static int enter(void)
+{
+    pthread_once(&once, set_up);
     if (!pool.watched)
-        pool.watched =
-            pthread_atfork(prepare_fork, parent_fork, child_fork) == 0;
-    return pool.watched ? 0 : weir_fail(ENOMEM, "no memory for a fork handler");
+        return weir_fail(ENOMEM, "no memory for a fork handler");
+    pthread_mutex_lock(&pool.mutex);
+    return 0;
 }
 
 /* Errands whose time has come go into the queue.
@@ -94,6 +107,12 @@ static int64_t promote(struct weir_crew *crew)
     return next;
 }
 
+/* Mutex held. */
+static bool may_leave(const struct weir_crew *crew)
+{
+    return crew->pins == 0 || crew->threads > 1;
+}
+
 /* The next errand; NULL after a while without any.  Mutex held. */
 static struct weir_disk_errand *next_errand(struct weir_crew *crew)
 {
@@ -106,11 +125,12 @@ static struct weir_disk_errand *next_errand(struct weir_crew *crew)
         node = weir_list_pop(&crew->queue);
         if (node)
             break;
-        if (next == 0 && left <= 0)
+        if (next == 0 && left <= 0 && may_leave(crew))
             return NULL;
+        if (next == 0)
+            next = left > 0 ? left : IDLE_SECONDS * INT64_C(1000000000);
         crew->idle++;
-        (void)weir_condition_wait(&crew->work, &pool.mutex,
-                                  weir_now() + (next ? next : left));
+        (void)weir_condition_wait(&crew->work, &pool.mutex, weir_now() + next);
         crew->idle--;
     }
     crew->waiting--;
@@ -169,16 +189,34 @@ static int submit(struct weir_crew *crew, struct weir_disk_errand *errand)
 int weir_disks_submit(struct weir_crew *crew, struct weir_disk_errand *errand,
                       int64_t at)
 {
-    int r;
+    int r = enter();
 
-    pthread_once(&once, make_crews);
-    pthread_mutex_lock(&pool.mutex);
+    if (r < 0)
+        return r;
     errand->at = at;
-    r = watch_forks();
-    if (r >= 0)
-        r = submit(crew, errand);
+    r = submit(crew, errand);
     pthread_mutex_unlock(&pool.mutex);
     return r;
+}
+
+int weir_disks_pin(struct weir_crew *crew)
+{
+    int r = enter();
+
+    if (r < 0)
+        return r;
+    if (crew->threads == 0)
+        r = start_helper(crew);
+    crew->pins += r >= 0;
+    pthread_mutex_unlock(&pool.mutex);
+    return r;
+}
+
+void weir_disks_unpin(struct weir_crew *crew)
+{
+    pthread_mutex_lock(&pool.mutex);
+    crew->pins--;
+    pthread_mutex_unlock(&pool.mutex);
 }
 
 struct weir_crew *weir_disks_crew(const char *folder)

@@ -10,11 +10,16 @@
 #ifndef WEIR_DISKS_H
 #define WEIR_DISKS_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/list.h"
 
 struct weir_crew;
+
+/* Octets in memory that are on their way to a disk, of all there are; 0 again
+ * in a forked child. */
+extern _Atomic uint64_t weir_disks_memory;
 
 struct weir_disk_errand {
     struct weir_list list;
@@ -25,6 +30,12 @@ struct weir_disk_errand {
 /* The helpers for what is done in a folder; good for the life of the process.
  * Any thread. */
 struct weir_crew *weir_disks_crew(const char *folder);
+
+/* Have a helper there until weir_disks_unpin(): what is submitted in between
+ * will run.
+ * Any thread.  Errors: -ENOMEM no thread can be started. */
+int weir_disks_pin(struct weir_crew *crew);
+void weir_disks_unpin(struct weir_crew *crew);
 
 /* Have it run soon, or not before `at`, unless that is 0.  The errand belongs
  * to a helper from now on.

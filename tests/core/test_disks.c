@@ -9,7 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -92,11 +95,67 @@ static void test_apart(void **state)
     await(STUCK + 1);
 }
 
+/* A helper that is pinned outstays its idleness, and then leaves. */
+static void test_pinned(void **state)
+{
+    struct weir_crew *crew = weir_disks_crew("/pinned");
+    struct weir_disk_errand errand = {.run = count};
+
+    (void)state;
+    atomic_store(&ran, 0);
+    assert_int_equal(weir_disks_pin(crew), 0);
+    assert_int_equal(weir_disks_pin(crew), 0);
+    weir_disks_unpin(crew);
+    assert_int_equal(weir_disks_submit(crew, &errand, 0), 0);
+    await(1);
+    weir_disks_unpin(crew);
+}
+
+static void run_in_child(void)
+{
+    struct weir_crew *crew = weir_disks_crew("/forked");
+    struct weir_disk_errand errand = {.run = count};
+    int64_t end = weir_deadline_in(SOON_MS);
+
+    if (atomic_load(&weir_disks_memory) != 0 || weir_disks_pin(crew) < 0 ||
+        weir_disks_submit(crew, &errand, 0) < 0)
+        _exit(1);
+    while (atomic_load(&ran) < 2 && weir_now() < end)
+        pause_a_bit();
+    _exit(atomic_load(&ran) == 2 ? 0 : 2);
+}
+
+/* A child has helpers of its own, and nothing of what its parent hid. */
+static void test_fork(void **state)
+{
+    struct weir_crew *crew = weir_disks_crew("/forked");
+    struct weir_disk_errand errand = {.run = count};
+    int status;
+    pid_t child;
+
+    (void)state;
+    atomic_store(&ran, 0);
+    assert_int_equal(weir_disks_pin(crew), 0);
+    assert_int_equal(weir_disks_submit(crew, &errand, 0), 0);
+    await(1);
+    atomic_fetch_add(&weir_disks_memory, 1000);
+    child = fork();
+    if (child == 0)
+        run_in_child();
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(atomic_fetch_sub(&weir_disks_memory, 1000), 1000);
+    weir_disks_unpin(crew);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_later),
         cmocka_unit_test(test_apart),
+        cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_fork),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
