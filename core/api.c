@@ -196,15 +196,59 @@ int weir_endpoint_close(weir_endpoint endpoint, int deadline, uint64_t *unsent)
 
 /* ---- options ---- */
 
-static int enter(weir_socket socket, const char *option, struct weir_sock **out)
-{
-    int r = need(option, "the option");
+/* A value as one of the three calls has it. */
+struct setting {
+    enum { TEXT, INT, BYTES } as;
+    const char *option;
+    const void *data;
+    size_t size;
+    int64_t number;
+};
 
-    return r < 0 ? r : weir_sock_get(socket, out);
+static int set(struct weir_options *options, const struct setting *setting)
+{
+    switch (setting->as) {
+    case TEXT:
+        return weir_options_set_text(options, setting->option, setting->data,
+                                     setting->size);
+    case INT:
+        return weir_options_set_int(options, setting->option, setting->number);
+    default:
+        return weir_options_set_bytes(options, setting->option, setting->data,
+                                      setting->size);
+    }
 }
 
-static int changed(struct weir_sock *sock, int r)
+/* A store's plugin is loaded without the lock, which others wait for. */
+static int find_store(weir_socket socket, const struct setting *setting)
 {
+    const weir_store_ops *ops;
+    struct weir_options options;
+    struct weir_sock *sock;
+    int r = weir_sock_get(socket, &sock);
+
+    if (r < 0)
+        return r;
+    options = sock->options;
+    weir_sock_put(sock);
+    r = set(&options, setting);
+    if (r < 0 || (options.send_swap == 0 && !options.swap_store[0]))
+        return r;
+    return weir_options_find_store(&options, &ops);
+}
+
+static int change(weir_socket socket, const struct setting *setting)
+{
+    struct weir_sock *sock;
+    int r = need(setting->option, "the option");
+
+    if (r >= 0 && weir_options_is_swap(setting->option))
+        r = find_store(socket, setting);
+    if (r >= 0)
+        r = weir_sock_get(socket, &sock);
+    if (r < 0)
+        return r;
+    r = set(&sock->options, setting);
     if (r >= 0)
         r = weir_monitor_resize(&sock->monitor, (uint32_t)sock->options.events);
     if (r >= 0 && sock->pattern->option)
@@ -215,41 +259,38 @@ static int changed(struct weir_sock *sock, int r)
 
 int weir_set(weir_socket socket, const char *option, const char *value)
 {
-    struct weir_sock *sock;
+    struct setting setting = {.as = TEXT, .option = option, .data = value};
     int r = need(value, "the value");
 
-    if (r >= 0)
-        r = enter(socket, option, &sock);
     if (r < 0)
         return weir_answer(r);
-    return weir_answer(
-        changed(sock, weir_options_set_text(&sock->options, option, value,
-                                            strlen(value))));
+    setting.size = strlen(value);
+    return weir_answer(change(socket, &setting));
 }
 
 int weir_set_int(weir_socket socket, const char *option, int64_t value)
 {
-    struct weir_sock *sock;
-    int r = enter(socket, option, &sock);
+    const struct setting setting = {
+        .as = INT, .option = option, .number = value};
 
-    if (r < 0)
-        return weir_answer(r);
-    return weir_answer(
-        changed(sock, weir_options_set_int(&sock->options, option, value)));
+    return weir_answer(change(socket, &setting));
 }
 
 int weir_set_bytes(weir_socket socket, const char *option, const void *value,
                    size_t size)
 {
-    struct weir_sock *sock;
+    const struct setting setting = {
+        .as = BYTES, .option = option, .data = value, .size = size};
     int r = size ? need(value, "the value") : 0;
 
-    if (r >= 0)
-        r = enter(socket, option, &sock);
-    if (r < 0)
-        return weir_answer(r);
-    return weir_answer(changed(
-        sock, weir_options_set_bytes(&sock->options, option, value, size)));
+    return weir_answer(r < 0 ? r : change(socket, &setting));
+}
+
+static int enter(weir_socket socket, const char *option, struct weir_sock **out)
+{
+    int r = need(option, "the option");
+
+    return r < 0 ? r : weir_sock_get(socket, out);
 }
 
 int weir_get(weir_socket socket, const char *option, char *text, size_t *size)

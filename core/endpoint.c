@@ -577,6 +577,7 @@ static void close_plugin(struct weir_ep *ep)
 static void unmake(struct weir_ep *ep)
 {
     weir_values_fini(&ep->values);
+    weir_swap_fini(&ep->swap);
     free(ep->url);
     free(ep);
 }
@@ -674,6 +675,8 @@ static int build(struct weir_sock *sock, const char *text, bool binder,
         r = apply_options(ep, &url);
     if (r >= 0)
         r = check_swap(ep, &url);
+    if (r >= 0)
+        r = weir_swap_init(&ep->swap, &ep->options);
     if (r >= 0)
         r = call_plugin(ep, &url);
     if (r < 0) {

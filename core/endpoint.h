@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <weir/store.h>
 #include <weir/transport.h>
 #include <weir/weir.h>
 
@@ -36,6 +37,13 @@ struct weir_listener { /* one descriptor that the host accepts on */
     bool own;     /* memory of its own */
 };
 
+/* What the swaps of an endpoint's pipes are made with; all zero: it has
+ * none. */
+struct weir_swap {
+    const weir_store_ops *store;
+    char *dir;
+};
+
 struct weir_ep {
     struct weir_sock *sock;
     struct weir_list in_sock;   /* sock->eps; the socket's lock */
@@ -45,6 +53,7 @@ struct weir_ep {
     const weir_transport_ops *ops;
     void *self; /* the plugin's */
     struct weir_options options;
+    struct weir_swap swap;
     struct weir_values values; /* the transport's own options */
     const weir_option *rows;
     uint32_t n_rows;
@@ -136,6 +145,14 @@ void weir_ep_event(struct weir_ep *ep, uint32_t kind, const char *peer,
 
 /* A handshake has ended; accepting may go on.  Reactor. */
 void weir_ep_less_handshakes(struct weir_ep *ep);
+
+/* Find the store and the folder that the options say, if they say that there
+ * is a swap, and see whether they can be used.
+ * Thread: one that may wait for the disk; no lock is held.
+ * Errors: -WEIR_EPLUGIN there is no such store; -WEIR_EINCOMPATIBLE it cannot
+ * spill; what the store says of the folder; -ENOMEM. */
+int weir_swap_init(struct weir_swap *swap, const struct weir_options *options);
+void weir_swap_fini(struct weir_swap *swap);
 
 static inline const struct weir_options *
 weir_ep_options(const struct weir_ep *ep)

@@ -39,11 +39,6 @@ struct row {
 #define TIB        (INT64_C(1) << 40)
 #define IN_URL     WEIR_OPTION_ENDPOINT
 
-/* The plugin that the store is in is loaded now, so that who has none learns it
- * here.  Empty is the fallback. */
-static int check_store(const weir_option *option, const char *data,
-                       size_t size);
-
 static int check_folder(const weir_option *option, const char *data,
                         size_t size)
 {
@@ -112,10 +107,10 @@ static const struct row table[] = {
         .doc = "Octets beyond the mark that may wait in a store for one "
                "peer; when they are used up the send policy holds. 0: no "
                "swap."),
-    CHECKED(check_store, TEXT, swap_store, "swap-store", SWAPPERS,
-            .max = WEIR_STORE_NAME_MAX, .flags = IN_URL,
-            .doc = "The plugin that keeps what is swapped: \"file\" is "
-                   "store_file. Empty: file."),
+    ROW(TEXT, swap_store, "swap-store", SWAPPERS, .max = WEIR_STORE_NAME_MAX,
+        .flags = IN_URL,
+        .doc = "The plugin that keeps what is swapped: \"file\" is "
+               "store_file. Empty: file."),
     CHECKED(check_folder, TEXT, swap_dir, "swap-dir", SWAPPERS,
             .max = WEIR_SWAP_DIR_MAX, .flags = IN_URL,
             .doc = "The folder for what is swapped, an absolute path. Empty: "
@@ -375,47 +370,41 @@ void weir_options_init(struct weir_options *options, enum weir_type type)
         options->send_mark_bytes = DROPPERS_MARK;
 }
 
-static int find_store(const char *name)
-{
-    const weir_store_ops *ops;
-
-    return weir_registry_store(name, &ops, NULL);
-}
-
-static int check_store(const weir_option *option, const char *data, size_t size)
-{
-    char name[WEIR_STORE_NAME_MAX + 1];
-    int rc;
-
-    memcpy(name, data, size);
-    name[size] = '\0';
-    rc = size ? find_store(name) : 0;
-    if (rc < 0)
-        return weir_fail(-rc, "option \"%s\": %s", option->name,
-                         weir_error_text());
-    return 0;
-}
-
 const char *weir_options_store(const struct weir_options *options)
 {
     return options->swap_store[0] ? options->swap_store : "file";
 }
 
-/* What was swapped cannot be replaced by what is newer. */
-static int check_swap(const struct weir_options *options, int64_t swap,
-                      int64_t policy)
+bool weir_options_is_swap(const char *name)
 {
-    int rc;
+    return strcmp(name, "send-swap") == 0 || strcmp(name, "swap-store") == 0;
+}
 
+int weir_options_find_store(const struct weir_options *options,
+                            const weir_store_ops **ops)
+{
+    const char *name = weir_options_store(options);
+    int rc = weir_registry_store(name, ops, NULL);
+
+    if (rc < 0)
+        return weir_fail(-rc, "option \"swap-store\": %s", weir_error_text());
+    if (!((*ops)->modes & 1u << WEIR_STORE_SPILL))
+        return weir_fail(WEIR_EINCOMPATIBLE,
+                         "option \"swap-store\": store_%s keeps messages for "
+                         "good only, a swap wants a store that spills",
+                         name);
+    return 0;
+}
+
+/* What was swapped cannot be replaced by what is newer. */
+static int check_swap(int64_t swap, int64_t policy)
+{
     if (swap == 0)
         return 0;
     if (policy == WEIR_POLICY_DROP_OLD || policy == WEIR_POLICY_LATEST)
         return weir_fail(WEIR_EINCOMPATIBLE,
                          "option \"send-swap\" does not go with a "
                          "\"send-policy\" that drops the oldest");
-    rc = find_store(weir_options_store(options));
-    if (rc < 0)
-        return weir_fail(-rc, "option \"send-swap\": %s", weir_error_text());
     return 0;
 }
 
@@ -446,9 +435,9 @@ static int set_number(struct weir_options *options, const struct row *row,
                          "since subscriptions are among them",
                          row->option.name);
     if (row->offset == AT(send_swap))
-        rc = check_swap(options, number, options->send_policy);
+        rc = check_swap(number, options->send_policy);
     else if (row->offset == AT(send_policy))
-        rc = check_swap(options, options->send_swap, number);
+        rc = check_swap(options->send_swap, number);
     if (rc == 0)
         store_number(options, row, number);
     return rc;

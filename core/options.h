@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include <weir/plugin.h>
+#include <weir/store.h>
 #include <weir/weir.h>
 
 /* The words of the choices, in their order. */
@@ -102,6 +103,17 @@ int weir_options_set_int(struct weir_options *options, const char *name,
                          int64_t number);
 int weir_options_set_bytes(struct weir_options *options, const char *name,
                            const void *data, size_t size);
+
+/* Is it one of those that say which store there is?  Its plugin is loaded then
+ * before such a value is set, see weir_options_find_store(). */
+bool weir_options_is_swap(const char *name);
+
+/* The store of "swap-store"; its plugin is loaded if need be.  Not with a
+ * lock: that takes as long as the plugin likes.  *ops is good for the life of
+ * the process.
+ * Errors: -WEIR_EPLUGIN; -WEIR_EINCOMPATIBLE it cannot spill. */
+int weir_options_find_store(const struct weir_options *options,
+                            const weir_store_ops **ops);
 
 /* Read a value.  As text: a number without its unit, "yes" or "no", a word, or
  * the octets; always with a NUL, uncounted, so that it can be set again.

@@ -12,6 +12,7 @@
 #include "endpoint.h"
 #include "message.h"
 #include "socket.h"
+#include "spill.h"
 #include "splice.h"
 
 enum {
@@ -257,8 +258,13 @@ int weir_pipe_put_command(struct weir_pipe *pipe, const void *body, size_t size,
 
 void weir_pipe_clear_out(struct weir_pipe *pipe)
 {
+    uint64_t hidden;
+
     if (!pipe->out || pipe->splice)
         return;
+    hidden = pipe->out->spill ? weir_spill_discard(pipe->out) : 0;
+    pipe->tally.send_dropped[WEIR_DROP_CLOSED] += hidden;
+    pipe->tally.refused_put += hidden;
     while (weir_queue_skip(pipe->out))
         pipe->tally.send_dropped[WEIR_DROP_CLOSED]++;
 }
@@ -474,7 +480,7 @@ static int make_queues(struct weir_pipe *pipe,
     weir_queue_set_writer(pipe->out, (struct weir_queue_end){on_room, pipe});
     weir_queue_set_writer(pipe->in,
                           (struct weir_queue_end){on_input_room, pipe});
-    return weir_pipe_add_swap(pipe, options);
+    return weir_pipe_add_swap(pipe);
 }
 
 struct weir_pipe *weir_pipe_new(struct weir_sock *sock, struct weir_ep *ep)

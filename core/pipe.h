@@ -231,10 +231,9 @@ static inline int weir_pipe_take_peeked(struct weir_pipe *pipe,
     return 0;
 }
 
-/* Give the output queue a spill, if the options say so.
- * Errors: -WEIR_EPLUGIN there is no such store; -ENOMEM. */
-int weir_pipe_add_swap(struct weir_pipe *pipe,
-                       const struct weir_options *options);
+/* Give the output queue a spill, if the endpoint's options say so.
+ * Errors: -ENOMEM. */
+int weir_pipe_add_swap(struct weir_pipe *pipe);
 
 /* Mail: see to what the spill of the output queue has to say.
  * Returns whether there is room again for who waited for it. */

@@ -1,31 +1,26 @@
 /*
- * pipe_swap.c - what a pipe does for the spill of its output queue; see pipe.h
- * and spill.h.
+ * pipe_swap.c - what an endpoint and its pipes do for the spills of their
+ * queues; see pipe.h and spill.h.
  */
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/privileged.h"
 #include "endpoint.h"
 #include "pipe.h"
-#include "registry.h"
 #include "socket.h"
 #include "spill.h"
 
 enum { SPILLED_SOON = 20000 /* ns */ };
 
-static void on_spill(void *pipe)
-{
-    weir_pipe_post(pipe, WEIR_MAIL_SPILL);
-}
-
-static void on_spilled(void *sock)
-{
-    weir_sock_nudge(sock);
-}
+/* ---- what an endpoint's swaps are made with ---- */
 
 /* Where what is not to stay belongs; /tmp is memory on many systems. */
 static const char *swap_folder(const struct weir_options *options)
@@ -37,52 +32,135 @@ static const char *swap_folder(const struct weir_options *options)
     return folder && folder[0] == '/' ? folder : "/var/tmp";
 }
 
-int weir_pipe_add_swap(struct weir_pipe *pipe,
-                       const struct weir_options *options)
+static int cannot_use(const char *folder, int code, const char *cause)
 {
+    return weir_fail(code,
+                     "option \"swap-dir\": %.200s cannot be used for a swap: "
+                     "%.200s",
+                     folder, cause);
+}
+
+/* Returns 0, or a positive errno. */
+static int look_at(const char *folder)
+{
+    struct stat state;
+
+    if (stat(folder, &state) < 0)
+        return errno;
+    if (!S_ISDIR(state.st_mode))
+        return ENOTDIR;
+    if (faccessat(AT_FDCWD, folder, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
+        return errno;
+    return 0;
+}
+
+/* The sentence of a store begins with the folder, which is named already. */
+static int try_store(const struct weir_spill_plan *plan)
+{
+    size_t size = strlen(plan->dir);
+    const char *cause;
+    int r = look_at(plan->dir);
+
+    if (r != 0)
+        return cannot_use(plan->dir, r, weir_strerror(r));
+    r = weir_spill_try(plan);
+    if (r >= 0)
+        return 0;
+    cause = weir_error_text();
+    if (strncmp(cause, plan->dir, size) == 0 && cause[size] == ':')
+        cause += size + strspn(cause + size, ": ");
+    return cannot_use(plan->dir, -r, cause);
+}
+
+int weir_swap_init(struct weir_swap *swap, const struct weir_options *options)
+{
+    const char *folder = swap_folder(options);
     struct weir_spill_plan plan = {.host = &weir_the_host,
-                                   .dir = swap_folder(options),
-                                   .budget = (uint64_t)options->send_swap,
-                                   .tell = on_spill,
-                                   .nudge = on_spilled,
-                                   .arg = pipe,
-                                   .other = pipe->sock};
-    struct weir_spill *spill;
+                                   .dir = folder,
+                                   .budget = (uint64_t)options->send_swap};
     int r;
 
     if (options->send_swap == 0)
         return 0;
-    r = weir_registry_store(weir_options_store(options), &plan.store, NULL);
+    r = weir_options_find_store(options, &plan.store);
+    if (r >= 0)
+        r = try_store(&plan);
     if (r < 0)
         return r;
-    spill = weir_spill_new(&plan, pipe->out);
-    if (!spill)
+    swap->dir = strdup(folder);
+    if (!swap->dir)
         return weir_fail(ENOMEM, "no memory for a swap");
-    weir_queue_set_spill(pipe->out, spill);
+    swap->store = plan.store;
     return 0;
 }
 
-static void report(struct weir_pipe *pipe, uint32_t kind,
-                   const struct weir_spill_news *news)
+void weir_swap_fini(struct weir_swap *swap)
 {
-    weir_ep_event(pipe->ep, kind, NULL, pipe->peer_id, news->in_memory,
-                  news->code, news->reason);
+    free(swap->dir);
+    swap->dir = NULL;
+}
+
+/* ---- the spills of a pipe ---- */
+
+static void on_spill(void *pipe)
+{
+    weir_pipe_post(pipe, WEIR_MAIL_SPILL);
+}
+
+static void on_spilled(void *sock)
+{
+    weir_sock_nudge(sock);
+}
+
+static int add(struct weir_pipe *pipe, struct weir_queue *queue, int64_t budget)
+{
+    const struct weir_swap *swap = &pipe->ep->swap;
+    const struct weir_spill_plan plan = {.store = swap->store,
+                                         .host = &weir_the_host,
+                                         .dir = swap->dir,
+                                         .budget = (uint64_t)budget,
+                                         .tell = on_spill,
+                                         .nudge = on_spilled,
+                                         .arg = pipe,
+                                         .other = pipe->sock};
+    struct weir_spill *spill;
+
+    if (budget == 0)
+        return 0;
+    spill = weir_spill_new(&plan, queue);
+    if (!spill)
+        return weir_fail(ENOMEM, "no memory for a swap");
+    weir_queue_set_spill(queue, spill);
+    return 0;
+}
+
+int weir_pipe_add_swap(struct weir_pipe *pipe)
+{
+    return add(pipe, pipe->out, weir_ep_options(pipe->ep)->send_swap);
+}
+
+static void report_all(struct weir_pipe *pipe, struct weir_spill *spill)
+{
+    struct weir_spill_report report;
+
+    while (weir_spill_report(spill, &report))
+        weir_ep_event(
+            pipe->ep,
+            report.resumed ? WEIR_EVENT_SWAP_RESUMED : WEIR_EVENT_SWAP_FAILED,
+            NULL, pipe->peer_id, report.in_memory, report.code, report.reason);
 }
 
 bool weir_pipe_spilled(struct weir_pipe *pipe)
 {
-    struct weir_spill_news news;
+    bool room;
 
     if (!pipe->out || !pipe->out->spill)
         return false;
-    weir_spill_news(pipe->out, &news);
-    if (news.trouble)
-        report(pipe, WEIR_EVENT_SWAP_FAILED, &news);
-    if (news.resumed)
-        report(pipe, WEIR_EVENT_SWAP_RESUMED, &news);
+    room = weir_spill_news(pipe->out);
+    report_all(pipe, pipe->out->spill);
     weir_sock_touch(pipe->sock, pipe);
     weir_wait_hand_on(pipe->sock, SPILLED_SOON);
-    return news.room;
+    return room;
 }
 
 void weir_pipe_silence(struct weir_pipe *pipe)

@@ -161,36 +161,42 @@ static uint64_t octets_waiting(struct weir_queue *queue)
 
 /* A message can be taken before its producer has stored its number: what was
  * taken was put. */
-void weir_queue_counts(struct weir_queue *queue, uint64_t *put, uint64_t *taken,
-                       uint64_t *bytes)
+void weir_queue_counts_lost(struct weir_queue *queue, uint64_t *put,
+                            uint64_t *taken, uint64_t *bytes, uint64_t *lost)
 {
+    *lost = 0;
     *taken = load(&queue->taken) + load(&queue->replaced);
     *put = load(&queue->messages);
     *bytes = octets_waiting(queue);
-    if (WEIR_UNLIKELY(weir_spill_hides(queue->spill))) {
-        *put = load(&queue->spill->accepted);
-        *bytes = load(&queue->spill->committed) - load(&queue->consumed);
-    }
+    if (WEIR_UNLIKELY(queue->spill != NULL))
+        weir_spill_counts(queue, put, bytes, lost);
     if (*put < *taken)
         *put = *taken;
 }
 
-uint64_t weir_queue_lost(struct weir_queue *queue)
+void weir_queue_counts(struct weir_queue *queue, uint64_t *put, uint64_t *taken,
+                       uint64_t *bytes)
 {
-    return queue->spill ? load(&queue->spill->lost) : 0;
+    uint64_t lost;
+
+    weir_queue_counts_lost(queue, put, taken, bytes, &lost);
 }
 
 void weir_queue_came(struct weir_queue *queue, uint64_t *came, uint64_t *taken,
-                     uint64_t *bytes)
+                     uint64_t *bytes, uint64_t *lost)
 {
-    uint64_t returned = weir_queue_returned(queue), replaced;
+    uint64_t returned = weir_queue_returned(queue), replaced, put;
 
     *taken = load(&queue->taken) - returned;
     replaced = load(&queue->replaced);
-    *came = load(&queue->messages) - replaced - returned;
+    put = load(&queue->messages);
+    *bytes = octets_waiting(queue);
+    *lost = 0;
+    if (WEIR_UNLIKELY(queue->spill != NULL))
+        weir_spill_counts(queue, &put, bytes, lost);
+    *came = put - replaced - returned;
     if (*came < *taken)
         *came = *taken;
-    *bytes = octets_waiting(queue);
 }
 
 /* Nothing is begun, on its way or unread: then the next octet goes to where

@@ -216,10 +216,15 @@ void weir_queue_set_mark(struct weir_queue *queue,
 void weir_queue_counts(struct weir_queue *queue, uint64_t *put, uint64_t *taken,
                        uint64_t *bytes);
 
+/* The same, and the messages that a store did not give back, which are in no
+ * other number. */
+void weir_queue_counts_lost(struct weir_queue *queue, uint64_t *put,
+                            uint64_t *taken, uint64_t *bytes, uint64_t *lost);
+
 /* The same for the consumer, to whom messages that were replaced or returned
  * never came: they are in neither number. */
 void weir_queue_came(struct weir_queue *queue, uint64_t *came, uint64_t *taken,
-                     uint64_t *bytes);
+                     uint64_t *bytes, uint64_t *lost);
 
 /* Give all memory of a drained queue back.
  * Returns whether the queue has none now: false if something waits, or a
@@ -333,6 +338,13 @@ static inline bool weir_queue_writer_waits(const struct weir_queue *queue)
     return atomic_load_explicit(&queue->writer_armed, memory_order_relaxed) &
            WEIR_QUEUE_WAITS;
 }
+
+/* Of the chunks from `head` on, which were not published, nothing is wanted:
+ * `shown`, the one before them, is the last again, and `put` messages were put.
+ * No message is begun.
+ * Thread: the producer. */
+void weir_queue_drop_from(struct weir_queue *queue, struct weir_chunk *shown,
+                          struct weir_chunk *head, uint64_t put);
 
 /* Octets published and not consumed.
  * Thread: the producer. */
@@ -710,11 +722,6 @@ uint64_t weir_queue_trim(struct weir_queue *queue);
  * producer's to count.
  * Thread: the consumer. */
 void weir_queue_return(struct weir_queue *queue, uint64_t messages);
-
-/* Messages that were put, and that the store did not give back; they are in no
- * other number.
- * Thread: any. */
-uint64_t weir_queue_lost(struct weir_queue *queue);
 
 /* How many that were.  Of what weir_queue_counts() says afterwards they are
  * part of the messages taken.

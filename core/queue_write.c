@@ -391,6 +391,23 @@ void weir_queue_abort(struct weir_queue *queue)
     in->limit = in->saved_limit;
 }
 
+void weir_queue_drop_from(struct weir_queue *queue, struct weir_chunk *shown,
+                          struct weir_chunk *head, uint64_t put)
+{
+    struct weir_queue_in *in = &queue->in;
+
+    forget_rest(in);
+    in->saved_tail = shown;
+    shown->next = head;
+    unlink_new(in);
+    shown->next = NULL;
+    in->tail = shown;
+    in->base = shown->base;
+    in->data = shown->data;
+    in->write = in->limit = shown->data + load(&shown->used);
+    in->put = put;
+}
+
 /* ------------------------------------------------------------ messages -- */
 
 static unsigned more(const weir_message *message, uint32_t index)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "queue.h"
 #include "queue_private.h"
@@ -27,15 +28,13 @@ enum {
 };
 
 /* A run of whole messages. */
-struct block {
+struct weir_spill_block {
     struct weir_list list;
     struct weir_chunk *first, *last; /* NULL: it is in the store */
     int64_t handle;
     uint64_t octets, messages;
+    uint32_t sum; /* of what was written */
 };
-
-/* Octets of blocks in memory, of all spills there are. */
-static _Atomic uint64_t in_flight;
 
 static uint64_t load(_Atomic uint64_t *word)
 {
@@ -47,15 +46,16 @@ static void store(_Atomic uint64_t *word, uint64_t value)
     atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
-static struct block *block_of(struct weir_list *node)
+static struct weir_spill_block *block_of(struct weir_list *node)
 {
-    return WEIR_CONTAINER(node, struct block, list);
+    return WEIR_CONTAINER(node, struct weir_spill_block, list);
 }
 
 /* ---- memory ---- */
 
 /* The memory of a block goes.  Lock held, or nobody else is left. */
-static void drop_memory(struct weir_spill *spill, struct block *block)
+static void drop_memory(struct weir_spill *spill,
+                        struct weir_spill_block *block)
 {
     struct weir_chunk *chunk = block->first, *next;
 
@@ -71,19 +71,20 @@ static void drop_memory(struct weir_spill *spill, struct block *block)
     }
     block->first = block->last = NULL;
     store(&spill->in_memory, load(&spill->in_memory) - block->octets);
-    atomic_fetch_sub(&in_flight, block->octets);
+    atomic_fetch_sub(&weir_disks_memory, block->octets);
 }
 
 /* It is shown: its memory is the consumer's. */
-static void give_memory(struct weir_spill *spill, struct block *block)
+static void give_memory(struct weir_spill *spill,
+                        struct weir_spill_block *block)
 {
     store(&spill->in_memory, load(&spill->in_memory) - block->octets);
-    atomic_fetch_sub(&in_flight, block->octets);
+    atomic_fetch_sub(&weir_disks_memory, block->octets);
     block->first = block->last = NULL;
 }
 
 /* Lock held. */
-static void unlist(struct weir_spill *spill, struct block *block)
+static void unlist(struct weir_spill *spill, struct weir_spill_block *block)
 {
     if (spill->next_write == &block->list)
         spill->next_write =
@@ -108,27 +109,80 @@ static void nudge(struct weir_spill *spill)
         spill->nudge(spill->other);
 }
 
-/* Lock held. */
-static void complain(struct weir_spill *spill, int code, const char *text)
+/* The sentence of the store without the folder, which comes first. */
+static const char *without_folder(const char *text, const char *dir)
 {
-    if (spill->in_trouble)
-        return;
-    spill->in_trouble = spill->trouble = true;
-    spill->code = code;
-    snprintf(spill->reason, sizeof(spill->reason), "swap in %.100s: %.120s",
-             spill->dir, text[0] ? text : weir_strerror(code));
-    tell(spill);
+    size_t size = strlen(dir);
+
+    if (strncmp(text, dir, size) == 0 && strncmp(text + size, ": ", 2) == 0)
+        return text + size + 2;
+    return text;
+}
+
+/* The cause is what must not be cut off: of a long folder the end is named. */
+static void explain(char *reason, size_t room, const char *dir,
+                    const char *cause)
+{
+    size_t fixed = strlen("swap in ...: ") + 1;
+    size_t size = strlen(dir), left = strlen(cause) + fixed;
+
+    left = left < room ? room - left : 0;
+    if (left < 32)
+        left = 32;
+    snprintf(reason, room, "swap in %s%s: %s", size > left ? "..." : "",
+             size > left ? dir + (size - left) : dir, cause);
 }
 
 /* Lock held. */
+static struct weir_spill_report *new_report(struct weir_spill *spill)
+{
+    if (spill->n_reports == WEIR_SPILL_REPORTS)
+        memmove(spill->reports, spill->reports + 1,
+                sizeof(spill->reports[0]) * --spill->n_reports);
+    return &spill->reports[spill->n_reports++];
+}
+
+/* Each change of the cause is told.  Lock held. */
+static void complain(struct weir_spill *spill, int *told, int code,
+                     const char *text)
+{
+    struct weir_spill_report *report;
+
+    if (*told == code)
+        return;
+    *told = code;
+    report = new_report(spill);
+    report->resumed = false;
+    report->code = code;
+    report->in_memory = load(&spill->in_memory);
+    explain(report->reason, sizeof(report->reason), spill->dir,
+            text[0] ? without_folder(text, spill->dir) : weir_strerror(code));
+    tell(spill);
+}
+
+/* It works again.  Lock held. */
+static void reassure(struct weir_spill *spill, int *told, const char *what)
+{
+    struct weir_spill_report *report;
+
+    if (!*told)
+        return;
+    report = new_report(spill);
+    report->resumed = true;
+    report->code = *told;
+    report->in_memory = load(&spill->in_memory);
+    explain(report->reason, sizeof(report->reason), spill->dir, what);
+    *told = 0;
+    tell(spill);
+}
+
+/* A write has worked.  That is told when nothing waits for the store any more:
+ * a disk that is full but for what comes free meanwhile is full.  Lock held. */
 static void recover(struct weir_spill *spill)
 {
     atomic_store(&spill->full, false);
-    if (!spill->in_trouble)
-        return;
-    spill->in_trouble = false;
-    spill->resumed = true;
-    tell(spill);
+    if (!spill->next_write)
+        reassure(spill, &spill->write_code, "what waited for it is written");
 }
 
 /* ---- the helper at work ---- */
@@ -173,7 +227,7 @@ static void append(struct weir_spill *spill, struct weir_chunk *first,
 }
 
 /* Lock held. */
-static void show(struct weir_spill *spill, struct block *block,
+static void show(struct weir_spill *spill, struct weir_spill_block *block,
                  struct weir_chunk *first, struct weir_chunk *last)
 {
     append(spill, first, last, block->messages);
@@ -184,71 +238,143 @@ static void show(struct weir_spill *spill, struct block *block,
     tell(spill);
 }
 
-/* The store does not have it any more: it is taken off what was put, as soon
- * as the producer hears of it.  Lock held. */
-static void lose(struct weir_spill *spill, struct block *block, int code,
-                 const char *text)
+/* The store does not have it any more: it is taken off the list's numbers as
+ * soon as the producer hears of it.  Lock held. */
+static void lose(struct weir_spill *spill, struct weir_spill_block *block,
+                 int code, const char *text)
 {
     spill->hole += block->octets;
     spill->hole_messages += block->messages;
-    spill->in_trouble = false;
-    complain(spill, code, text);
+    spill->lost += block->messages;
+    complain(spill, &spill->read_code, code, text);
     unlist(spill, block);
+    tell(spill);
+}
+
+/* Want of memory or of descriptors is no loss. */
+static bool is_shortage(int code)
+{
+    return code == ENOMEM || code == EMFILE || code == ENFILE;
+}
+
+/* Returns 0, or a positive errno. */
+static int read_into(struct weir_spill *spill,
+                     const struct weir_spill_block *block, uint8_t *data,
+                     weir_error *error)
+{
+    ssize_t r = spill->ops->read(spill->self, block->handle, data,
+                                 block->octets, error);
+
+    if (r < 0)
+        return (int)-r;
+    if (r != (ssize_t)block->octets ||
+        weir_crc32c(0, data, block->octets) != block->sum) {
+        snprintf(error->text, error->room,
+                 "a block of %llu octets did not come back as it was written",
+                 (unsigned long long)block->octets);
+        return EILSEQ;
+    }
+    return 0;
 }
 
 static struct weir_chunk *read_block(struct weir_spill *spill,
-                                     const struct block *block, int *code,
-                                     weir_error *error)
+                                     const struct weir_spill_block *block,
+                                     int *code, weir_error *error)
 {
     struct weir_chunk *chunk = weir_chunk_new(block->octets);
-    ssize_t r;
 
     if (!chunk) {
         *code = ENOMEM;
         return NULL;
     }
-    r = spill->ops->read(spill->self, block->handle, chunk->data, block->octets,
-                         error);
-    if (r == (ssize_t)block->octets) {
+    *code = read_into(spill, block, chunk->data, error);
+    if (*code == 0) {
         weir_chunk_ref(chunk, WEIR_CHUNK_HOLD - 1);
         store(&chunk->used, block->octets);
         return chunk;
     }
-    *code = r < 0 ? (int)-r : EIO;
     weir_chunk_unref(chunk, 1);
     return NULL;
 }
 
-/* Read the oldest block back and show it.  The lock is given up meanwhile; the
- * block stays first, since only the one helper takes it out.  Without memory
- * it is tried again later. */
-static bool load_first(struct weir_spill *spill, struct block *block)
+/* Octets that the store has on disk.  Helper. */
+static uint64_t disk_use(struct weir_spill *spill)
 {
-    char text[128] = "";
+    weir_store_stat stat = {.size = sizeof(stat)};
+
+    if (spill->self)
+        spill->ops->stat(spill->self, &stat);
+    return stat.bytes;
+}
+
+/* The helper goes to the store with a block; the lock is given up, and the
+ * block stays where it is, unless all is dropped. */
+static void go(struct weir_spill *spill, struct weir_spill_block *block)
+{
+    spill->busy = block;
+    weir_lock_release(&spill->lock);
+}
+
+/* It comes back.  Returns whether the block is still wanted. */
+static bool come_back(struct weir_spill *spill, struct weir_spill_block *block)
+{
+    bool wanted;
+
+    weir_lock_take(&spill->lock);
+    wanted = spill->busy != NULL;
+    spill->busy = NULL;
+    if (!wanted) {
+        drop_memory(spill, block);
+        free(block);
+    }
+    return wanted && spill->queue;
+}
+
+/* The block came back as `chunk`, or is lost for a reason.  Lock held. */
+static void came(struct weir_spill *spill, struct weir_spill_block *block,
+                 struct weir_chunk *chunk, int code, const char *text)
+{
+    spill->sums.kept -= block->messages;
+    spill->sums.kept_bytes -= block->octets;
+    if (!chunk) {
+        lose(spill, block, code, text);
+        return;
+    }
+    reassure(spill, &spill->read_code, "it gives back what it has");
+    spill->sums.in += block->messages;
+    spill->sums.in_bytes += block->octets;
+    show(spill, block, chunk, chunk);
+}
+
+/* Read the oldest block back and show it.  Where there is a shortage it is
+ * tried again later. */
+static bool load_first(struct weir_spill *spill, struct weir_spill_block *block)
+{
+    char text[512] = "";
     weir_error error = {sizeof(error), 0, text, sizeof(text)};
     struct weir_chunk *chunk;
+    uint64_t use;
     int code = 0;
 
-    weir_lock_release(&spill->lock);
+    go(spill, block);
     chunk = read_block(spill, block, &code, &error);
-    if (code != ENOMEM)
-        (void)spill->ops->done(spill->self, block->handle, UINT64_MAX, &error);
-    weir_lock_take(&spill->lock);
-    if (!spill->queue) {
+    if (!is_shortage(code))
+        (void)spill->ops->done(spill->self, block->handle, UINT64_MAX, NULL);
+    use = disk_use(spill);
+    if (!come_back(spill, block)) {
         if (chunk)
             weir_chunk_unref(chunk, WEIR_CHUNK_HOLD);
-        return false;
+        return spill->queue != NULL;
     }
-    if (code == ENOMEM) {
-        complain(spill, code, text);
+    if (is_shortage(code)) {
+        complain(spill, &spill->read_code, code, text);
+        spill->used_up = false;
         atomic_store(&spill->full, true);
         return false;
     }
-    atomic_store(&spill->full, false); /* there is space again */
-    if (chunk)
-        show(spill, block, chunk, chunk);
-    else
-        lose(spill, block, code, text);
+    if (use < spill->full_at)
+        atomic_store(&spill->full, false); /* there is space again */
+    came(spill, block, chunk, code, text);
     return true;
 }
 
@@ -264,24 +390,62 @@ static bool show_first(struct weir_spill *spill)
     return true;
 }
 
-static int open_store(struct weir_spill *spill, weir_error *error)
+static int open_store(const struct weir_spill_plan *plan, void **self,
+                      weir_error *error)
 {
     static _Atomic uint64_t number;
     char name[64];
     weir_store_args args = {.size = sizeof(args),
                             .mode = WEIR_STORE_SPILL,
-                            .budget = spill->budget,
-                            .dir = spill->dir,
+                            .budget = plan->budget,
+                            .dir = plan->dir,
                             .queue = name};
 
-    if (spill->self)
-        return 0;
     snprintf(name, sizeof(name), "spill-%ld-%llu", (long)getpid(),
              (unsigned long long)atomic_fetch_add(&number, 1));
-    return spill->ops->open(spill->host, &args, &spill->self, error);
+    return plan->store->open(plan->host, &args, self, error);
 }
 
-static int count_parts(const struct block *block)
+int weir_spill_try(const struct weir_spill_plan *plan)
+{
+    char text[512] = "";
+    weir_error error = {sizeof(error), 0, text, sizeof(text)};
+    void *self = NULL;
+    int r = open_store(plan, &self, &error);
+
+    if (r < 0)
+        return weir_fail(-r, "%s", text[0] ? text : weir_strerror(-r));
+    plan->store->close(self, 0);
+    return 0;
+}
+
+/* Helper. */
+static int open_own(struct weir_spill *spill, weir_error *error)
+{
+    const struct weir_spill_plan plan = {.store = spill->ops,
+                                         .host = spill->host,
+                                         .dir = spill->dir,
+                                         .budget = spill->budget};
+
+    return spill->self ? 0 : open_store(&plan, &spill->self, error);
+}
+
+/* Nothing in it is wanted any more.  Lock held on entry and on return. */
+static bool close_stale(struct weir_spill *spill)
+{
+    if (!spill->stale)
+        return false;
+    spill->stale = false;
+    weir_lock_release(&spill->lock);
+    if (spill->self)
+        spill->ops->close(spill->self, 0);
+    spill->self = NULL;
+    weir_lock_take(&spill->lock);
+    atomic_store(&spill->full, false);
+    return true;
+}
+
+static int count_parts(const struct weir_spill_block *block)
 {
     const struct weir_chunk *chunk = block->first;
     int n = 1;
@@ -291,7 +455,8 @@ static int count_parts(const struct block *block)
     return n;
 }
 
-static void fill_parts(const struct block *block, struct iovec *parts)
+static void fill_parts(const struct weir_spill_block *block,
+                       struct iovec *parts)
 {
     struct weir_chunk *chunk = block->first;
 
@@ -311,7 +476,8 @@ static void join_parts(const struct iovec *parts, int n, uint8_t *at)
     }
 }
 
-static int64_t write_joined(struct weir_spill *spill, const struct block *block,
+static int64_t write_joined(struct weir_spill *spill,
+                            const struct weir_spill_block *block,
                             const struct iovec *parts, int n, uint64_t first,
                             weir_error *error)
 {
@@ -327,8 +493,18 @@ static int64_t write_joined(struct weir_spill *spill, const struct block *block,
     return r;
 }
 
-static int64_t write_block(struct weir_spill *spill, const struct block *block,
-                           uint64_t first, weir_error *error)
+static uint32_t sum_of(const struct iovec *parts, int n)
+{
+    uint32_t sum = 0;
+
+    for (int i = 0; i < n; i++)
+        sum = weir_crc32c(sum, parts[i].iov_base, parts[i].iov_len);
+    return sum;
+}
+
+static int64_t write_block(struct weir_spill *spill,
+                           struct weir_spill_block *block, uint64_t first,
+                           weir_error *error)
 {
     int n = count_parts(block);
     struct iovec *parts = malloc((size_t)n * sizeof(*parts));
@@ -337,6 +513,7 @@ static int64_t write_block(struct weir_spill *spill, const struct block *block,
     if (!parts)
         return -ENOMEM;
     fill_parts(block, parts);
+    block->sum = sum_of(parts, n);
     if (n > PARTS)
         r = write_joined(spill, block, parts, n, first, error);
     else
@@ -349,61 +526,74 @@ static int64_t write_block(struct weir_spill *spill, const struct block *block,
 /* What a store may do again later. */
 static bool is_passing(int code)
 {
-    return code == ENOSPC || code == EDQUOT || code == ENOMEM ||
-           code == EMFILE || code == ENFILE;
+    return code == ENOSPC || code == EDQUOT || is_shortage(code);
 }
 
 /* Lock held. */
-static void wrote(struct weir_spill *spill, struct block *block, int64_t handle)
+static void wrote(struct weir_spill *spill, struct weir_spill_block *block,
+                  int64_t handle)
 {
     block->handle = handle;
     spill->next_write =
         block->list.next == &spill->blocks ? NULL : block->list.next;
     drop_memory(spill, block);
-    store(&spill->swapped, load(&spill->swapped) + block->messages);
-    store(&spill->swapped_bytes, load(&spill->swapped_bytes) + block->octets);
+    spill->sums.out += block->messages;
+    spill->sums.out_bytes += block->octets;
+    spill->sums.kept += block->messages;
+    spill->sums.kept_bytes += block->octets;
     recover(spill);
     if (weir_queue_writer_waits(spill->queue))
         tell(spill);
 }
 
-/* Write the oldest block that is in memory.  The lock is given up meanwhile;
- * the block stays where it is. */
+/* A write failed, with so many octets on disk.  That the budget is used up is
+ * no trouble: it is what the budget is for.  Lock held. */
+static void not_written(struct weir_spill *spill,
+                        const struct weir_spill_block *block, int code,
+                        uint64_t use, const char *text)
+{
+    bool passing = !spill->self || is_passing(code);
+
+    spill->full_at = use;
+    spill->used_up = code == ENOSPC && use + block->octets > spill->budget;
+    atomic_store(passing ? &spill->full : &spill->failed, true);
+    if (!spill->used_up)
+        complain(spill, &spill->write_code, code, text);
+}
+
+/* Write the oldest block that is in memory. */
 static bool write_next(struct weir_spill *spill)
 {
-    char text[128] = "";
+    char text[512] = "";
     weir_error error = {sizeof(error), 0, text, sizeof(text)};
-    struct block *block;
-    bool opened;
+    struct weir_spill_block *block;
+    uint64_t use = 0;
     int64_t r;
 
     if (!spill->next_write || atomic_load(&spill->full) ||
         atomic_load(&spill->failed))
         return false;
     block = block_of(spill->next_write);
-    weir_lock_release(&spill->lock);
-    r = open_store(spill, &error);
-    opened = r >= 0;
-    if (opened)
-        r = write_block(spill, block, load(&spill->swapped) + 1, &error);
-    weir_lock_take(&spill->lock);
-    if (!spill->queue)
-        return false;
-    if (r >= 0) {
+    go(spill, block);
+    r = open_own(spill, &error);
+    if (r >= 0)
+        r = write_block(spill, block, spill->sums.out + 1, &error);
+    if (r < 0)
+        use = disk_use(spill);
+    if (!come_back(spill, block))
+        return spill->queue != NULL;
+    if (r >= 0)
         wrote(spill, block, r);
-        return true;
-    }
-    atomic_store(opened && !is_passing((int)-r) ? &spill->failed : &spill->full,
-                 true);
-    complain(spill, (int)-r, text);
-    return false;
+    else
+        not_written(spill, block, (int)-r, use, text);
+    return r >= 0;
 }
 
 /* ---- errands ---- */
 
-/* Lock held.  The helper is called when there is something to do; where no
- * thread can be started, the next message or the next octets that are taken
- * try it again. */
+/* Have the helper come.  As long as messages are hidden one is pinned, so this
+ * cannot fail; later it may, when there is nothing to do but to close the
+ * store.  Lock held. */
 static void schedule(struct weir_spill *spill)
 {
     if (atomic_load(&spill->working))
@@ -416,10 +606,11 @@ static void schedule(struct weir_spill *spill)
     atomic_store(&spill->working, false);
 }
 
-/* The store takes nothing now.  Lock held. */
+/* The store takes nothing now.  Where its budget is used up nothing but what
+ * is read back helps.  Lock held. */
 static void try_later(struct weir_spill *spill)
 {
-    if (!atomic_load(&spill->full) || spill->again_due)
+    if (!atomic_load(&spill->full) || spill->used_up || spill->again_due)
         return;
     spill->again_due = true;
     spill->refs++;
@@ -460,7 +651,8 @@ static void release(struct weir_spill *spill)
  * return, not in between. */
 static bool work_once(struct weir_spill *spill)
 {
-    if (!spill->queue || !(show_first(spill) || write_next(spill)))
+    if (!spill->queue ||
+        !(close_stale(spill) || show_first(spill) || write_next(spill)))
         return false;
     weir_lock_release(&spill->lock);
     nudge(spill);
@@ -569,6 +761,8 @@ void weir_spill_leave(struct weir_spill *spill)
     spill->tell = NULL;
     if (!atomic_load(&spill->working) && spill->self)
         schedule(spill);
+    if (weir_spill_hides(spill))
+        weir_disks_unpin(spill->crew);
     release(spill);
 }
 
@@ -605,13 +799,17 @@ bool weir_spill_begin(struct weir_queue *queue, uint64_t octets)
         octets > spill->budget || !shown || queue->in.inside ||
         weir_queue_position(queue) != load(&queue->published))
         return false;
-    if (!start_list(queue))
+    if (weir_disks_pin(spill->crew) < 0)
         return false;
+    if (!start_list(queue)) {
+        weir_disks_unpin(spill->crew);
+        return false;
+    }
     weir_lock_take(&spill->lock);
     spill->shown = shown;
     spill->head = queue->in.tail;
     spill->cut = queue->in.put;
-    store(&spill->accepted, queue->in.put);
+    spill->accepted = queue->in.put;
     store(&spill->committed, load(&queue->published));
     atomic_store(&spill->hides, true);
     queue->in.message_credit = queue->in.octet_credit = 0;
@@ -625,7 +823,7 @@ static bool has_memory(struct weir_spill *spill, uint64_t octets)
     uint64_t own = load(&spill->in_memory);
 
     return own + octets <= EACH || own == 0 ||
-           load(&in_flight) + octets <= TOGETHER;
+           load(&weir_disks_memory) + octets <= TOGETHER;
 }
 
 bool weir_spill_room(struct weir_queue *queue, uint64_t octets)
@@ -663,8 +861,10 @@ static struct weir_chunk *last_begin(struct weir_spill *spill,
 static void cut_block(struct weir_spill *spill)
 {
     struct weir_chunk *last = NULL, *begin = last_begin(spill, &last);
-    struct block *block = begin ? calloc(1, sizeof(*block)) : NULL;
+    struct weir_spill_block *block = NULL;
 
+    if (begin && begin->base > spill->head->base)
+        block = calloc(1, sizeof(*block));
     if (!block)
         return;
     block->first = spill->head;
@@ -677,7 +877,7 @@ static void cut_block(struct weir_spill *spill)
     if (!spill->next_write)
         spill->next_write = &block->list;
     store(&spill->in_memory, load(&spill->in_memory) + block->octets);
-    atomic_fetch_add(&in_flight, block->octets);
+    atomic_fetch_add(&weir_disks_memory, block->octets);
     atomic_fetch_add(&spill->n_blocks, 1);
 }
 
@@ -707,9 +907,19 @@ static void close_hole(struct weir_queue *queue)
     queue->in.put -= messages;
     spill->cut -= messages;
     store(&spill->committed, load(&spill->committed) - octets);
-    store(&spill->accepted, queue->in.put);
-    store(&spill->lost, load(&spill->lost) + messages);
+    spill->accepted = queue->in.put;
     spill->hole = spill->hole_messages = 0;
+}
+
+/* Nothing is hidden from now on.  Lock held. */
+static void show_all(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+
+    spill->head = spill->shown = NULL;
+    atomic_store(&spill->hides, false);
+    atomic_fetch_and(&queue->writer_armed, ~(uint32_t)WEIR_QUEUE_HIDES);
+    weir_disks_unpin(spill->crew);
 }
 
 /* Lock held.  What comes next is published as usual, and the consumer goes on
@@ -722,9 +932,7 @@ static bool end_hiding(struct weir_queue *queue)
         return false;
     close_hole(queue);
     spill->shown->next = spill->head;
-    spill->head = spill->shown = NULL;
-    atomic_store(&spill->hides, false);
-    atomic_fetch_and(&queue->writer_armed, ~(uint32_t)WEIR_QUEUE_HIDES);
+    show_all(queue);
     return true;
 }
 
@@ -750,7 +958,7 @@ void weir_spill_put(struct weir_queue *queue)
 
     weir_lock_take(&spill->lock);
     store(&spill->committed, weir_queue_position(queue));
-    store(&spill->accepted, queue->in.put);
+    spill->accepted = queue->in.put;
     if (weir_queue_position(queue) - spill->head->base >= BLOCK)
         cut_block(spill);
     if (has_work(spill))
@@ -760,29 +968,107 @@ void weir_spill_put(struct weir_queue *queue)
         (void)weir_spill_end(queue);
 }
 
-static void take_news(struct weir_spill *spill, struct weir_spill_news *news)
-{
-    news->trouble = spill->trouble;
-    news->resumed = spill->resumed;
-    news->code = spill->code;
-    news->in_memory = load(&spill->in_memory);
-    memcpy(news->reason, spill->reason, sizeof(news->reason));
-    spill->trouble = spill->resumed = false;
-}
-
-void weir_spill_news(struct weir_queue *queue, struct weir_spill_news *news)
+bool weir_spill_news(struct weir_queue *queue)
 {
     struct weir_spill *spill = queue->spill;
 
-    weir_lock_take(&spill->lock);
-    take_news(spill, news);
-    if (weir_spill_hides(spill))
+    if (weir_spill_hides(spill)) {
+        weir_lock_take(&spill->lock);
         close_hole(queue);
-    weir_lock_release(&spill->lock);
-    if (weir_spill_hides(spill))
+        weir_lock_release(&spill->lock);
         (void)weir_spill_end(queue);
-    news->room =
-        weir_queue_writer_waits(queue) && !weir_queue_arm_writer(queue);
+    }
+    return weir_queue_writer_waits(queue) && !weir_queue_arm_writer(queue);
+}
+
+/* A block that the helper is at goes when that is back.  Lock held. */
+static void drop_blocks(struct weir_spill *spill)
+{
+    struct weir_list *node;
+
+    while ((node = weir_list_first(&spill->blocks)) != NULL) {
+        struct weir_spill_block *block = block_of(node);
+
+        weir_list_remove(node);
+        if (block == spill->busy)
+            spill->busy = NULL;
+        else {
+            drop_memory(spill, block);
+            free(block);
+        }
+    }
+    spill->next_write = NULL;
+    atomic_store(&spill->n_blocks, 0);
+    spill->sums.kept = spill->sums.kept_bytes = 0;
+}
+
+uint64_t weir_spill_discard(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+    uint64_t n = 0;
+
+    if (!weir_spill_hides(spill))
+        return 0;
+    weir_lock_take(&spill->lock);
+    close_hole(queue);
+    n = queue->in.put - load(&queue->messages);
+    drop_blocks(spill);
+    weir_queue_drop_from(queue, spill->shown, spill->head,
+                         load(&queue->messages));
+    spill->accepted = queue->in.put;
+    store(&spill->committed, load(&queue->published));
+    spill->stale = true;
+    schedule(spill);
+    show_all(queue);
+    weir_lock_release(&spill->lock);
+    return n;
+}
+
+/* ---- anybody ---- */
+
+bool weir_spill_report(struct weir_spill *spill,
+                       struct weir_spill_report *report)
+{
+    bool any;
+
+    weir_lock_take(&spill->lock);
+    any = spill->n_reports > 0;
+    if (any) {
+        *report = spill->reports[0];
+        memmove(spill->reports, spill->reports + 1,
+                sizeof(spill->reports[0]) * --spill->n_reports);
+    }
+    weir_lock_release(&spill->lock);
+    return any;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* While nothing is hidden the queue's own numbers are the larger ones. */
+void weir_spill_counts(struct weir_queue *queue, uint64_t *put,
+                       uint64_t *octets, uint64_t *lost)
+{
+    struct weir_spill *spill = queue->spill;
+    uint64_t position;
+
+    weir_lock_take(&spill->lock);
+    position = load(&spill->committed) - spill->hole;
+    *put = larger(*put, spill->accepted - spill->hole_messages);
+    *octets = larger(position, load(&queue->published));
+    *lost = spill->lost;
+    weir_lock_release(&spill->lock);
+    position = load(&queue->consumed);
+    *octets = *octets > position ? *octets - position : 0;
+}
+
+void weir_spill_sum(struct weir_spill *spill, struct weir_spill_sums *sums)
+{
+    weir_lock_take(&spill->lock);
+    *sums = spill->sums;
+    weir_lock_release(&spill->lock);
 }
 
 /* What is published goes on meanwhile, so it is read first. */

@@ -22,7 +22,8 @@
  *
  * So order needs no care: there is one line, and its parts never overtake.
  * Only the helper moves `published` while messages are hidden, and only the
- * producer begins and ends hiding.
+ * producer begins and ends hiding.  It begins when a helper is certain: one is
+ * pinned for as long as messages are hidden.
  *
  * Locks: the spill's lock is a leaf, but for that of the disks.  It is never
  * held while the store is called.
@@ -43,13 +44,14 @@
 struct weir_queue;
 struct weir_chunk;
 struct weir_spill;
+struct weir_spill_block;
 
 /* What a spill is made with.  Borrowed for the call. */
 struct weir_spill_plan {
     const weir_store_ops *store;
     const weir_host *host;
     const char *dir; /* an absolute path */
-    uint64_t budget; /* octets that may be hidden */
+    uint64_t budget; /* octets that may be hidden, and those of the store */
     /* There is news: the producer is to call weir_spill_news().  tell() is
      * called by any thread, with the spill's lock held; nudge() after it,
      * without, and possibly when the spill is gone. */
@@ -58,14 +60,21 @@ struct weir_spill_plan {
     void *arg, *other;
 };
 
-/* What the producer is told. */
-struct weir_spill_news {
-    bool room;          /* who waited to put may try again */
-    bool trouble;       /* the store has failed since the last news */
-    bool resumed;       /* it works again */
-    int code;           /* a positive errno */
+/* The store has failed, or works again. */
+struct weir_spill_report {
+    bool resumed;
+    int code;           /* a positive errno; of a success the one before it */
     char reason[256];   /* names the folder */
-    uint64_t in_memory; /* octets that are hidden, and not in the store */
+    uint64_t in_memory; /* octets that were hidden, and not in the store */
+};
+
+enum { WEIR_SPILL_REPORTS = 4 }; /* that wait; the oldest goes for a fifth */
+
+/* What went through a store.  Octets as they lie in a queue. */
+struct weir_spill_sums {
+    uint64_t out, out_bytes;   /* messages ever written */
+    uint64_t in, in_bytes;     /* of these read back */
+    uint64_t kept, kept_bytes; /* there now */
 };
 
 struct weir_spill {
@@ -83,29 +92,37 @@ struct weir_spill {
     uint32_t refs; /* the queue's, and one for each errand under way */
     bool again_due;
 
-    struct weir_list blocks;        /* oldest first */
-    struct weir_list *next_write;   /* the oldest one in memory; NULL: none */
-    struct weir_chunk *head;        /* of the producer's list */
-    struct weir_chunk *shown;       /* the last that the consumer may see */
-    uint64_t cut;                   /* messages put before `head` */
-    uint64_t hole, hole_messages;   /* lost, and not taken off the list yet */
-    _Atomic bool hides;             /* the producer's to change */
-    _Atomic bool working;           /* a helper is, or will be, at work */
-    _Atomic bool full;              /* the last write failed; wait */
-    _Atomic bool failed;            /* for good */
-    _Atomic uint32_t n_blocks;      /* = length of `blocks` */
-    _Atomic uint64_t in_memory;     /* octets of blocks not in the store */
-    _Atomic uint64_t accepted;      /* messages put, hidden ones included */
-    _Atomic uint64_t committed;     /* octets, the same */
-    _Atomic uint64_t lost;          /* messages that the store did not return */
-    _Atomic uint64_t swapped;       /* messages ever written to the store */
-    _Atomic uint64_t swapped_bytes; /* octets */
-    void *self;                     /* the opened store; the helper's */
+    struct weir_list blocks;       /* oldest first */
+    struct weir_list *next_write;  /* the oldest one in memory; NULL: none */
+    struct weir_spill_block *busy; /* the helper's; NULL once it was dropped */
+    struct weir_chunk *head;       /* of the producer's list */
+    struct weir_chunk *shown;      /* the last that the consumer may see */
+    uint64_t cut;                  /* messages put before `head` */
+    uint64_t hole, hole_messages;  /* lost, and not taken off the list yet */
+    _Atomic bool hides;            /* the producer's to change */
+    _Atomic bool working;          /* a helper is, or will be, at work */
+    _Atomic bool full;             /* the last write failed; wait */
+    _Atomic bool failed;           /* for good */
+    _Atomic uint32_t n_blocks;     /* = length of `blocks` */
+    _Atomic uint64_t in_memory;    /* octets of blocks not in the store */
+    uint64_t accepted;             /* messages put, hidden ones included */
+    _Atomic uint64_t committed;    /* octets, the same */
+    uint64_t lost;                 /* messages that the store did not return */
+    struct weir_spill_sums sums;
+    void *self;       /* the opened store; the helper's */
+    bool stale;       /* nothing in it is wanted: close it */
+    bool used_up;     /* full, because of the budget */
+    uint64_t full_at; /* octets that the store had on disk then */
 
-    bool trouble, resumed, in_trouble; /* news, and the state behind it */
-    int code;
-    char reason[256];
+    int write_code, read_code; /* what was told last; 0: all is well */
+    struct weir_spill_report reports[WEIR_SPILL_REPORTS];
+    uint32_t n_reports;
 };
+
+/* Can the store be used?  It is opened and closed.
+ * Thread: one that may wait for the disk.
+ * Errors: what the store says; the sentence is its own. */
+int weir_spill_try(const struct weir_spill_plan *plan);
 
 /* Make a spill.  Nothing is opened before it is needed.
  * Returns NULL without memory. */
@@ -142,8 +159,28 @@ void weir_spill_put(struct weir_queue *queue);
  * Returns whether nothing is hidden. */
 bool weir_spill_end(struct weir_queue *queue);
 
-/* Take the news, and do what only the producer can. */
-void weir_spill_news(struct weir_queue *queue, struct weir_spill_news *news);
+/* Do what only the producer can, now that there is news.
+ * Returns whether who waited to put may try again. */
+bool weir_spill_news(struct weir_queue *queue);
+
+/* Forget all that is hidden, without reading it.  No message is begun.
+ * Returns how many messages that were; they are as if they had never been
+ * put. */
+uint64_t weir_spill_discard(struct weir_queue *queue);
+
+/* ---- anybody ---- */
+
+/* Take the oldest report.  False: there is none. */
+bool weir_spill_report(struct weir_spill *spill,
+                       struct weir_spill_report *report);
+
+/* Messages put and octets that wait, hidden ones included and lost ones not;
+ * and those that are lost.  *put and *octets have what the queue knows. */
+void weir_spill_counts(struct weir_queue *queue, uint64_t *put,
+                       uint64_t *octets, uint64_t *lost);
+
+/* What went through the store. */
+void weir_spill_sum(struct weir_spill *spill, struct weir_spill_sums *sums);
 
 /* How much a spill is used. */
 struct weir_spill_use {

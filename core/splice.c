@@ -210,11 +210,11 @@ void weir_splice_trim(struct weir_pipe *pipe)
 void weir_splice_end_input(struct weir_pipe *pipe)
 {
     struct side *other = &pipe->splice->side[!pipe->side];
-    uint64_t taken, octets;
+    uint64_t taken, octets, lost;
 
     if (!pipe->in || atomic_load(&other->ended))
         return;
-    weir_queue_came(pipe->in, &other->came, &taken, &octets);
+    weir_queue_came(pipe->in, &other->came, &taken, &octets, &lost);
     other->refused = weir_queue_refused(pipe->in);
     atomic_store(&other->ended, true);
 }

@@ -29,30 +29,27 @@ static uint64_t total(const uint64_t *drops)
 static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
 {
     const struct weir_tally *tally = &pipe->tally;
-    uint64_t put = 0, taken = 0, octets = 0, dropped, lost = 0;
+    uint64_t put = 0, taken = 0, octets = 0, dropped, cut = 0, lost = 0;
     uint64_t returned = pipe->out ? weir_queue_returned(pipe->out) : 0;
     uint64_t refused = pipe->out ? weir_queue_refused(pipe->out) : 0;
     uint64_t replaced = tally->send_dropped[WEIR_DROP_REPLACED] + returned;
 
     if (pipe->out)
-        weir_queue_counts(pipe->out, &put, &taken, &octets);
+        weir_queue_counts_lost(pipe->out, &put, &taken, &octets, &lost);
     dropped = total(tally->send_dropped) + returned;
     if (pipe->splice && weir_splice_joined(pipe)) {
         taken = put; /* it is the peer's input, */
         octets = 0;
-        lost = put + refused - replaced; /* as long as there is one */
-        lost -= weir_splice_sent(pipe, lost);
-        dropped = tally->refused_put + replaced + lost;
+        cut = put + refused - replaced; /* as long as there is one */
+        cut -= weir_splice_sent(pipe, cut);
+        dropped = tally->refused_put + replaced + cut;
     }
-    sum->accepted += put + refused + tally->refused_put;
-    if (pipe->out)
-        sum->accepted += weir_queue_lost(pipe->out);
+    sum->accepted += put + refused + tally->refused_put + lost;
     sum->written += taken + refused - (dropped - tally->refused_put);
     sum->send_queued += put - taken;
-    sum->send_dropped[WEIR_DROP_CLOSED] += lost;
+    sum->send_dropped[WEIR_DROP_CLOSED] += cut;
     sum->send_dropped[WEIR_DROP_REPLACED] += returned;
-    if (pipe->out)
-        sum->send_dropped[WEIR_DROP_STORE] += weir_queue_lost(pipe->out);
+    sum->send_dropped[WEIR_DROP_STORE] += lost;
     sum->send_queued_bytes += octets;
     for (int i = 0; i < WEIR_DROPS; i++)
         sum->send_dropped[i] += tally->send_dropped[i];
@@ -61,17 +58,18 @@ static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
 static void add_input(weir_stats *sum, const struct weir_pipe *pipe)
 {
     const struct weir_tally *tally = &pipe->tally;
-    uint64_t came = 0, taken = 0, octets = 0;
+    uint64_t came = 0, taken = 0, octets = 0, lost = 0;
     uint64_t refused = pipe->in ? weir_queue_refused(pipe->in) : 0;
 
     if (pipe->in)
-        weir_queue_came(pipe->in, &came, &taken, &octets);
+        weir_queue_came(pipe->in, &came, &taken, &octets, &lost);
     if (pipe->splice)
         weir_splice_received(pipe, &came, &refused);
-    sum->decoded += came + refused;
+    sum->decoded += came + refused + lost;
     sum->delivered += taken - total(tally->recv_dropped);
     sum->recv_queued += came - taken;
     sum->recv_dropped[WEIR_DROP_MARK] += refused;
+    sum->recv_dropped[WEIR_DROP_STORE] += lost;
     sum->recv_queued_bytes += octets;
     for (int i = 0; i < WEIR_DROPS; i++)
         sum->recv_dropped[i] += tally->recv_dropped[i];

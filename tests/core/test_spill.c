@@ -40,9 +40,27 @@ static struct {
     struct kept blocks[BLOCKS];
     _Atomic int n, open, writes, reads, bad_write, bad_read, bad_open;
     _Atomic int write_code, read_code;
-    _Atomic int slow; /* us */
+    _Atomic int slow;    /* us */
+    _Atomic int damaged; /* the block that comes back with another octet */
+    _Atomic uint64_t bytes, room, overhead;
     _Atomic bool busy;
 } disk;
+
+/* No thread can be started. */
+static _Atomic bool no_threads;
+
+int __real_weir_thread_start(pthread_t *thread, void *(*run)(void *), void *arg,
+                             const char *name, const char *cpus);
+int __wrap_weir_thread_start(pthread_t *thread, void *(*run)(void *), void *arg,
+                             const char *name, const char *cpus);
+
+int __wrap_weir_thread_start(pthread_t *thread, void *(*run)(void *), void *arg,
+                             const char *name, const char *cpus)
+{
+    if (atomic_load(&no_threads))
+        return -ENOMEM;
+    return __real_weir_thread_start(thread, run, arg, name, cpus);
+}
 
 static void enter(void)
 {
@@ -83,6 +101,12 @@ static int64_t write_disk(void *self, const struct iovec *parts, int n,
     kept->size = 0;
     for (int i = 0; i < n; i++)
         kept->size += parts[i].iov_len;
+    if (atomic_load(&disk.bytes) + kept->size + atomic_load(&disk.overhead) >
+        atomic_load(&disk.room)) {
+        leave();
+        return -ENOSPC;
+    }
+    atomic_fetch_add(&disk.bytes, kept->size);
     kept->data = malloc(kept->size);
     for (size_t i = 0, at = 0; i < (size_t)n; at += parts[i++].iov_len)
         memcpy(kept->data + at, parts[i].iov_base, parts[i].iov_len);
@@ -101,6 +125,8 @@ static ssize_t read_disk(void *self, int64_t handle, void *data, size_t room,
     enter();
     if (room >= kept->size)
         memcpy(data, kept->data, kept->size);
+    if (handle == atomic_load(&disk.damaged))
+        ((uint8_t *)data)[kept->size / 2] ^= 1;
     leave();
     return room < kept->size ? -ERANGE : (ssize_t)kept->size;
 }
@@ -109,6 +135,8 @@ static int done_disk(void *self, int64_t handle, uint64_t through,
                      weir_error *error)
 {
     (void)self, (void)through, (void)error;
+    if (disk.blocks[handle].data)
+        atomic_fetch_sub(&disk.bytes, disk.blocks[handle].size);
     free(disk.blocks[handle].data);
     disk.blocks[handle].data = NULL;
     return 0;
@@ -117,7 +145,7 @@ static int done_disk(void *self, int64_t handle, uint64_t through,
 static void stat_disk(void *self, weir_store_stat *stat)
 {
     (void)self;
-    stat->blocks = 0;
+    stat->bytes = atomic_load(&disk.bytes) + atomic_load(&disk.overhead);
 }
 
 static void close_disk(void *self, int keep)
@@ -126,6 +154,8 @@ static void close_disk(void *self, int keep)
     for (int i = 0; i < atomic_load(&disk.n); i++)
         free(disk.blocks[i].data);
     memset(disk.blocks, 0, sizeof(disk.blocks));
+    atomic_store(&disk.n, 0);
+    atomic_store(&disk.bytes, 0);
     atomic_fetch_sub(&disk.open, 1);
 }
 
@@ -146,7 +176,7 @@ struct fixture {
     struct traffic traffic;
     _Atomic bool told;
     uint64_t put, got;
-    int troubles, code;
+    int troubles, comforts, code;
 };
 
 static void tell(void *fixture)
@@ -154,12 +184,12 @@ static void tell(void *fixture)
     atomic_store(&((struct fixture *)fixture)->told, true);
 }
 
-static void set_up(struct fixture *fixture, uint64_t budget)
+static void set_up_in(struct fixture *fixture, const char *dir, uint64_t budget)
 {
     const struct weir_queue_limits mark = {100, 0};
     struct weir_spill_plan plan = {.store = &ops,
                                    .host = &weir_the_host,
-                                   .dir = "/nowhere",
+                                   .dir = dir,
                                    .budget = budget,
                                    .tell = tell,
                                    .arg = fixture};
@@ -173,12 +203,20 @@ static void set_up(struct fixture *fixture, uint64_t budget)
     atomic_store(&disk.bad_write, NEVER);
     atomic_store(&disk.bad_read, NEVER);
     atomic_store(&disk.slow, 0);
+    atomic_store(&disk.damaged, -1);
+    atomic_store(&disk.room, UINT64_MAX);
+    atomic_store(&disk.overhead, 0);
     fixture->pool = weir_pool_new(MB);
     assert_non_null(fixture->pool);
     fixture->queue = weir_queue_new(fixture->pool, mark, false);
     assert_non_null(fixture->queue);
     weir_queue_set_spill(fixture->queue, weir_spill_new(&plan, fixture->queue));
     assert_non_null(fixture->queue->spill);
+}
+
+static void set_up(struct fixture *fixture, uint64_t budget)
+{
+    set_up_in(fixture, "/nowhere", budget);
 }
 
 static void pause_a_bit(void)
@@ -209,14 +247,27 @@ static void tear_down(struct fixture *fixture)
 /* The producer's part of it. */
 static void hear(struct fixture *fixture)
 {
-    struct weir_spill_news news;
+    struct weir_spill_report report;
 
     if (!atomic_exchange(&fixture->told, false))
         return;
-    weir_spill_news(fixture->queue, &news);
-    fixture->troubles += news.trouble;
-    if (news.trouble)
-        fixture->code = news.code;
+    (void)weir_spill_news(fixture->queue);
+    while (weir_spill_report(fixture->queue->spill, &report)) {
+        fixture->troubles += !report.resumed;
+        fixture->comforts += report.resumed;
+        if (!report.resumed)
+            fixture->code = report.code;
+        assert_non_null(strstr(report.reason, "/nowhere"));
+    }
+}
+
+static uint64_t lost_of(struct fixture *fixture)
+{
+    uint64_t put, taken, octets, lost;
+
+    weir_queue_counts_lost(fixture->queue, &put, &taken, &octets, &lost);
+    assert_int_equal(put + lost, fixture->put);
+    return lost;
 }
 
 /* The message of that number; its frames are of all sizes. */
@@ -325,7 +376,7 @@ static void assert_accounts(struct fixture *fixture, uint64_t lost)
     assert_int_equal(put + lost, fixture->put);
     assert_int_equal(taken, put);
     assert_int_equal(octets, 0);
-    assert_int_equal(weir_queue_lost(fixture->queue), lost);
+    assert_int_equal(lost_of(fixture), lost);
     assert_false(weir_queue_holds(fixture->queue));
 }
 
@@ -481,7 +532,7 @@ static void test_bad_read(void **state)
         atomic_store(&disk.read_code, EIO);
         atomic_store(&disk.bad_read, which);
         put_many(&fixture, N);
-        while (n + weir_queue_lost(fixture.queue) < N) {
+        while (n + lost_of(&fixture) < N) {
             hear(&fixture);
             n += take(&fixture, true);
         }
@@ -490,6 +541,144 @@ static void test_bad_read(void **state)
         assert_int_equal(fixture.code, EIO);
         put_many(&fixture, 1000);
         take_all(&fixture, N + 1000);
+        tear_down(&fixture);
+    }
+}
+
+/* What comes back is what went, or it does not come back. */
+static void test_damage(void **state)
+{
+    enum { N = 10000 };
+    struct fixture fixture;
+    uint64_t n = 0;
+
+    (void)state;
+    set_up(&fixture, 1024 * MB);
+    atomic_store(&disk.damaged, 2);
+    put_many(&fixture, N);
+    while (n + lost_of(&fixture) < N) {
+        hear(&fixture);
+        n += take(&fixture, true);
+    }
+    assert_accounts(&fixture, N - n);
+    assert_true(n < N);
+    assert_int_equal(fixture.troubles, 1);
+    assert_int_equal(fixture.code, EILSEQ);
+    tear_down(&fixture);
+}
+
+/* The store counts more than the octets that it is given: that its budget is
+ * used up early is nobody's trouble. */
+static void test_used_up(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, 4 * MB);
+    atomic_store(&disk.room, 4 * MB);
+    atomic_store(&disk.overhead, 300000);
+    for (int i = 0; i < 4; i++) {
+        int64_t end = weir_deadline_in(SOON_S * 1000);
+
+        do {
+            while (try_put(&fixture) == 0)
+                hear(&fixture);
+            pause_a_bit();
+            hear(&fixture);
+            assert_true(weir_now() < end);
+        } while (!atomic_load(&fixture.queue->spill->full) &&
+                 atomic_load(&disk.bytes) < 4 * MB - 500000);
+        take_all(&fixture, fixture.put);
+    }
+    assert_int_equal(fixture.troubles, 0);
+    assert_int_equal(fixture.comforts, 0);
+    assert_accounts(&fixture, 0);
+    tear_down(&fixture);
+}
+
+static void await_troubles(struct fixture *fixture, int n)
+{
+    int64_t end = weir_deadline_in(SOON_S * 1000);
+
+    while (fixture->troubles < n) {
+        atomic_store(&fixture->told, true);
+        hear(fixture);
+        pause_a_bit();
+        assert_true(weir_now() < end);
+    }
+}
+
+/* A disk that is full, and then broken: both are told. */
+static void test_reasons(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, 1024 * MB);
+    atomic_store(&disk.room, 0);
+    for (int n = 0; n < 6000 && try_put(&fixture) == 0; n++)
+        hear(&fixture);
+    await_troubles(&fixture, 1);
+    assert_int_equal(fixture.code, ENOSPC);
+    atomic_store(&disk.write_code, EIO);
+    atomic_store(&disk.bad_write, atomic_load(&disk.writes) + 1);
+    await_troubles(&fixture, 2);
+    assert_int_equal(fixture.code, EIO);
+    take_all(&fixture, fixture.put);
+    assert_int_equal(fixture.comforts, 0);
+    assert_accounts(&fixture, 0);
+    tear_down(&fixture);
+}
+
+/* Without a helper nothing is hidden: the mark is one as others are. */
+static void test_no_helper(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    set_up_in(&fixture, "/nowhere/else", 1024 * MB);
+    atomic_store(&no_threads, true);
+    put_many(&fixture, 100);
+    assert_int_equal(try_put(&fixture), -EAGAIN);
+    assert_false(weir_spill_hides(fixture.queue->spill));
+    assert_true(take(&fixture, false));
+    put_many(&fixture, 1);
+    assert_int_equal(try_put(&fixture), -EAGAIN);
+    atomic_store(&no_threads, false);
+    put_many(&fixture, 5000);
+    assert_true(weir_spill_hides(fixture.queue->spill));
+    atomic_store(&no_threads, true); /* the one that is there is enough */
+    take_all(&fixture, fixture.put);
+    assert_accounts(&fixture, 0);
+    atomic_store(&no_threads, false);
+    tear_down(&fixture);
+}
+
+/* All that is hidden goes without being read, whatever the helper is at. */
+static void test_discard(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        struct fixture fixture;
+        uint64_t shown, put, taken, octets;
+        int reads;
+
+        set_up(&fixture, 1024 * MB);
+        atomic_store(&disk.slow, 50 * (i % 4));
+        put_many(&fixture, 300 * (i + 1));
+        if (i % 2)
+            take_all(&fixture, fixture.put / 4);
+        reads = atomic_load(&disk.reads);
+        fixture.put -= weir_spill_discard(fixture.queue);
+        weir_queue_counts(fixture.queue, &put, &taken, &octets);
+        assert_int_equal(put, fixture.put);
+        shown = fixture.put;
+        take_all(&fixture, shown);
+        assert_in_range(atomic_load(&disk.reads), reads, reads + 1);
+        await(&disk.open, 0);
+        put_many(&fixture, 3000);
+        take_all(&fixture, fixture.put);
+        assert_accounts(&fixture, 0);
         tear_down(&fixture);
     }
 }
@@ -547,7 +736,10 @@ int main(void)
         cmocka_unit_test(test_large),    cmocka_unit_test(test_budget),
         cmocka_unit_test(test_abort),    cmocka_unit_test(test_bad_writes),
         cmocka_unit_test(test_bad_open), cmocka_unit_test(test_bad_read),
-        cmocka_unit_test(test_leave),    cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_damage),   cmocka_unit_test(test_used_up),
+        cmocka_unit_test(test_reasons),  cmocka_unit_test(test_no_helper),
+        cmocka_unit_test(test_discard),  cmocka_unit_test(test_leave),
+        cmocka_unit_test(test_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

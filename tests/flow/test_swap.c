@@ -374,6 +374,39 @@ static void test_lost(void **state)
     tear_down(&stage);
 }
 
+/* Octets that have changed on the disk are not sent. */
+static void test_changed(void **state)
+{
+    enum { N = 20000 };
+    struct stage stage;
+    uint32_t last = 0, got = 0;
+
+    (void)state;
+    set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
+    send_all(&stage, 1, N);
+    await_some_kept(&stage);
+    command(&stage, "changed");
+    while (last < N - 1) {
+        unsigned char data[30000];
+        size_t size = sizeof(data);
+        uint32_t number;
+
+        flow_ok(weir_recv(stage.receiver, data, &size, FLOW_SOON));
+        memcpy(&number, data, sizeof(number));
+        assert_true(number > last);
+        assert_int_equal(size, size_of(number));
+        assert_int_equal(data[size - 1], number % 251);
+        last = number;
+        got++;
+    }
+    assert_int_equal(flow_event(stage.sender, WEIR_EVENT_SWAP_FAILED).code,
+                     EILSEQ);
+    assert_int_equal(
+        got + flow_stats(stage.sender).send_dropped[WEIR_DROP_STORE], N - 1);
+    recall(&stage, "changed");
+    tear_down(&stage);
+}
+
 /* A publisher drops and counts when the swap is full. */
 static void test_publisher(void **state)
 {
@@ -448,6 +481,37 @@ static void test_linger(void **state)
     assert_int_equal(rmdir(stage.dir), 0);
 }
 
+/* A folder that cannot be used is found when an endpoint is opened. */
+static void test_folders(void **state)
+{
+    weir_context context = flow_context(1);
+    weir_socket socket = flow_open(context, WEIR_PUSH);
+    struct stage stage;
+    char path[ROOM + 16];
+
+    (void)state;
+    make_folder(&stage);
+    name_file(&stage, "nosuch", path);
+    flow_ok(weir_set_int(socket, "send-swap", 1000000));
+    flow_ok(weir_set(socket, "swap-dir", path));
+    flow_fails(weir_bind(socket, "tcp://127.0.0.1:*", NULL), ENOENT);
+    assert_non_null(strstr(weir_last_error(), path));
+    assert_non_null(strstr(weir_last_error(), "swap-dir"));
+    flow_ok(weir_set(socket, "swap-dir", stage.dir));
+    command(&stage, "nosuch"); /* a file, not a folder */
+    flow_ok(weir_set(socket, "swap-dir", path));
+    flow_fails(weir_connect(socket, "tcp://127.0.0.1:9", NULL), ENOTDIR);
+    assert_int_equal(chmod(stage.dir, 0777), 0);
+    flow_ok(weir_set(socket, "swap-dir", stage.dir));
+    flow_fails(weir_bind(socket, "tcp://127.0.0.1:*", NULL), EACCES);
+    assert_non_null(strstr(weir_last_error(), stage.dir));
+    flow_ok(weir_bind(socket, "tcp://127.0.0.1:*?send-swap=0", NULL));
+    flow_close(socket);
+    flow_end(context);
+    recall(&stage, "nosuch");
+    assert_int_equal(rmdir(stage.dir), 0);
+}
+
 static void test_refusals(void **state)
 {
     weir_context context = flow_context(1);
@@ -500,7 +564,8 @@ int main(void)
         cmocka_unit_test(test_budget),    cmocka_unit_test(test_full),
         cmocka_unit_test(test_broken),    cmocka_unit_test(test_lost),
         cmocka_unit_test(test_publisher), cmocka_unit_test(test_close),
-        cmocka_unit_test(test_linger),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_linger),    cmocka_unit_test(test_changed),
+        cmocka_unit_test(test_folders),   cmocka_unit_test(test_refusals),
     };
 
     if (!find_plugin())

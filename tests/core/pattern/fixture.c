@@ -148,11 +148,9 @@ void weir_splice_refuse(struct weir_pipe *pipe, int code)
     fx.code = code;
 }
 
-int weir_pipe_add_swap(struct weir_pipe *pipe,
-                       const struct weir_options *options)
+int weir_pipe_add_swap(struct weir_pipe *pipe)
 {
     (void)pipe;
-    (void)options;
     return 0;
 }
 
