@@ -369,9 +369,11 @@ static bool load_first(struct weir_spill *spill, struct weir_spill_block *block)
     if (is_shortage(code)) {
         complain(spill, &spill->read_code, code, text);
         spill->used_up = false;
+        spill->starved = true;
         atomic_store(&spill->full, true);
         return false;
     }
+    spill->starved = false;
     if (use < spill->full_at)
         atomic_store(&spill->full, false); /* there is space again */
     came(spill, block, chunk, code, text);
@@ -667,7 +669,7 @@ static bool may_rest(struct weir_spill *spill)
     atomic_store(&spill->working, false);
     weir_fence_full();
     if (!spill->queue || weir_list_empty(&spill->blocks) ||
-        !is_hungry(spill->queue) || atomic_load(&spill->full))
+        !is_hungry(spill->queue) || spill->starved)
         return true;
     atomic_store(&spill->working, true);
     return false;

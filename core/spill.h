@@ -112,6 +112,7 @@ struct weir_spill {
     void *self;       /* the opened store; the helper's */
     bool stale;       /* nothing in it is wanted: close it */
     bool used_up;     /* full, because of the budget */
+    bool starved;     /* nothing can be read back for now */
     uint64_t full_at; /* octets that the store had on disk then */
 
     int write_code, read_code; /* what was told last; 0: all is well */
