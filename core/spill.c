@@ -334,15 +334,15 @@ static bool come_back(struct weir_spill *spill, struct weir_spill_block *block)
 static void came(struct weir_spill *spill, struct weir_spill_block *block,
                  struct weir_chunk *chunk, int code, const char *text)
 {
-    spill->sums.kept -= block->messages;
-    spill->sums.kept_bytes -= block->octets;
+    spill->use.kept -= block->messages;
+    spill->use.kept_bytes -= block->octets;
     if (!chunk) {
         lose(spill, block, code, text);
         return;
     }
     reassure(spill, &spill->read_code, "it gives back what it has");
-    spill->sums.in += block->messages;
-    spill->sums.in_bytes += block->octets;
+    spill->use.returned += block->messages;
+    spill->use.returned_bytes += block->octets;
     show(spill, block, chunk, chunk);
 }
 
@@ -539,10 +539,10 @@ static void wrote(struct weir_spill *spill, struct weir_spill_block *block,
     spill->next_write =
         block->list.next == &spill->blocks ? NULL : block->list.next;
     drop_memory(spill, block);
-    spill->sums.out += block->messages;
-    spill->sums.out_bytes += block->octets;
-    spill->sums.kept += block->messages;
-    spill->sums.kept_bytes += block->octets;
+    spill->use.swapped += block->messages;
+    spill->use.swapped_bytes += block->octets;
+    spill->use.kept += block->messages;
+    spill->use.kept_bytes += block->octets;
     recover(spill);
     if (weir_queue_writer_waits(spill->queue))
         tell(spill);
@@ -579,7 +579,7 @@ static bool write_next(struct weir_spill *spill)
     go(spill, block);
     r = open_own(spill, &error);
     if (r >= 0)
-        r = write_block(spill, block, spill->sums.out + 1, &error);
+        r = write_block(spill, block, spill->use.swapped + 1, &error);
     if (r < 0)
         use = disk_use(spill);
     if (!come_back(spill, block))
@@ -1001,7 +1001,7 @@ static void drop_blocks(struct weir_spill *spill)
     }
     spill->next_write = NULL;
     atomic_store(&spill->n_blocks, 0);
-    spill->sums.kept = spill->sums.kept_bytes = 0;
+    spill->use.kept = spill->use.kept_bytes = 0;
 }
 
 uint64_t weir_spill_discard(struct weir_queue *queue)
@@ -1066,28 +1066,24 @@ void weir_spill_counts(struct weir_queue *queue, uint64_t *put,
     *octets = *octets > position ? *octets - position : 0;
 }
 
-void weir_spill_sum(struct weir_spill *spill, struct weir_spill_sums *sums)
-{
-    weir_lock_take(&spill->lock);
-    *sums = spill->sums;
-    weir_lock_release(&spill->lock);
-}
-
-/* What is published goes on meanwhile, so it is read first. */
 void weir_spill_add_use(struct weir_queue *queue, struct weir_spill_use *sum)
 {
     struct weir_spill *spill = queue->spill;
-    uint64_t published, committed;
 
     if (!spill)
         return;
-    published = load(&queue->published);
-    committed = load(&spill->committed);
-    if (weir_spill_hides(spill) && committed > published)
-        sum->hidden += committed - published;
+    weir_lock_take(&spill->lock);
+    if (weir_spill_hides(spill))
+        sum->hidden +=
+            load(&spill->committed) - spill->hole - load(&queue->published);
     sum->in_memory += load(&spill->in_memory);
-    sum->swapped += load(&spill->swapped);
-    sum->swapped_bytes += load(&spill->swapped_bytes);
+    sum->swapped += spill->use.swapped;
+    sum->swapped_bytes += spill->use.swapped_bytes;
+    sum->returned += spill->use.returned;
+    sum->returned_bytes += spill->use.returned_bytes;
+    sum->kept += spill->use.kept;
+    sum->kept_bytes += spill->use.kept_bytes;
+    weir_lock_release(&spill->lock);
 }
 
 /* ---- consumer ---- */

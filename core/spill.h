@@ -70,11 +70,13 @@ struct weir_spill_report {
 
 enum { WEIR_SPILL_REPORTS = 4 }; /* that wait; the oldest goes for a fifth */
 
-/* What went through a store.  Octets as they lie in a queue. */
-struct weir_spill_sums {
-    uint64_t out, out_bytes;   /* messages ever written */
-    uint64_t in, in_bytes;     /* of these read back */
-    uint64_t kept, kept_bytes; /* there now */
+/* How much a spill is used.  Octets as they lie in a queue. */
+struct weir_spill_use {
+    uint64_t hidden;    /* octets above the mark, in memory or in the store */
+    uint64_t in_memory; /* of those, blocks that are not in the store yet */
+    uint64_t swapped, swapped_bytes;   /* messages ever written */
+    uint64_t returned, returned_bytes; /* of these, read back */
+    uint64_t kept, kept_bytes;         /* and those that are there now */
 };
 
 struct weir_spill {
@@ -108,12 +110,12 @@ struct weir_spill {
     uint64_t accepted;             /* messages put, hidden ones included */
     _Atomic uint64_t committed;    /* octets, the same */
     uint64_t lost;                 /* messages that the store did not return */
-    struct weir_spill_sums sums;
-    void *self;       /* the opened store; the helper's */
-    bool stale;       /* nothing in it is wanted: close it */
-    bool used_up;     /* full, because of the budget */
-    bool starved;     /* nothing can be read back for now */
-    uint64_t full_at; /* octets that the store had on disk then */
+    struct weir_spill_use use;     /* `hidden`, `in_memory` are elsewhere */
+    void *self;                    /* the opened store; the helper's */
+    bool stale;                    /* nothing in it is wanted: close it */
+    bool used_up;                  /* full, because of the budget */
+    bool starved;                  /* nothing can be read back for now */
+    uint64_t full_at;              /* octets that the store had on disk then */
 
     int write_code, read_code; /* what was told last; 0: all is well */
     struct weir_spill_report reports[WEIR_SPILL_REPORTS];
@@ -180,18 +182,8 @@ bool weir_spill_report(struct weir_spill *spill,
 void weir_spill_counts(struct weir_queue *queue, uint64_t *put,
                        uint64_t *octets, uint64_t *lost);
 
-/* What went through the store. */
-void weir_spill_sum(struct weir_spill *spill, struct weir_spill_sums *sums);
-
-/* How much a spill is used. */
-struct weir_spill_use {
-    uint64_t hidden;    /* octets above the mark, in memory or in the store */
-    uint64_t in_memory; /* of those, blocks that are not in the store yet */
-    uint64_t swapped, swapped_bytes; /* messages and octets ever written */
-};
-
 /* Add what a queue's spill is used to the sums; without one nothing changes.
- * Thread: any, while the queue is there. */
+ * While the queue is there. */
 void weir_spill_add_use(struct weir_queue *queue, struct weir_spill_use *sum);
 
 /* ---- consumer ---- */
