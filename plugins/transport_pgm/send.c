@@ -4,7 +4,7 @@
  * A packet is filled with as many messages as there are, and handed to
  * openpgm, which keeps a copy for repairs.  What is in a packet stays in the
  * host's queue until openpgm has sent it.
- * Above: transport_pgm.c.  Below: apdu.h, openpgm.
+ * Above: transport_pgm.c.  Below: apdu.h, rate.h, openpgm.
  */
 #include "config.h"
 
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "apdu.h"
+#include "rate.h"
 
 enum {
     VIEWS = 256,   /* that are looked at at once */
@@ -26,7 +27,7 @@ enum {
     ALIGN = 16,
     SECOND = 1000000000, /* in ns */
     MS = 1000000,        /* in ns */
-    PAUSE = 300000       /* ns: what openpgm allows adds up for a millisecond */
+    PAUSE = 500000       /* ns: to send several packets after each */
 };
 
 enum { INPUT, REPAIR, RATE, OUTPUT }; /* watches */
@@ -34,6 +35,7 @@ enum { INPUT, REPAIR, RATE, OUTPUT }; /* watches */
 struct sender {
     struct weir_pgm_link base; /* first */
     struct weir_pgm_packet packet;
+    struct weir_pgm_rate rate;
 
     weir_view views[VIEWS]; /* the host's */
     int n, at;              /* those before `at` are in packets */
@@ -101,11 +103,19 @@ static bool fill(struct sender *sender)
 
 /* --------------------------------------------------------------- sending -- */
 
-/* What is not sent in a millisecond is not sent any more at high rates, so
- * timers of milliseconds would be too coarse. */
+/* The clock is looked at when what it said last is used up. */
+static bool may_send(struct sender *sender)
+{
+    if (weir_pgm_rate_wait(&sender->rate) > 0)
+        weir_pgm_rate_look(&sender->rate, weir_pgm_link_now());
+    return weir_pgm_rate_wait(&sender->rate) == 0;
+}
+
+/* What is not sent in a few milliseconds is not sent any more at high rates,
+ * so timers of milliseconds would be too coarse. */
 static void wait_for_rate(struct sender *sender)
 {
-    uint64_t after = weir_pgm_session_sendable(&sender->base.session);
+    uint64_t after = weir_pgm_rate_wait(&sender->rate);
     struct itimerspec time = {{0, 0}, {0, 0}};
 
     if (after < PAUSE)
@@ -123,15 +133,28 @@ static void wait_for_system(struct sender *sender)
         weir_pgm_link_timer(&sender->base, MS, on_timer);
 }
 
+/* Returns openpgm's status. */
+static int send_packet(struct sender *sender)
+{
+    const struct weir_pgm_packet *packet = &sender->packet;
+    const struct weir_pgm_session *session = &sender->base.session;
+    int status;
+
+    if (weir_pgm_packet_empty(packet))
+        return PGM_IO_STATUS_NORMAL;
+    if (!may_send(sender))
+        return PGM_IO_STATUS_RATE_LIMITED;
+    status = pgm_send(session->sock, packet->data, packet->size, NULL);
+    if (status == PGM_IO_STATUS_NORMAL)
+        weir_pgm_rate_spend(&sender->rate, session->headers + packet->size);
+    return status;
+}
+
 /* Returns false when it has to wait, or it is over. */
 static bool transmit(struct sender *sender)
 {
-    const struct weir_pgm_packet *packet = &sender->packet;
-    int status = PGM_IO_STATUS_NORMAL;
+    int status = send_packet(sender);
 
-    if (!weir_pgm_packet_empty(packet))
-        status = pgm_send(sender->base.session.sock, packet->data, packet->size,
-                          NULL);
     sender->blocked = status != PGM_IO_STATUS_NORMAL;
     if (!sender->blocked) {
         sender->sent = sender->at;
@@ -160,7 +183,10 @@ static void pump(struct sender *sender)
 {
     int n = 0;
 
-    if (sender->base.over || (sender->blocked && !transmit(sender)))
+    if (sender->base.over)
+        return;
+    weir_pgm_rate_look(&sender->rate, weir_pgm_link_now());
+    if (sender->blocked && !transmit(sender))
         return;
     while (n < PACKETS && fill(sender) && transmit(sender))
         n++;
@@ -332,6 +358,8 @@ int weir_pgm_sender(struct weir_pgm_end *end)
     sender->packet.data = align(sender->memory);
     sender->packet.room = room;
     weir_pgm_packet_start(&sender->packet);
+    weir_pgm_rate_init(&sender->rate,
+                       (unsigned)end->plan.tuning.number[WEIR_PGM_RATE]);
     weir_pgm_link_init(&sender->base, end);
     weir_pgm_link_made(&sender->base, &ops, sender);
     return 0;

@@ -11,9 +11,9 @@
 
 #include "filter.h"
 
-/* The header (16), the number and the trail (8) in front of the data, and the
- * options of a fragment (20), for which libzmq leaves room and does not use. */
-enum { PGM_OVERHEAD = 44, UDP_HEADER = 8, DESCRIPTORS = 6 };
+/* The header (16), the number and the trail (8) are in front of the data;
+ * libzmq leaves room for the options of a fragment, and does not use it. */
+enum { PGM_HEADER = 24, NO_OPTIONS = 20, UDP_HEADER = 8, DESCRIPTORS = 6 };
 
 /* Times in us; those of libzmq, so that both behave as one on a group. */
 enum {
@@ -133,7 +133,6 @@ static bool set_sender(pgm_sock_t *sock, const struct weir_pgm_tuning *tuning)
 {
     const struct setting settings[] = {
         {PGM_SEND_ONLY, 1},
-        {PGM_ODATA_MAX_RTE, tuning->number[WEIR_PGM_RATE] * 125},
         {PGM_TXW_SQNS, tuning->window},
         {PGM_AMBIENT_SPM, AMBIENT},
     };
@@ -462,13 +461,15 @@ static int set_up(struct weir_pgm_session *session,
     return rc;
 }
 
-static size_t room_of(const struct weir_pgm_plan *plan)
+static void measure(struct weir_pgm_session *session,
+                    const struct weir_pgm_plan *plan)
 {
-    size_t headers = plan->address.family == AF_INET ? 20 : 40;
+    size_t ip = plan->address.family == AF_INET ? 20 : 40;
+    size_t udp = plan->udp ? UDP_HEADER : 0;
 
-    if (plan->udp)
-        headers += UDP_HEADER;
-    return (size_t)plan->tuning.number[WEIR_PGM_TPDU] - headers - PGM_OVERHEAD;
+    session->headers = ip + udp + PGM_HEADER;
+    session->room = (size_t)plan->tuning.number[WEIR_PGM_TPDU] -
+                    session->headers - NO_OPTIONS;
 }
 
 int weir_pgm_session_open(struct weir_pgm_session *session,
@@ -482,7 +483,7 @@ int weir_pgm_session_open(struct weir_pgm_session *session,
     if (rc < 0)
         return rc;
     memset(session, 0, sizeof *session);
-    session->room = room_of(plan);
+    measure(session, plan);
     if (!pgm_socket(&session->sock, (sa_family_t)plan->address.family,
                     SOCK_SEQPACKET, plan->udp ? IPPROTO_UDP : IPPROTO_PGM,
                     &why)) {
@@ -539,22 +540,13 @@ void weir_pgm_session_close(struct weir_pgm_session *session)
     session->sock = NULL;
 }
 
-static uint64_t remaining(pgm_sock_t *sock, int what)
+uint64_t weir_pgm_session_due(const struct weir_pgm_session *session)
 {
     struct timeval time = {0, 1000};
     socklen_t size = sizeof time;
 
-    if (!pgm_getsockopt(sock, IPPROTO_PGM, what, &time, &size))
+    if (!pgm_getsockopt(session->sock, IPPROTO_PGM, PGM_TIME_REMAIN, &time,
+                        &size))
         return 1000000;
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_usec * 1000u;
-}
-
-uint64_t weir_pgm_session_due(const struct weir_pgm_session *session)
-{
-    return remaining(session->sock, PGM_TIME_REMAIN);
-}
-
-uint64_t weir_pgm_session_sendable(const struct weir_pgm_session *session)
-{
-    return remaining(session->sock, PGM_RATE_REMAIN);
 }

@@ -21,6 +21,7 @@ struct weir_pgm_session {
     int recv_fd, pending_fd;
     int send_fd, repair_fd; /* of a sender; -1 otherwise */
     size_t room;            /* octets of data in a packet */
+    size_t headers;         /* octets before them */
 };
 
 /* What it is to be. */
@@ -47,9 +48,7 @@ int weir_pgm_session_start(struct weir_pgm_session *session,
 /* Close it, if there is one; a sender that was started says that it ends. */
 void weir_pgm_session_close(struct weir_pgm_session *session);
 
-/* Time until openpgm wants to be called, in ns: for its own timers, or until
- * as much may be sent as was refused last. */
+/* Time until openpgm's timers want it to be called, in ns. */
 uint64_t weir_pgm_session_due(const struct weir_pgm_session *session);
-uint64_t weir_pgm_session_sendable(const struct weir_pgm_session *session);
 
 #endif
