@@ -55,6 +55,9 @@ static const struct weir_args_option nodrop_option = {
     "nodrop", NULL, "the publisher waits for slow subscribers", WEIR_ARGS_FLAG,
     AT(way.nodrop)};
 
+static const struct weir_args_option rate_option = {
+    "rate", "N", "over epgm and pgm: kbit/s that may be sent (100000)",
+    WEIR_ARGS_COUNT, AT(way.rate)};
 static const struct weir_args_option ends_option = {
     "ends", "NAME",
     "source and sink are those of libzmq, nng, nanomsg or weir\n"
@@ -77,7 +80,7 @@ struct bench {
 /* ---- arguments ---- */
 
 #define COMMON  (sizeof common_options / sizeof *common_options)
-#define SPECIAL 6
+#define SPECIAL 7
 #define OPTIONS (COMMON + SPECIAL + 1)
 
 /* The options that a test has; ends with an empty one. */
@@ -100,6 +103,8 @@ static void list_options(const struct weir_side_test *test,
         options[n++] = reqrep_option;
     if (test->nodrop)
         options[n++] = nodrop_option;
+    if (test->group)
+        options[n++] = rate_option;
     if (test->device)
         options[n++] = ends_option;
     options[n] = (struct weir_args_option){.name = NULL};
@@ -154,6 +159,22 @@ static bool are_numbers(const struct weir_args_list *list, const char *option)
     return true;
 }
 
+/* What weir cannot be run over. */
+static int check_transports(const struct bench *bench)
+{
+    const struct weir_args_list *list = &bench->set.transports;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (!weir_side_is_group(list->items[i]) || bench->test->group)
+            continue;
+        weir_common_fail("--transport %s: messages go one way there, and only "
+                         "thr can be run",
+                         list->items[i]);
+        return 2;
+    }
+    return 0;
+}
+
 static int check_way(const struct weir_bench_way *way)
 {
     if (way->runs > WEIR_FIGURES_MOST || way->batch > 1024) {
@@ -163,6 +184,10 @@ static int check_way(const struct weir_bench_way *way)
     }
     if (way->duration < 0.001 || way->duration + way->warm > 3600) {
         weir_common_fail("--duration and --warm: want 0.001 s to an hour");
+        return 2;
+    }
+    if (way->rate < 1 || way->rate > 10000000) {
+        weir_common_fail("--rate: want 1 to 10000000 kbit/s");
         return 2;
     }
     return 0;
@@ -214,7 +239,8 @@ static int prepare(struct bench *bench)
     if (!are_numbers(&set->sizes, "size") ||
         !are_numbers(&set->values, bench->test->parameter))
         return 2;
-    code = check_way(&set->way);
+    code = check_transports(bench);
+    code = code ? code : check_way(&set->way);
     code = code ? code : add_impl(bench, "weir");
     for (size_t i = 0; i < set->peers.count && !code; i++)
         code = add_impl(bench, set->peers.items[i]);
@@ -320,7 +346,8 @@ static int run_test(const struct weir_side_test *test, int argc,
                     const char *const *argv)
 {
     static struct bench bench = {
-        .set.way = {.runs = 5, .batch = 1, .duration = 1, .warm = 0.2}};
+        .set.way = {
+            .runs = 5, .batch = 1, .rate = 100000, .duration = 1, .warm = 0.2}};
     struct weir_args_option options[OPTIONS];
     struct weir_args_list rest = {.count = 0};
     struct weir_bench_heads heads;

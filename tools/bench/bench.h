@@ -34,6 +34,7 @@ struct weir_bench_impl {
 struct weir_bench_way {
     double duration, warm; /* seconds */
     uint64_t runs, batch;
+    uint64_t rate; /* kbit/s, of groups */
     bool one_cpu, reqrep, nodrop, quiet;
     const char *url; /* NULL: chosen */
     /* Whose the ends of a device are; NULL: those of the device. */

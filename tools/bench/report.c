@@ -141,6 +141,8 @@ void weir_bench_json(const struct weir_bench_entry *entry,
                 plan->transport, plan->size);
         if (test->parameter)
             fprintf(file, "\"%s\": %" PRIu64 ", ", test->parameter, plan->n);
+        if (weir_side_is_group(plan->transport))
+            fprintf(file, "\"rate\": %" PRIu64 ", ", way->rate);
         if (way->one_cpu)
             fprintf(file, "\"one-cpu\": true, ");
         if (way->ends)

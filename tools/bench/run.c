@@ -116,6 +116,8 @@ static void write_line(struct line *line, const struct weir_bench_entry *entry,
         add_word(line, "reqrep=1");
     if (way->nodrop)
         add_word(line, "nodrop=1");
+    if (plan->test->group)
+        add_word(line, "rate=%" PRIu64, way->rate);
     if (way->url)
         add_word(line, "url=%s", way->url);
     if (plan->test->device)

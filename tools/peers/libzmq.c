@@ -36,11 +36,16 @@ static int start(const struct weir_side_plan *plan)
 static void set_options(void *socket, const struct weir_side_plan *plan,
                         enum weir_side_kind kind)
 {
-    int zero = 0, one = 1;
+    int zero = 0, one = 1, rate = (int)plan->rate;
+    int recovery = WEIR_SIDE_RECOVERY;
 
     zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
     if (kind == WEIR_SIDE_PUB && plan->nodrop)
         zmq_setsockopt(socket, ZMQ_XPUB_NODROP, &one, sizeof one);
+    if (plan->group) {
+        zmq_setsockopt(socket, ZMQ_RATE, &rate, sizeof rate);
+        zmq_setsockopt(socket, ZMQ_RECOVERY_IVL, &recovery, sizeof recovery);
+    }
     if (strcmp(plan->test->name, "topics") == 0) {
         zmq_setsockopt(socket, ZMQ_SNDHWM, &zero, sizeof zero);
         zmq_setsockopt(socket, ZMQ_RCVHWM, &zero, sizeof zero);
@@ -60,7 +65,7 @@ static struct weir_side_end *open_end(const struct weir_side_plan *plan,
 
     if (!end || weir_side_end_init(&end->base, plan) != 0)
         return NULL;
-    end->stamps = plan->test->stamps;
+    end->stamps = plan->stamps;
     end->socket = zmq_socket(context, types[kind]);
     if (!end->socket) {
         complain("socket");

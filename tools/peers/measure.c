@@ -35,14 +35,16 @@ int weir_side_receive(struct weir_side *side, struct weir_side_end *end,
                       struct weir_side_span *span)
 {
     const struct weir_side_plan *plan = side->plan;
-    uint64_t cpu;
+    uint64_t cpu, before;
 
     if (side->ops->recv(end, true) < 0 ||
         count_messages(side, end, plan->warm, span) != 0)
         return -1;
     cpu = weir_side_cpu(side);
+    before = end->stamp[0];
     if (count_messages(side, end, plan->run, span) != 0)
         return -1;
+    span->passed = end->stamp[0] - before;
     span->cpu = cpu ? weir_side_cpu(side) - cpu : 0;
     return 0;
 }

@@ -50,7 +50,7 @@ static struct weir_side_end *open_end(const struct weir_side_plan *plan,
 
     if (!end || weir_side_end_init(&end->base, plan) != 0)
         return NULL;
-    end->stamps = plan->test->stamps;
+    end->stamps = plan->stamps;
     end->patient = plan->device != NULL;
     code = openers[kind](&end->socket);
     if (code != 0) {

@@ -381,7 +381,7 @@ static struct weir_side_end *open_end(const struct weir_side_plan *plan,
     end->at_once =
         plan->test->at_once || kind == WEIR_SIDE_REQ || kind == WEIR_SIDE_REP;
     end->spins = end->at_once && has_company();
-    end->stamps = plan->test->stamps;
+    end->stamps = plan->stamps;
     end->room = plan->size + 9 > BATCH ? plan->size + 9 : BATCH;
     end->out = malloc(end->room);
     return end->out && make_poller(end, plan) >= 0 ? &end->base : NULL;

@@ -15,6 +15,7 @@
 
 #include "address.h"
 #include "side.h"
+#include "wire.h"
 
 /* ---- ends ---- */
 
@@ -33,6 +34,11 @@ void weir_side_stamp(struct weir_side_end *end, const void *data, size_t size)
 {
     if (size >= sizeof end->stamp)
         memcpy(end->stamp, data, sizeof end->stamp);
+}
+
+bool weir_side_is_group(const char *transport)
+{
+    return strcmp(transport, "pgm") == 0 || strcmp(transport, "epgm") == 0;
 }
 
 /* ---- where to meet ---- */
@@ -57,6 +63,9 @@ static void choose_url(const struct weir_side *side, char *url, size_t room)
     else if (strcmp(plan->transport, "ipc") == 0)
         snprintf(url, room, "ipc:///tmp/weir-bench-%ld-%u", (long)getpid(),
                  ++number);
+    else if (plan->group)
+        snprintf(url, room, "%s://%s;239.192.99.1:7999", plan->transport,
+                 weir_wire_address());
     else if (strcmp(plan->transport, "tcp") != 0)
         snprintf(url, room, "%s://weir-bench-%u", plan->transport, ++number);
     else if (side->ops->no_wildcard)
@@ -89,6 +98,12 @@ static unsigned life(const struct weir_side_plan *plan)
     return (unsigned)(plan->warm + plan->run) + 60;
 }
 
+/* A group needs two machines, unless its interface was named. */
+static bool has_wire(const struct weir_side_plan *plan)
+{
+    return plan->group && !plan->url;
+}
+
 static pid_t fork_side(struct weir_side *side, unsigned number)
 {
     pid_t parent = getpid(), process = fork();
@@ -99,7 +114,8 @@ static pid_t fork_side(struct weir_side *side, unsigned number)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
     alarm(life(side->plan));
-    if (getppid() == parent)
+    if (getppid() == parent &&
+        (!has_wire(side->plan) || weir_wire_cross() == 0))
         play(side, number);
     _exit(0);
 }
@@ -184,7 +200,12 @@ struct weir_side_end *weir_side_connect(struct weir_side *side,
 {
     const char *url = weir_side_url(side);
     struct weir_side_end *end;
+    char own[256];
 
+    if (has_wire(side->plan)) {
+        choose_url(side, own, sizeof own); /* each by its own interface */
+        url = own;
+    }
     if (!side->threads && side->ops->start(side->plan) != 0)
         return NULL;
     end = side->ops->open(side->plan, kind);
@@ -255,6 +276,8 @@ static bool take_pair(struct weir_side_plan *plan, const char *key,
         plan->reqrep = *value == '1';
     else if (strcmp(key, "nodrop") == 0)
         plan->nodrop = *value == '1';
+    else if (strcmp(key, "rate") == 0)
+        plan->rate = strtoul(value, NULL, 10);
     else if (strcmp(key, "device") == 0)
         plan->device = value;
     else if (strcmp(key, "subcommand") == 0)
@@ -262,6 +285,14 @@ static bool take_pair(struct weir_side_plan *plan, const char *key,
     else
         return false;
     return true;
+}
+
+/* A group has publishers, which wait here, and messages have numbers. */
+static void adapt_plan(struct weir_side_plan *plan)
+{
+    plan->group = weir_side_is_group(plan->transport);
+    plan->nodrop |= plan->group;
+    plan->stamps = plan->test->stamps || plan->group;
 }
 
 static bool read_plan(struct weir_side_plan *plan, int argc,
@@ -278,12 +309,17 @@ static bool read_plan(struct weir_side_plan *plan, int argc,
         if (!take_pair(plan, key, equals + 1))
             return false;
     }
-    return plan->test && plan->transport && plan->run > 0 && plan->batch > 0;
+    if (!plan->test || !plan->transport || plan->run <= 0 || !plan->batch)
+        return false;
+    adapt_plan(plan);
+    return true;
 }
 
 static bool can(const struct weir_side_ops *ops,
                 const struct weir_side_plan *plan)
 {
+    if (plan->group && (!plan->test->group || ops->wire != WEIR_SIDE_ZMTP))
+        return false;
     if (ops->wire == WEIR_SIDE_NO_WIRE)
         return plan->test->raw && strcmp(plan->transport, "inproc") != 0;
     return ops->wire == WEIR_SIDE_ZMTP || plan->test->sp;
@@ -331,7 +367,7 @@ int weir_side_main(const struct weir_side_ops *ops, int argc,
     if (side.shared == MAP_FAILED)
         return 1;
     alarm(life(&plan));
-    if (run(&side) != 0)
+    if ((has_wire(&plan) && weir_wire_make() != 0) || run(&side) != 0)
         return 1;
     end("done");
     return 0;

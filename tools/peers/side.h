@@ -56,12 +56,16 @@ struct weir_side_test {
     bool device;  /* a device is between the sides */
     bool raw;     /* plain system calls can do it */
     bool sp;      /* libraries of scalability protocols (nng, nanomsg) can */
+    bool group;   /* it can be run over multicast, from PUB to SUB */
     int (*run)(struct weir_side *side); /* 0, or -1 with its complaint made */
 };
 
 /* All of them, ended by NULL; the one of a name, or NULL. */
 extern const struct weir_side_test *const weir_side_tests[];
 const struct weir_side_test *weir_side_find(const char *name);
+
+/* Is it multicast? */
+bool weir_side_is_group(const char *transport);
 
 /* ---- libraries ---- */
 
@@ -85,6 +89,9 @@ struct weir_side_plan {
     double warm, run; /* seconds */
     unsigned batch;   /* messages a call, where the library has such calls */
     bool reqrep, nodrop;
+    bool stamps;            /* those of the test, and of all over multicast */
+    bool group;             /* the transport is multicast */
+    unsigned long rate;     /* kbit/s that may be sent there */
     const char *device;     /* the program of the device; NULL: none */
     const char *subcommand; /* its first argument; NULL: none */
 };
@@ -204,6 +211,7 @@ void weir_side_figure(const char *name, double value);
 
 struct weir_side_span {
     uint64_t messages, ns, cpu;
+    uint64_t passed; /* by how much the first stamp has grown meanwhile */
 };
 
 /* Receive for the time of the warm-up and then for that of the run. */
@@ -220,6 +228,9 @@ int weir_side_watch(struct weir_side *side, struct weir_side_end *end,
 /* Send and receive, one by one, for `ns`; into the histogram. */
 int weir_side_ask(const struct weir_side *side, struct weir_side_end *end,
                   uint64_t ns, struct weir_histogram *histogram);
+
+/* What is kept of a group's packets for repairs, in ms. */
+#define WEIR_SIDE_RECOVERY 500
 
 /* Print messages per second and CPU time per message. */
 void weir_side_rate(const char *name, const struct weir_side_span *span);

@@ -20,6 +20,7 @@ struct end {
     struct weir_side_end base;
     weir_socket socket;
     bool stamps;
+    unsigned long rate; /* of a group; 0: the URL says it */
     int batch;
     weir_message *messages; /* `batch` of them */
 };
@@ -56,7 +57,8 @@ static struct end *new_end(const struct weir_side_plan *plan)
 
     if (!end || weir_side_end_init(&end->base, plan) != 0)
         return NULL;
-    end->stamps = plan->test->stamps;
+    end->stamps = plan->stamps;
+    end->rate = plan->group ? plan->rate : 0;
     end->batch = plan->batch < BATCH_MOST ? (int)plan->batch : BATCH_MOST;
     end->messages = calloc((size_t)end->batch, sizeof *end->messages);
     for (int i = 0; end->messages && i < end->batch; i++)
@@ -81,10 +83,23 @@ static struct end *own(struct weir_side_end *base)
     return (struct end *)base;
 }
 
+/* What is set with calls elsewhere is a part of the URL here. */
+static const char *complete(const struct end *end, const char *url,
+                            char room[320])
+{
+    if (!end->rate)
+        return url;
+    snprintf(room, 320, "%s%crate=%lu&recovery=%d", url,
+             strchr(url, '?') ? '&' : '?', end->rate, WEIR_SIDE_RECOVERY);
+    return room;
+}
+
 static int bind_end(struct weir_side_end *base, const char *url, char *found)
 {
     weir_endpoint endpoint;
-    int code = weir_bind(own(base)->socket, url, &endpoint);
+    char whole[320];
+    int code = weir_bind(own(base)->socket, complete(own(base), url, whole),
+                         &endpoint);
 
     if (code >= 0)
         code = weir_endpoint_url(endpoint, found, 256);
@@ -96,7 +111,9 @@ static int bind_end(struct weir_side_end *base, const char *url, char *found)
 
 static int connect_end(struct weir_side_end *base, const char *url)
 {
-    int code = weir_connect(own(base)->socket, url, NULL);
+    char whole[320];
+    int code =
+        weir_connect(own(base)->socket, complete(own(base), url, whole), NULL);
 
     if (code >= 0)
         return 0;
