@@ -13,7 +13,7 @@
 
 /* The header (16), the number and the trail (8) are in front of the data;
  * libzmq leaves room for the options of a fragment, and does not use it. */
-enum { PGM_HEADER = 24, NO_OPTIONS = 20, UDP_HEADER = 8, DESCRIPTORS = 6 };
+enum { PGM_HEADER = 24, NO_OPTIONS = 20, UDP_HEADER = 8, DESCRIPTORS = 7 };
 
 /* Times in us; those of libzmq, so that both behave as one on a group. */
 enum {
@@ -63,8 +63,7 @@ static int code_of(const pgm_error_t *why)
 
 /* ------------------------------------------- what must not fail inside -- */
 
-/* A socket of openpgm that has no descriptor for its notices yet closes
- * descriptor 0 instead, so there have to be enough before it begins. */
+/* There have to be as many before openpgm begins. */
 static int check_descriptors(const struct weir_pgm_plan *plan,
                              weir_error *error)
 {
@@ -85,6 +84,30 @@ static int check_descriptors(const struct weir_pgm_plan *plan,
                                 "there are not as many",
                                 plan->scheme, plan->text, DESCRIPTORS);
     return 0;
+}
+
+/* A socket of openpgm that ends before it has descriptors for its notices
+ * closes descriptor 0 with them.  A copy of that is kept meanwhile; fd < 0:
+ * there is none. */
+struct zero {
+    int fd, flags;
+};
+
+static struct zero keep_zero(void)
+{
+    return (struct zero){.fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC,
+                                     STDERR_FILENO + 1),
+                         .flags = fcntl(STDIN_FILENO, F_GETFD)};
+}
+
+static void give_back(const struct zero *zero)
+{
+    if (zero->fd < 0)
+        return;
+    if (fcntl(STDIN_FILENO, F_GETFD) < 0 &&
+        dup2(zero->fd, STDIN_FILENO) == STDIN_FILENO)
+        (void)fcntl(STDIN_FILENO, F_SETFD, zero->flags);
+    (void)close(zero->fd);
 }
 
 static int check_privilege(const struct weir_pgm_plan *plan, weir_error *error)
@@ -429,20 +452,13 @@ static int refuse_setting(const struct weir_pgm_plan *plan, weir_error *error)
                             plan->scheme, plan->text);
 }
 
-/* Not bound yet, so that closing it would close descriptor 0: it is given up
- * instead.  Its options were checked before, so it does not come to this. */
-static int abandon(struct weir_pgm_session *session,
-                   const struct weir_pgm_plan *plan, weir_error *error)
-{
-    session->sock = NULL;
-    return refuse_setting(plan, error);
-}
-
 static int set_up(struct weir_pgm_session *session,
                   const struct weir_pgm_plan *plan, weir_error *error)
 {
-    int rc = bind_socket(session->sock, plan, error);
+    int rc = set_before(session->sock, plan) ? 0 : refuse_setting(plan, error);
 
+    if (rc == 0)
+        rc = bind_socket(session->sock, plan, error);
     if (rc == 0 && !learn_descriptors(session, plan->sends))
         rc = plan->host->fail(error, EIO,
                               "%s://%s: openpgm has other "
@@ -472,11 +488,29 @@ static void measure(struct weir_pgm_session *session,
                     session->headers - NO_OPTIONS;
 }
 
+static int open_socket(struct weir_pgm_session *session,
+                       const struct weir_pgm_plan *plan, weir_error *error)
+{
+    pgm_error_t *why = NULL;
+    int rc;
+
+    if (!pgm_socket(&session->sock, (sa_family_t)plan->address.family,
+                    SOCK_SEQPACKET, plan->udp ? IPPROTO_UDP : IPPROTO_PGM,
+                    &why)) {
+        session->sock = NULL;
+        return complain(plan, code_of(why), why, error);
+    }
+    rc = set_up(session, plan, error);
+    if (rc < 0)
+        weir_pgm_session_close(session);
+    return rc;
+}
+
 int weir_pgm_session_open(struct weir_pgm_session *session,
                           const struct weir_pgm_plan *plan, weir_error *error)
 {
-    pgm_error_t *why = NULL;
     int rc = check_privilege(plan, error);
+    struct zero zero;
 
     if (rc == 0)
         rc = check_descriptors(plan, error);
@@ -484,17 +518,9 @@ int weir_pgm_session_open(struct weir_pgm_session *session,
         return rc;
     memset(session, 0, sizeof *session);
     measure(session, plan);
-    if (!pgm_socket(&session->sock, (sa_family_t)plan->address.family,
-                    SOCK_SEQPACKET, plan->udp ? IPPROTO_UDP : IPPROTO_PGM,
-                    &why)) {
-        session->sock = NULL;
-        return complain(plan, code_of(why), why, error);
-    }
-    if (!set_before(session->sock, plan))
-        return abandon(session, plan, error);
-    rc = set_up(session, plan, error);
-    if (rc < 0)
-        weir_pgm_session_close(session);
+    zero = keep_zero();
+    rc = open_socket(session, plan, error);
+    give_back(&zero);
     return rc;
 }
 

@@ -230,11 +230,31 @@ static int64_t offload(weir_reactor *reactor, const weir_job *asked)
     return job->id;
 }
 
+static int view_alloc(weir_view *view, size_t size)
+{
+    if (faulty(ENOMEM))
+        return -ENOMEM;
+    view->data = malloc(size ? size : 1);
+    assert_non_null(view->data);
+    view->owner = view->data;
+    view->len = size;
+    view->flags = 0;
+    return 0;
+}
+
+static void view_free(weir_view *views, int n)
+{
+    for (int i = 0; i < n; i++)
+        free(views[i].owner);
+}
+
 const weir_host fake_host = {
     .size = sizeof fake_host,
     .version = "0",
     .log = log_line,
     .fail = explain,
+    .view_alloc = view_alloc,
+    .view_free = view_free,
     .option_int = option_int,
     .option_bytes = option_bytes,
     .watch = watch,
@@ -295,6 +315,111 @@ static int made_socket(weir_ep *ep, int fd, const weir_peer *peer)
     return 0;
 }
 
+/* ---- the messages shape ---- */
+
+/* The link is the host's, whatever comes of it. */
+static int made_link(weir_ep *ep, const weir_link_ops *ops, void *self,
+                     const weir_peer *peer)
+{
+    int rc;
+
+    attempt_ends(ep);
+    assert_true(peer->flags & WEIR_PEER_NO_HANDSHAKE);
+    assert_null(ep->link.ops);
+    if (faulty(ENOMEM)) {
+        ops->close(self);
+        ep->lost++;
+        return -ENOMEM;
+    }
+    ep->link.ep = ep;
+    ep->link.ops = ops;
+    ep->link.self = self;
+    ep->link.down = false;
+    rc = ops->attach(self, &ep->link, ep->reactor, &ep->error);
+    if (rc < 0) {
+        assert_int_equal(rc, -ep->error.code);
+        ep->lost++;
+        fake_end_link(ep);
+        return rc;
+    }
+    ep->made++;
+    return 0;
+}
+
+void fake_end_link(weir_ep *ep)
+{
+    const weir_link_ops *ops = ep->link.ops;
+
+    ep->link.ops = NULL;
+    if (ops)
+        ops->close(ep->link.self);
+}
+
+static int queue_peek(weir_link *link, weir_view *out, int max)
+{
+    int n = 0;
+
+    for (; n < max && n < link->queued; n++)
+        out[n] = (weir_view){.data = (void *)(uintptr_t)link->octets,
+                             .len = link->size};
+    return n;
+}
+
+static void queue_done(weir_link *link, int n)
+{
+    assert_true(n > 0 && n <= link->queued);
+    link->queued -= n;
+}
+
+static int push(weir_link *link, uint64_t source, weir_view *views, int n)
+{
+    assert_non_null(link->ops);
+    assert_true(source != 0);
+    for (int i = 0; i < n; i++) {
+        bool same = !(views[i].flags & WEIR_VIEW_MORE) &&
+                    views[i].len == link->size &&
+                    memcmp(views[i].data, link->octets, link->size) == 0;
+
+        link->right += same;
+        link->wrong += !same;
+        free(views[i].owner);
+    }
+    return n;
+}
+
+static void gap(weir_link *link, uint64_t source, uint64_t units)
+{
+    assert_true(source != 0 && units > 0);
+    link->gaps++;
+}
+
+static void down(weir_link *link, const weir_error *error)
+{
+    assert_true(error->code > 0 && strlen(error->text) > 10);
+    assert_false(link->down);
+    link->down = true;
+}
+
+static uint32_t direction(const weir_ep *ep)
+{
+    return ep->direction;
+}
+
+void fake_expect(weir_ep *ep, const void *octets, size_t size)
+{
+    ep->link.octets = octets;
+    ep->link.size = size;
+}
+
+void fake_queue(weir_ep *ep, const void *octets, size_t size, int n)
+{
+    assert_int_equal(ep->link.queued, 0);
+    fake_expect(ep, octets, size);
+    ep->link.queued = n;
+    if (ep->link.ops)
+        ep->link.ops->send_ready(ep->link.self);
+}
+
 static pthread_mutex_t splice_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int join(weir_ep *dialer, weir_ep *binder)
@@ -347,10 +472,17 @@ static uint64_t scope(const weir_ep *ep)
 const weir_transport_host fake_more = {
     .size = sizeof fake_more,
     .made_socket = made_socket,
+    .made_link = made_link,
     .splice = join,
     .failed = failed,
     .listener = listener,
     .scope = scope,
+    .queue_peek = queue_peek,
+    .queue_done = queue_done,
+    .push = push,
+    .gap = gap,
+    .down = down,
+    .direction = direction,
 };
 
 /* ---------------------------------------------------------- endpoints -- */
@@ -394,18 +526,26 @@ void fake_set_text(weir_ep *ep, const char *option, const char *text)
     add_option(ep, option)->text = text;
 }
 
+/* The last one that it has. */
+static const char *scheme_of(const weir_ep *ep)
+{
+    const char *blank = strrchr(ep->ops->schemes, ' ');
+
+    return blank ? blank + 1 : ep->ops->schemes;
+}
+
 int fake_bind(weir_ep *ep, const char *address)
 {
     assert_null(ep->self);
     ep->binds = true;
-    return ep->ops->bind(&fake_host, &fake_more, ep, ep->ops->schemes, address,
+    return ep->ops->bind(&fake_host, &fake_more, ep, scheme_of(ep), address,
                          ep->actual, sizeof ep->actual, &ep->self, &ep->error);
 }
 
 int fake_dial(weir_ep *ep, const char *address)
 {
     assert_null(ep->self);
-    return ep->ops->dial(&fake_host, &fake_more, ep, ep->ops->schemes, address,
+    return ep->ops->dial(&fake_host, &fake_more, ep, scheme_of(ep), address,
                          &ep->self, &ep->error);
 }
 
@@ -453,6 +593,7 @@ void fake_close(weir_ep *ep)
     (void)pthread_mutex_lock(&splice_lock);
     ep->closing = true;
     (void)pthread_mutex_unlock(&splice_lock);
+    fake_end_link(ep);
     ep->ops->close(self);
     ep->self = NULL;
     fake_hang_up(ep);

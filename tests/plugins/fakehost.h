@@ -22,12 +22,31 @@ struct fake_option {
     int64_t number;
 };
 
+/* A connection in the messages shape. */
+struct weir_link {
+    weir_ep *ep;
+    const weir_link_ops *ops; /* NULL: there is none */
+    void *self;
+    bool down;
+
+    /* What waits to be sent: `queued` messages, each of these octets, of
+     * which the first one may have been peeked at. */
+    const void *octets;
+    size_t size;
+    int queued;
+
+    /* What came: whole messages that are the same, others, and units lost. */
+    int right, wrong, gaps;
+};
+
 struct weir_ep {
     const weir_transport_ops *ops;
     weir_reactor *reactor;
     void *self; /* NULL: no bind() or dial(), or closed */
     uint64_t scope;
     bool binds, attached, closing;
+    uint32_t direction; /* WEIR_PEER_SEND_ONLY, WEIR_PEER_RECV_ONLY or 0 */
+    weir_link link;
     struct fake_option options[8];
     int n_options;
     char actual[512]; /* what bind() said */
@@ -107,6 +126,15 @@ int fake_attach(weir_ep *ep);
 void fake_retry(weir_ep *ep);
 void fake_cancel(weir_ep *ep);
 void fake_close(weir_ep *ep);
+
+/* The link of the messages shape is over: close it. */
+void fake_end_link(weir_ep *ep);
+
+/* Have `n` more messages of these octets, which stay as they are, in the
+ * queue of the link, and tell it.  A link that receives takes such messages
+ * for right ones. */
+void fake_expect(weir_ep *ep, const void *octets, size_t size);
+void fake_queue(weir_ep *ep, const void *octets, size_t size, int n);
 
 /* bind(), or dial(), and attach(), which must not fail. */
 void fake_serve(weir_ep *ep, const char *address);

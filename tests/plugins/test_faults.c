@@ -24,10 +24,12 @@
 #include <cmocka.h>
 
 #include "fakehost.h"
+#include "tests/net/alone.h"
 
 extern const weir_plugin transport_inproc_LTX_weir_plugin_v1;
 extern const weir_plugin transport_ipc_LTX_weir_plugin_v1;
 extern const weir_plugin transport_tcp_LTX_weir_plugin_v1;
+extern const weir_plugin transport_pgm_LTX_weir_plugin_v1;
 
 static weir_reactor reactor;
 static char folder[64], path[128];
@@ -314,12 +316,103 @@ static void test_inproc(void **state)
     in_turn(inproc_connect_first);
 }
 
+/* ---------------------------------------------------------------- pgm -- */
+
+#ifdef WITH_PGM
+
+enum { PGM_MESSAGES = 20, PGM_SIZE = 5000 };
+
+/* A link, in as many attempts as it takes. */
+static void pgm_up(weir_ep *ep)
+{
+    if (ep->link.down)
+        fake_end_link(ep);
+    for (int i = 0; !ep->link.ops; i++) {
+        assert_true(i < 5);
+        no_more_faults();
+        fake_retry(ep);
+    }
+}
+
+/* What is sent while calls fail may be lost; what is sent after that is not,
+ * and comes as it was. */
+static void pgm_talk(weir_ep *pub, weir_ep *sub)
+{
+    static const uint8_t octets[PGM_SIZE] = {1, 2, 3};
+
+    fake_expect(sub, octets, sizeof octets);
+    fake_queue(pub, octets, sizeof octets, PGM_MESSAGES);
+    fake_run_for(&reactor, 30);
+    no_more_faults();
+    pgm_up(sub);
+    pgm_up(pub);
+    pub->link.queued = sub->link.right = 0;
+    fake_end_link(pub); /* what it had of the queue is forgotten */
+    fake_retry(pub);
+    fake_queue(pub, octets, sizeof octets, PGM_MESSAGES);
+    assert_true(fake_run(&reactor, &sub->link.right, PGM_MESSAGES));
+    assert_int_equal(sub->link.wrong, 0);
+    assert_int_equal(pub->link.queued, 0);
+}
+
+static bool pgm_dial(weir_ep *ep, uint32_t direction, const char *address)
+{
+    fake_ep_init(ep, &reactor, &transport_pgm_LTX_weir_plugin_v1);
+    ep->direction = direction;
+    fake_set(ep, "rate", 1000000);
+    fake_set(ep, "recovery", 100);
+    return fine(ep, fake_dial(ep, address));
+}
+
+static void pgm_pair(const char *address)
+{
+    weir_ep pub, sub;
+
+    if (pgm_dial(&sub, WEIR_PEER_RECV_ONLY, address) &&
+        pgm_dial(&pub, WEIR_PEER_SEND_ONLY, address)) {
+        assert_int_equal(fake_attach(&sub), 0);
+        assert_int_equal(fake_attach(&pub), 0);
+        pgm_up(&sub);
+        pgm_up(&pub);
+        pgm_talk(&pub, &sub);
+        fake_close(&pub);
+    }
+    fake_close(&sub);
+}
+
+static void pgm_v4(void)
+{
+    pgm_pair(ALONE_GROUP);
+}
+
+static void pgm_by_number(void)
+{
+    pgm_pair("10.98.0.0/24;239.192.98.2,239.192.98.3:7997");
+}
+
+static void test_pgm(void **state)
+{
+    const weir_plugin *plugin = &transport_pgm_LTX_weir_plugin_v1;
+
+    (void)state;
+    if (!alone())
+        skip();
+    assert_int_equal(plugin->init(&fake_host, NULL), 0);
+    in_turn(pgm_v4);
+    in_turn(pgm_by_number);
+}
+
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tcp),
         cmocka_unit_test(test_ipc),
         cmocka_unit_test(test_inproc),
+#ifdef WITH_PGM
+        cmocka_unit_test(test_pgm),
+#endif
     };
 
     (void)alarm(300);
