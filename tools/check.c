@@ -109,7 +109,8 @@ static int check_stores(const weir_plugin_info *info)
 {
     const weir_plugin *table = table_of(info);
     struct tally tally = {0, 0, 0};
-    struct weir_check_store check = {.report = report, .arg = &tally};
+    struct weir_check_store check = {
+        .report = report, .arg = &tally, .kills = 20};
 
     if (!table)
         return weir_common_fail("%s: its table is not to be had from %s",

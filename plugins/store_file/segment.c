@@ -1,14 +1,18 @@
-/* segment.c - files without a name, and all of a write. */
+/* segment.c - files with a number or without a name, and all of a write. */
 #include "config.h"
 
 #include "segment.h"
+
+#include "record.h"
 
 #include "../common/system.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,10 +104,27 @@ static int open_unlinked(const struct weir_segment_folder *folder)
     return -EEXIST;
 }
 
-static int open_file(const struct weir_segment_folder *folder)
+static int open_named(struct weir_segment_folder *folder, uint64_t number)
 {
-    int fd = open_nameless(folder);
+    char name[WEIR_SEGMENT_NAME];
+    int fd;
 
+    weir_segment_name(number, name);
+    fd = openat(folder->fd, name,
+                O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    folder->changed = true;
+    return fd;
+}
+
+static int open_file(struct weir_segment_folder *folder, uint64_t number)
+{
+    int fd;
+
+    if (folder->named)
+        return open_named(folder, number);
+    fd = open_nameless(folder);
     return fd == -EOPNOTSUPP ? open_unlinked(folder) : fd;
 }
 
@@ -132,8 +153,22 @@ static int set_aside(int fd, uint64_t size)
     return 0;
 }
 
-int weir_segment_make(const struct weir_segment_folder *folder, uint64_t size,
-                      struct weir_segment **out, weir_error *error)
+/* Set space aside, and write a head if the segment is to have one. */
+static int prepare(struct weir_segment *segment)
+{
+    uint8_t head[WEIR_RECORD_HEAD];
+    int rc = set_aside(segment->fd, segment->size);
+
+    if (rc < 0 || segment->number == 0)
+        return rc;
+    weir_record_begin(head, segment->number);
+    segment->end = sizeof head;
+    return weir_segment_write(segment, head, sizeof head, 0);
+}
+
+int weir_segment_make(struct weir_segment_folder *folder, uint64_t number,
+                      uint64_t size, struct weir_segment **out,
+                      weir_error *error)
 {
     struct weir_segment *segment = calloc(1, sizeof *segment);
     int rc;
@@ -141,14 +176,16 @@ int weir_segment_make(const struct weir_segment_folder *folder, uint64_t size,
     if (!segment)
         return weir_segment_fail(folder, error, ENOMEM, "a segment");
     segment->size = size;
-    segment->fd = open_file(folder);
+    segment->number = folder->named ? number : 0;
+    segment->fd = open_file(folder, number);
     if (segment->fd < 0) {
         rc = full_or(-segment->fd);
         free(segment);
         return weir_segment_fail(folder, error, -rc, "cannot make a file");
     }
-    rc = set_aside(segment->fd, size);
+    rc = prepare(segment);
     if (rc < 0) {
+        (void)weir_segment_remove(folder, segment);
         weir_segment_drop(segment);
         return weir_segment_fail(folder, error, -rc, "cannot set space aside");
     }
@@ -162,13 +199,120 @@ void weir_segment_drop(struct weir_segment *segment)
     free(segment);
 }
 
+/* ---- those that have names ---- */
+
+void weir_segment_name(uint64_t number, char name[WEIR_SEGMENT_NAME])
+{
+    snprintf(name, WEIR_SEGMENT_NAME, "%016llx.seg",
+             (unsigned long long)number);
+}
+
+uint64_t weir_segment_number(const char *name)
+{
+    char again[WEIR_SEGMENT_NAME];
+    uint64_t number = strtoull(name, NULL, 16);
+
+    weir_segment_name(number, again);
+    return strcmp(name, again) == 0 ? number : 0;
+}
+
+/* What of the disk is this file's. */
+static uint64_t space_of(const struct stat *state)
+{
+    uint64_t blocks = (uint64_t)state->st_blocks * 512;
+    uint64_t pages = weir_segment_pages((uint64_t)state->st_size);
+
+    return blocks > pages ? blocks : pages;
+}
+
+int weir_segment_open(const struct weir_segment_folder *folder, uint64_t number,
+                      struct weir_segment **out, uint64_t *length,
+                      weir_error *error)
+{
+    struct weir_segment *segment = calloc(1, sizeof *segment);
+    char name[WEIR_SEGMENT_NAME];
+    struct stat state;
+    int rc;
+
+    if (!segment)
+        return weir_segment_fail(folder, error, ENOMEM, "a segment");
+    weir_segment_name(number, name);
+    segment->number = number;
+    segment->fd = openat(folder->fd, name,
+                         O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+    rc = segment->fd < 0 || fstat(segment->fd, &state) < 0 ? errno : 0;
+    if (rc == 0 && !S_ISREG(state.st_mode))
+        rc = EINVAL;
+    if (rc) {
+        if (segment->fd >= 0)
+            (void)close(segment->fd);
+        free(segment);
+        return weir_segment_fail(folder, error, rc, name);
+    }
+    segment->size = space_of(&state);
+    *length = (uint64_t)state.st_size;
+    *out = segment;
+    return 0;
+}
+
+int weir_segment_remove(struct weir_segment_folder *folder,
+                        const struct weir_segment *segment)
+{
+    char name[WEIR_SEGMENT_NAME];
+
+    if (segment->number == 0)
+        return 0;
+    weir_segment_name(segment->number, name);
+    if (unlinkat(folder->fd, name, 0) < 0 && errno != ENOENT)
+        return -errno;
+    folder->changed = true;
+    return 0;
+}
+
+/* ---- space and the disk ---- */
+
+int weir_segment_trim(struct weir_segment *segment)
+{
+    while (ftruncate(segment->fd, (off_t)segment->end) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    segment->size = weir_segment_pages(segment->end);
+    segment->dirty = true;
+    return 0;
+}
+
+static int sync_data(int fd)
+{
+#ifdef F_FULLFSYNC
+    if (fcntl(fd, F_FULLFSYNC) == 0)
+        return 0;
+#endif
+#ifdef HAVE_FDATASYNC
+    return fdatasync(fd);
+#else
+    return fsync(fd);
+#endif
+}
+
+int weir_segment_sync(struct weir_segment *segment)
+{
+    while (sync_data(segment->fd) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    segment->dirty = false;
+    return 0;
+}
+
 /* ---- octets ---- */
 
-int weir_segment_write(const struct weir_segment *segment, const void *data,
+int weir_segment_write(struct weir_segment *segment, const void *data,
                        size_t size, uint64_t at)
 {
     const char *from = data;
 
+    segment->dirty = true;
     while (size > 0) {
         ssize_t n = pwrite(segment->fd, from, size, (off_t)at);
 

@@ -1,19 +1,32 @@
 /*
- * store_file.c - blocks in files: spill, in segments that have no name.
+ * store_file.c - blocks in files: spill, in segments that have no name, and
+ * durable, in segments that an earlier process may have left.
  *
  * Blocks are appended to the youngest segment.  A segment of which every
  * block is done is closed, whatever its age, and the system has its space
  * again.  The first segment is small, and each is as big as all before it, up
  * to a limit: a short overflow sets little space aside, and a long one is
- * written in long runs.
- * Above: the host, through <weir/store.h>.  Below: segment.h.
+ * written in long runs.  What is left of a segment when the next block does
+ * not fit is given back.
+ *
+ * Durable, a head with a checksum goes before each block, and has room for
+ * two marks, written in turn, that say what of the block is consumed; so
+ * consumption takes no space, and a torn mark leaves the one before.
+ * Segments that were found are never appended to, and nothing of them changes
+ * before the first write: who only looks leaves all as it was.
+ * Above: the host, through <weir/store.h>.  Below: segment.h, recover.h.
  */
 #include "config.h"
 
+#include "places.h"
+#include "record.h"
+#include "recover.h"
 #include "segment.h"
 
+#include "../common/crc32c.h"
+#include "../common/queue_folder.h"
+
 #include <errno.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,225 +34,36 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEGMENT_MIN (UINT64_C(1) << 20)
-#define SEGMENT_MAX (UINT64_C(64) << 20)
-#define BLOCKS_MIN  64
-
-/* A block that is kept, or a free place for one. */
-struct block {
-    struct weir_segment *segment; /* NULL: free */
-    uint64_t at, len, last;       /* last: sequence number */
-    uint32_t turn;                /* of the place; a part of the handle */
-    uint32_t next_free;           /* place + 1; 0 is the end */
-};
+#define SUFFIX       ".weir"
+#define SMALLEST     (UINT64_C(64) << 10) /* first segment, small budgets */
+#define SMALL        (UINT64_C(1) << 20)  /* and large ones */
+#define LARGE        (UINT64_C(64) << 20) /* last segment */
+#define SEGMENTS     64   /* of the largest size that a budget has */
+#define OWN_OVERHEAD 8192 /* the lock, and the folder itself */
 
 struct store {
     struct weir_segment_folder folder;
+    struct weir_queue_folder queue; /* durable */
     struct weir_segment *oldest, *youngest;
-    struct block *blocks;
-    uint32_t n_blocks, free; /* places; the first free one + 1 */
+    struct weir_places places;
     uint64_t budget;
+    uint64_t next_number; /* of a segment */
+    uint32_t recovered;   /* places that recover() has gone through */
+    bool durable;
+    bool appends; /* the youngest segment is ours */
+    bool tidy;    /* nothing torn, and no empty segment, was found or is left */
+    uint64_t found, torn; /* messages and octets, for stat() */
     /* These are read from any thread. */
     _Atomic uint64_t bytes, count;
     _Atomic uint32_t failed;
     char dir[];
 };
 
-/* ---- places for blocks ---- */
-
-static int grow(struct store *store)
-{
-    uint32_t n = store->n_blocks ? 2 * store->n_blocks : BLOCKS_MIN;
-    struct block *blocks;
-
-    if (n < store->n_blocks || n > INT32_MAX)
-        return -ENOMEM;
-    blocks = realloc(store->blocks, n * sizeof *blocks);
-    if (!blocks)
-        return -ENOMEM;
-    memset(blocks + store->n_blocks, 0, (n - store->n_blocks) * sizeof *blocks);
-    for (uint32_t i = n; i > store->n_blocks; i--) {
-        blocks[i - 1].next_free = store->free;
-        store->free = i;
-    }
-    store->blocks = blocks;
-    store->n_blocks = n;
-    return 0;
-}
-
-/* The turn makes a handle that is over differ from the next one's. */
-static int64_t handle_of(const struct store *store, uint32_t place)
-{
-    uint32_t turn = store->blocks[place].turn & INT32_MAX;
-
-    return (int64_t)((uint64_t)turn << 32 | place);
-}
-
-static struct block *find(const struct store *store, int64_t handle)
-{
-    uint64_t place = (uint64_t)handle & UINT32_MAX;
-
-    if (handle < 0 || place >= store->n_blocks ||
-        !store->blocks[place].segment ||
-        handle_of(store, (uint32_t)place) != handle)
-        return NULL;
-    return &store->blocks[place];
-}
-
 static int no_block(const struct store *store, int64_t handle,
                     weir_error *error)
 {
     return store->folder.host->fail(error, EINVAL, "%s: there is no block %lld",
-                                    store->dir, (long long)handle);
-}
-
-/* ---- segments ---- */
-
-static void drop_segment(struct store *store, struct weir_segment *segment)
-{
-    struct weir_segment **at = &store->oldest, *before = NULL;
-
-    while (*at != segment) {
-        before = *at;
-        at = &before->next;
-    }
-    *at = segment->next;
-    if (store->youngest == segment)
-        store->youngest = before;
-    atomic_fetch_sub(&store->bytes, segment->size);
-    weir_segment_drop(segment);
-}
-
-static void append_segment(struct store *store, struct weir_segment *segment)
-{
-    if (store->youngest)
-        store->youngest->next = segment;
-    else
-        store->oldest = segment;
-    store->youngest = segment;
-    atomic_fetch_add(&store->bytes, segment->size);
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* How big the next segment should be; 0: `len` octets are beyond the budget. */
-static uint64_t next_size(const struct store *store, uint64_t len)
-{
-    uint64_t used = atomic_load(&store->bytes);
-    uint64_t room = store->budget - used;
-    uint64_t size = used < SEGMENT_MIN ? SEGMENT_MIN : used;
-
-    if (len > room)
-        return 0;
-    size = least(least(size, SEGMENT_MAX), room);
-    return size < len ? len : size;
-}
-
-/* A disk that has not the room for a whole segment may have it for less. */
-static int make_segment(struct store *store, uint64_t len, weir_error *error)
-{
-    uint64_t size = next_size(store, len);
-    struct weir_segment *segment = NULL;
-    int rc;
-
-    if (size == 0)
-        return store->folder.host->fail(
-            error, ENOSPC, "%s: the budget of %llu octets is used up",
-            store->dir, (unsigned long long)store->budget);
-    for (;;) {
-        rc = weir_segment_make(&store->folder, size, &segment, error);
-        if (rc != -ENOSPC || size == len)
-            break;
-        size = size / 2 < len ? len : size / 2;
-    }
-    if (rc == 0)
-        append_segment(store, segment);
-    return rc;
-}
-
-/* Make sure that the youngest segment has room for a block. */
-static int make_room(struct store *store, uint64_t len, weir_error *error)
-{
-    const struct weir_segment *segment = store->youngest;
-
-    if (len == 0)
-        len = 1; /* no system makes room for nothing */
-    if (segment && segment->size - segment->end >= len)
-        return 0;
-    return make_segment(store, len, error);
-}
-
-/* ---- the calls ---- */
-
-static void close_store(void *self, int keep)
-{
-    struct store *store = self;
-
-    (void)keep; /* nothing of a spill stays */
-    while (store->oldest)
-        drop_segment(store, store->oldest);
-    if (store->folder.fd >= 0)
-        (void)close(store->folder.fd);
-    free(store->blocks);
-    free(store);
-}
-
-static int open_store(const weir_host *host, const weir_store_args *args,
-                      void **self, weir_error *error)
-{
-    size_t size = strlen(args->dir) + 1;
-    struct store *store;
-    int rc;
-
-    if (args->mode != WEIR_STORE_SPILL)
-        return host->fail(error, EOPNOTSUPP,
-                          "%s: store_file has no mode %u but spill", args->dir,
-                          (unsigned)args->mode);
-    store = calloc(1, sizeof *store + size);
-    if (!store)
-        return host->fail(error, ENOMEM, "%s: no memory for a store",
-                          args->dir);
-    memcpy(store->dir, args->dir, size);
-    store->folder = (struct weir_segment_folder){
-        .host = host, .fd = -1, .path = store->dir};
-    store->budget = args->budget;
-    rc = weir_segment_open_folder(&store->folder, error);
-    if (rc < 0)
-        close_store(store, 0);
-    else
-        *self = store;
-    return rc;
-}
-
-/* Octets of all parts; UINT64_MAX if that is beyond all files. */
-static uint64_t total(const struct iovec *parts, int n)
-{
-    uint64_t len = 0;
-
-    for (int i = 0; i < n; i++) {
-        if (parts[i].iov_len > INT64_MAX - len)
-            return UINT64_MAX;
-        len += parts[i].iov_len;
-    }
-    return len;
-}
-
-/* What is written before a failure is written over by the next block. */
-static int write_parts(const struct weir_segment *segment,
-                       const struct iovec *parts, int n)
-{
-    uint64_t at = segment->end;
-    int rc = 0;
-
-    for (int i = 0; rc == 0 && i < n; i++) {
-        rc = weir_segment_write(segment, parts[i].iov_base, parts[i].iov_len,
-                                at);
-        at += parts[i].iov_len;
-    }
-    return rc;
+                                    store->folder.path, (long long)handle);
 }
 
 /* After this every write fails in the same way. */
@@ -250,101 +74,541 @@ static int poison(struct store *store, int code, const char *what,
     return weir_segment_fail(&store->folder, error, code, what);
 }
 
-/* Want of memory or descriptors passes; the disk is not to blame. */
+/* Want of space, memory or descriptors passes; the disk is not to blame. */
 static bool is_passing(int code)
 {
     return code == ENOSPC || code == ENOMEM || code == EMFILE || code == ENFILE;
 }
 
-/* Take the first free place for a block at the end of the youngest segment. */
-static int64_t add_block(struct store *store, uint64_t len, uint64_t last)
+static int fail_or_poison(struct store *store, int code, const char *what,
+                          weir_error *error)
 {
-    uint32_t place = store->free - 1;
-    struct block *block = &store->blocks[place];
-
-    store->free = block->next_free;
-    block->segment = store->youngest;
-    block->at = store->youngest->end;
-    block->len = len;
-    block->last = last;
-    store->youngest->end += len;
-    store->youngest->blocks++;
-    atomic_fetch_add(&store->count, 1);
-    return handle_of(store, place);
+    if (is_passing(code))
+        return weir_segment_fail(&store->folder, error, code, what);
+    return poison(store, code, what, error);
 }
 
-/* A segment that was made for a block which then failed is not kept. */
-static void drop_if_empty(struct store *store)
+static int failed_before(const struct store *store, weir_error *error)
 {
-    if (store->youngest && store->youngest->blocks == 0)
-        drop_segment(store, store->youngest);
+    int code = (int)atomic_load(&store->failed);
+
+    return code == 0 ? 0
+                     : weir_segment_fail(&store->folder, error, code,
+                                         "an earlier write failed");
+}
+
+/* ---- segments ---- */
+
+static void unlink_segment(struct store *store, struct weir_segment *segment)
+{
+    struct weir_segment **at = &store->oldest, *before = NULL;
+
+    while (*at != segment) {
+        before = *at;
+        at = &before->next;
+    }
+    *at = segment->next;
+    if (store->youngest == segment) {
+        store->youngest = before;
+        store->appends = false;
+    }
+    atomic_fetch_sub(&store->bytes, segment->size);
+    weir_segment_drop(segment);
+}
+
+/* Remove a segment, name and all. */
+static int drop_segment(struct store *store, struct weir_segment *segment)
+{
+    int rc = weir_segment_remove(&store->folder, segment);
+
+    if (rc == 0)
+        unlink_segment(store, segment);
+    return rc;
+}
+
+static void append_segment(struct store *store, struct weir_segment *segment)
+{
+    if (store->youngest)
+        store->youngest->next = segment;
+    else
+        store->oldest = segment;
+    store->youngest = segment;
+    store->appends = true;
+    atomic_fetch_add(&store->bytes, segment->size);
+}
+
+/* Give back what a segment has aside, beyond what is in it. */
+static int trim(struct store *store, struct weir_segment *segment)
+{
+    uint64_t before = segment->size;
+    int rc = weir_segment_trim(segment);
+
+    atomic_fetch_add(&store->bytes, segment->size - before);
+    return rc;
+}
+
+/* Nothing is appended to it any more. */
+static int retire(struct store *store, struct weir_segment *segment)
+{
+    return segment->blocks ? trim(store, segment)
+                           : drop_segment(store, segment);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* How big the next segment should be, for a block that needs `len` octets of
+ * it; 0: they are beyond the budget.  Small budgets have small segments, lest
+ * a few blocks keep most of it; with large ones they grow, so that no store
+ * has more than about a hundred descriptors. */
+static uint64_t next_size(const struct store *store, uint64_t len)
+{
+    uint64_t used = atomic_load(&store->bytes);
+    uint64_t room = store->budget > used ? store->budget - used : 0;
+    uint64_t first = least(SMALL, most(SMALLEST, store->budget / 16));
+    uint64_t last = most(least(LARGE, store->budget / 8),
+                         most(first, store->budget / SEGMENTS));
+    uint64_t size = least(least(most(first, used), last), room);
+
+    size = size & ~(WEIR_SEGMENT_PAGE - 1);
+    if (weir_segment_pages(len) > room)
+        return 0;
+    return most(size, weir_segment_pages(len));
+}
+
+/* A disk that has not the room for a whole segment may have it for less. */
+static int make_segment(struct store *store, uint64_t len, weir_error *error)
+{
+    uint64_t size = next_size(store, len), least_size = weir_segment_pages(len);
+    struct weir_segment *segment = NULL;
+    int rc;
+
+    if (size == 0)
+        return store->folder.host->fail(
+            error, ENOSPC, "%s: the budget of %llu octets is used up",
+            store->folder.path, (unsigned long long)store->budget);
+    for (;;) {
+        rc = weir_segment_make(&store->folder, store->next_number, size,
+                               &segment, error);
+        if (rc != -ENOSPC || size == least_size)
+            break;
+        size = most(weir_segment_pages(size / 2), least_size);
+    }
+    if (rc == 0) {
+        store->next_number++;
+        append_segment(store, segment);
+    }
+    return rc;
+}
+
+/* Where the next record of a segment, or the next block of a spill, begins. */
+static uint64_t next_at(const struct store *store,
+                        const struct weir_segment *segment)
+{
+    return store->durable ? weir_record_align(segment->end) : segment->end;
+}
+
+/* Make sure that the youngest segment has room for a block. */
+static int make_room(struct store *store, uint64_t len, weir_error *error)
+{
+    struct weir_segment *segment = store->appends ? store->youngest : NULL;
+    int rc = 0;
+
+    if (segment && segment->size >= next_at(store, segment) &&
+        segment->size - next_at(store, segment) >= len)
+        return 0;
+    if (segment)
+        rc = retire(store, segment);
+    if (rc < 0)
+        return weir_segment_fail(&store->folder, error, -rc,
+                                 "cannot give space back");
+    /* A segment's own head, and no system makes room for nothing. */
+    len += store->durable ? WEIR_RECORD_HEAD : len == 0;
+    return make_segment(store, len, error);
+}
+
+/* Called by the first write or done, which say that this is no mere look:
+ * what was torn goes, and what is set aside in segments that nobody appends
+ * to. */
+static int tidy_up(struct store *store)
+{
+    struct weir_segment *segment = store->oldest, *next;
+    int rc = 0;
+
+    for (; rc == 0 && segment; segment = next) {
+        next = segment->next;
+        rc = retire(store, segment);
+    }
+    store->tidy = rc == 0;
+    return rc;
+}
+
+/* ---- opening and closing ---- */
+
+static void forget(struct store *store)
+{
+    while (store->oldest)
+        unlink_segment(store, store->oldest);
+    weir_places_fini(&store->places);
+    if (store->durable)
+        weir_queue_folder_close(&store->queue);
+    else if (store->folder.fd >= 0)
+        (void)close(store->folder.fd);
+    free(store);
+}
+
+static void close_store(void *self, int keep)
+{
+    struct store *store = self;
+
+    if (keep && store->appends && store->youngest->blocks == 0)
+        (void)drop_segment(store, store->youngest);
+    while (!keep && store->oldest && drop_segment(store, store->oldest) == 0)
+        ;
+    /* A queue without blocks leaves no folder behind. */
+    if (store->durable && !store->oldest)
+        weir_queue_folder_remove(&store->queue);
+    forget(store);
+}
+
+static int open_spill(struct store *store, const weir_store_args *args,
+                      weir_error *error)
+{
+    size_t size = strlen(args->dir) + 1;
+
+    memcpy(store->dir, args->dir, size);
+    store->folder.path = store->dir;
+    store->tidy = true;
+    return weir_segment_open_folder(&store->folder, error);
+}
+
+static int open_durable(struct store *store, const weir_store_args *args,
+                        weir_error *error)
+{
+    struct weir_recovery found = {0};
+    int rc;
+
+    store->durable = true;
+    rc = weir_queue_folder_open(&store->queue, store->folder.host, args, SUFFIX,
+                                error);
+    if (rc < 0)
+        return rc;
+    store->folder.fd = store->queue.fd;
+    store->folder.path = store->queue.path;
+    store->folder.named = true;
+    rc = weir_recover(&store->folder, &found, error);
+    store->oldest = found.oldest;
+    store->youngest = found.youngest;
+    store->places = found.places;
+    store->next_number = found.youngest ? found.youngest->number + 1 : 1;
+    store->found = found.messages;
+    store->torn = found.torn;
+    atomic_store(&store->bytes, found.bytes + OWN_OVERHEAD);
+    atomic_store(&store->count, found.blocks);
+    return rc;
+}
+
+static int open_store(const weir_host *host, const weir_store_args *args,
+                      void **self, weir_error *error)
+{
+    struct store *store = calloc(1, sizeof *store + strlen(args->dir) + 1);
+    int rc;
+
+    if (!store)
+        return host->fail(error, ENOMEM, "%s: no memory for a store",
+                          args->dir);
+    store->folder = (struct weir_segment_folder){.host = host, .fd = -1};
+    store->budget = least(args->budget, INT64_MAX);
+    if (args->mode == WEIR_STORE_DURABLE)
+        rc = open_durable(store, args, error);
+    else
+        rc = open_spill(store, args, error);
+    if (rc < 0)
+        forget(store);
+    else
+        *self = store;
+    return rc;
+}
+
+/* ---- blocks ---- */
+
+/* Octets of all parts; UINT64_MAX if that is beyond all files. */
+static uint64_t total(const struct iovec *parts, int n)
+{
+    uint64_t len = 0;
+
+    for (int i = 0; i < n; i++) {
+        if (parts[i].iov_len > INT64_MAX / 2 - len)
+            return UINT64_MAX;
+        len += parts[i].iov_len;
+    }
+    return len;
+}
+
+static uint32_t sum(const struct iovec *parts, int n)
+{
+    uint32_t crc = 0;
+
+    for (int i = 0; i < n; i++)
+        crc = weir_common_crc32c(crc, parts[i].iov_base, parts[i].iov_len);
+    return crc;
+}
+
+/* Write a block, behind its head if it has one, at octet `at`. */
+static int write_parts(struct store *store, struct weir_record *record,
+                       const struct iovec *parts, int n, uint64_t at)
+{
+    struct weir_segment *segment = store->youngest;
+    uint8_t head[WEIR_RECORD_HEAD];
+    int rc = 0;
+
+    if (store->durable) {
+        record->crc = sum(parts, n);
+        weir_record_pack(head, segment->number, at, record);
+        rc = weir_segment_write(segment, head, sizeof head, at);
+        at += sizeof head;
+    }
+    for (int i = 0; rc == 0 && i < n; i++) {
+        rc = weir_segment_write(segment, parts[i].iov_base, parts[i].iov_len,
+                                at);
+        at += parts[i].iov_len;
+    }
+    return rc;
+}
+
+/* A block failed: nothing of it is kept, nor the segment, if that was made for
+ * it.  What was written of it would count as torn. */
+static int take_back(struct store *store)
+{
+    struct weir_segment *segment = store->youngest;
+
+    if (segment->blocks == 0)
+        return drop_segment(store, segment);
+    return store->durable ? trim(store, segment) : 0;
+}
+
+/* A block has been written at `at`. */
+static int64_t add_block(struct store *store, const struct weir_record *record,
+                         uint64_t at)
+{
+    struct weir_place *place = weir_places_take(&store->places);
+
+    place->segment = store->youngest;
+    place->at = at;
+    place->len = record->len;
+    place->first = record->first;
+    place->messages = record->messages;
+    place->consumed = 0;
+    place->crc = record->crc;
+    place->mark = WEIR_RECORD_MARKS - 1;
+    store->youngest->end =
+        at + record->len + (store->durable ? WEIR_RECORD_HEAD : 0);
+    store->youngest->blocks++;
+    atomic_fetch_add(&store->count, 1);
+    return weir_places_handle(&store->places, place);
+}
+
+/* All that a write needs before it writes. */
+static int prepare(struct store *store, uint64_t len, weir_error *error)
+{
+    int rc = failed_before(store, error);
+
+    if (rc < 0)
+        return rc;
+    rc = store->tidy ? 0 : tidy_up(store);
+    if (rc < 0)
+        return fail_or_poison(store, -rc, "cannot tidy up", error);
+    if (weir_places_reserve(&store->places) < 0)
+        return weir_segment_fail(&store->folder, error, ENOMEM, "a block");
+    rc = make_room(store, len, error);
+    if (rc < 0 && !is_passing(-rc))
+        return poison(store, -rc, "cannot make a segment", error);
+    return rc;
 }
 
 static int64_t write_block(void *self, const struct iovec *parts, int n,
                            uint32_t messages, uint64_t first, weir_error *error)
 {
     struct store *store = self;
-    uint64_t len = total(parts, n);
-    int failed = (int)atomic_load(&store->failed), rc;
+    struct weir_record record = {
+        .first = first, .len = total(parts, n), .messages = messages};
+    uint64_t need = record.len + (store->durable ? WEIR_RECORD_HEAD : 0), at;
+    int rc, undone;
 
-    if (failed)
-        return weir_segment_fail(&store->folder, error, failed,
-                                 "an earlier write failed");
-    if (store->free == 0 && grow(store) < 0)
-        return weir_segment_fail(&store->folder, error, ENOMEM, "a block");
-    rc = make_room(store, len, error);
-    if (rc < 0 && !is_passing(-rc))
-        return poison(store, -rc, "cannot make a segment", error);
+    if (record.len == UINT64_MAX)
+        return weir_segment_fail(&store->folder, error, ENOSPC, "a block");
+    rc = prepare(store, need, error);
     if (rc < 0)
         return rc;
-    rc = write_parts(store->youngest, parts, n);
+    at = next_at(store, store->youngest);
+    rc = write_parts(store, &record, parts, n, at);
     if (rc == 0)
-        return add_block(store, len, first + messages - 1);
-    drop_if_empty(store);
-    if (rc == -ENOSPC)
-        return weir_segment_fail(&store->folder, error, ENOSPC, "cannot write");
-    return poison(store, -rc, "cannot write", error);
+        return add_block(store, &record, at);
+    undone = take_back(store);
+    if (undone < 0)
+        return poison(store, -undone, "cannot take a block back", error);
+    return fail_or_poison(store, -rc, "cannot write", error);
 }
 
 static ssize_t read_block(void *self, int64_t handle, void *data, size_t room,
                           weir_error *error)
 {
     struct store *store = self;
-    const struct block *block = find(store, handle);
+    const struct weir_place *place = weir_places_find(&store->places, handle);
+    uint64_t at;
     int rc;
 
-    if (!block)
+    if (!place)
         return no_block(store, handle, error);
-    if (room < block->len)
+    if (room < place->len)
         return store->folder.host->fail(
             error, ERANGE, "%s: a block of %llu octets, and room for %zu",
-            store->dir, (unsigned long long)block->len, room);
-    rc = weir_segment_read(block->segment, data, (size_t)block->len, block->at);
+            store->folder.path, (unsigned long long)place->len, room);
+    at = place->at + (store->durable ? WEIR_RECORD_HEAD : 0);
+    rc = weir_segment_read(place->segment, data, (size_t)place->len, at);
     if (rc < 0)
         return weir_segment_fail(&store->folder, error, -rc, "cannot read");
-    return (ssize_t)block->len;
+    if (store->durable &&
+        weir_common_crc32c(0, data, (size_t)place->len) != place->crc)
+        return store->folder.host->fail(
+            error, EILSEQ,
+            "%s/%016llx.seg: the block at %llu is not what was written",
+            store->folder.path, (unsigned long long)place->segment->number,
+            (unsigned long long)place->at);
+    return (ssize_t)place->len;
+}
+
+/* ---- consumption ---- */
+
+/* Write down that so many messages of a block are consumed. */
+static int mark_block(struct weir_place *place, uint32_t consumed)
+{
+    uint8_t octets[WEIR_RECORD_MARK];
+    uint8_t mark = (uint8_t)((place->mark + 1) % WEIR_RECORD_MARKS);
+    int rc;
+
+    weir_record_mark(octets, place->segment->number, place->at, consumed);
+    rc = weir_segment_write(place->segment, octets, sizeof octets,
+                            weir_record_mark_at(place->at, mark));
+    if (rc == 0)
+        place->mark = mark;
+    return rc;
+}
+
+static int done_in_part(struct store *store, struct weir_place *place,
+                        uint64_t consumed, weir_error *error)
+{
+    int rc;
+
+    if (consumed <= place->consumed)
+        return 0;
+    rc = store->durable ? mark_block(place, (uint32_t)consumed) : 0;
+    if (rc < 0)
+        return fail_or_poison(store, -rc, "cannot mark a block", error);
+    place->consumed = (uint32_t)consumed;
+    return 0;
+}
+
+/* Through a durable queue each message passes, and most of the time it is
+ * empty: a small segment stays for what comes next. */
+static bool is_kept_empty(const struct store *store,
+                          const struct weir_segment *segment)
+{
+    return store->durable && store->appends && segment == store->youngest &&
+           segment->size <= SMALL;
+}
+
+static int done_wholly(struct store *store, struct weir_place *place,
+                       weir_error *error)
+{
+    struct weir_segment *segment = place->segment;
+    int rc = store->durable ? mark_block(place, WEIR_RECORD_ALL) : 0;
+
+    if (rc < 0)
+        return fail_or_poison(store, -rc, "cannot mark a block", error);
+    weir_places_free(&store->places, place);
+    atomic_fetch_sub(&store->count, 1);
+    if (--segment->blocks > 0 || is_kept_empty(store, segment))
+        return 0;
+    rc = drop_segment(store, segment);
+    return rc < 0 ? poison(store, -rc, "cannot remove a segment", error) : 0;
 }
 
 static int done_block(void *self, int64_t handle, uint64_t through,
                       weir_error *error)
 {
     struct store *store = self;
-    struct block *block = find(store, handle);
-    struct weir_segment *segment;
+    struct weir_place *place = weir_places_find(&store->places, handle);
 
-    if (!block)
+    int rc;
+
+    if (!place)
         return no_block(store, handle, error);
-    if (through < block->last)
+    if (place->messages > 0 && through < place->first)
         return 0;
-    segment = block->segment;
-    block->segment = NULL;
-    block->turn++;
-    block->next_free = store->free;
-    store->free = (uint32_t)(block - store->blocks) + 1;
-    atomic_fetch_sub(&store->count, 1);
-    if (--segment->blocks == 0)
-        drop_segment(store, segment);
+    rc = store->tidy ? 0 : tidy_up(store);
+    if (rc < 0)
+        return fail_or_poison(store, -rc, "cannot tidy up", error);
+    if (place->messages > 0 && through - place->first < place->messages - 1)
+        return done_in_part(store, place, through - place->first + 1, error);
+    return done_wholly(store, place, error);
+}
+
+/* ---- what an earlier process left ---- */
+
+static int recover_block(void *self, weir_block *block, uint32_t *consumed,
+                         weir_error *error)
+{
+    struct store *store = self;
+    const struct weir_place *place;
+
+    (void)error;
+    do {
+        if (store->recovered >= store->places.count)
+            return 0;
+        place = &store->places.list[store->recovered++];
+    } while (!place->segment);
+    *block = (weir_block){.handle = weir_places_handle(&store->places, place),
+                          .first = place->first,
+                          .len = place->len,
+                          .messages = place->messages};
+    *consumed = place->consumed;
+    return 1;
+}
+
+/* Data before names: a name that lasts stands for what is in the file. */
+static int sync_store(void *self, weir_error *error)
+{
+    struct store *store = self;
+    int rc = failed_before(store, error);
+
+    if (rc < 0)
+        return rc;
+    for (struct weir_segment *segment = store->oldest; rc == 0 && segment;
+         segment = segment->next)
+        rc = segment->dirty ? weir_segment_sync(segment) : 0;
+    if (rc == 0 && store->folder.changed)
+        rc = weir_queue_folder_sync_fd(store->folder.fd);
+    if (rc == 0)
+        rc = weir_queue_folder_settle(&store->queue);
+    if (rc < 0)
+        return poison(store, -rc, "cannot sync", error);
+    store->folder.changed = false;
     return 0;
+}
+
+static int list_queues(const weir_host *host, const char *dir,
+                       int (*found)(void *arg, const char *queue), void *arg,
+                       weir_error *error)
+{
+    return weir_queue_folder_list(host, dir, SUFFIX, found, arg, error);
 }
 
 static void stat_store(void *self, weir_store_stat *out)
@@ -355,18 +619,23 @@ static void stat_store(void *self, weir_store_stat *out)
     stat.failed = atomic_load(&store->failed);
     stat.blocks = atomic_load(&store->count);
     stat.bytes = atomic_load(&store->bytes);
+    stat.recovered = store->found;
+    stat.torn = store->torn;
     memcpy(out, &stat, least(out->size, sizeof stat));
 }
 
 static const weir_store_ops ops = {
     .size = sizeof ops,
-    .modes = 1u << WEIR_STORE_SPILL,
+    .modes = 1u << WEIR_STORE_SPILL | 1u << WEIR_STORE_DURABLE,
     .open = open_store,
     .write = write_block,
     .read = read_block,
     .done = done_block,
+    .recover = recover_block,
+    .sync = sync_store,
     .stat = stat_store,
     .close = close_store,
+    .list = list_queues,
 };
 
 static const weir_provider providers[] = {
@@ -381,6 +650,6 @@ WEIR_DEFINE_PLUGIN(store_file) = {
     .name = "store_file",
     .version = WEIR_VERSION,
     .license = "MIT",
-    .summary = "queues that overflow to disk, in files without a name",
+    .summary = "queues that overflow to disk or survive a crash, in files",
     .providers = providers,
 };

@@ -62,6 +62,17 @@ int weir_check_transport(const struct weir_check_transport *check);
 struct weir_check_store {
     const weir_store_ops *ops;
 
+    /* Arrange that this process ends, as if it were killed, at its n-th change
+     * of a file from now on, counted from 0.  Called in a child.  NULL: the
+     * suite uses ptrace(), where there is that. */
+    void (*kill_at)(long n);
+
+    /* How often a child is killed at any moment. */
+    int kills;
+
+    /* Set by the suite: octets of torn tails that were found, in all. */
+    uint64_t torn;
+
     /* As for transports. */
     void (*report)(void *arg, const char *name, enum weir_check_result result,
                    const char *detail);
@@ -69,8 +80,9 @@ struct weir_check_store {
 };
 
 /* Run all cases for each mode that the store has, in folders of their own in
- * /tmp and with a host of the suite's own, in this process.
+ * /tmp and with a host of the suite's own, in this process and in children of
+ * it.  A mode that it has not is told of as skipped.
  * Returns how many failed. */
-int weir_check_store(const struct weir_check_store *check);
+int weir_check_store(struct weir_check_store *check);
 
 #endif

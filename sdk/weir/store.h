@@ -88,13 +88,18 @@ typedef struct weir_store_ops {
 
     /* [store] The messages of the block up to the sequence number `through`
      * are consumed.  A block that is wholly consumed is gone, and its space
-     * with the segment that it is in.  Blocks may go in any order. */
+     * with the segment that it is in.  Blocks may go in any order.
+     * Errors: -EINVAL no such block.  Any other: the block is as it was, or
+     * comes back when the store is opened next. */
     int (*done)(void *self, int64_t handle, uint64_t through,
                 weir_error *error);
 
     /* [store] Durable, after open() and before the first write: the blocks
      * found, oldest first, less those that are wholly consumed.  A block of
      * which some messages are consumed comes with their number in *consumed.
+     * One that is damaged, and no torn tail, comes too, for read() to say so.
+     * Nothing on disk has changed before the first write() or done(): who
+     * only looks leaves all as it was.
      * Returns 1, or 0 when there are no more. */
     int (*recover)(void *self, weir_block *block, uint32_t *consumed,
                    weir_error *error);
@@ -107,8 +112,15 @@ typedef struct weir_store_ops {
     void (*stat)(void *self, weir_store_stat *stat);
 
     /* [store] Frees self.  Durable: what is not done stays, if `keep`;
-     * otherwise nothing does. */
+     * otherwise nothing does.  A queue without blocks need not stay. */
     void (*close)(void *self, int keep);
+
+    /* [any] Durable; may be NULL.  Call found(arg, queue) for each queue that
+     * there is in a folder, in no order, until it returns other than 0.
+     * Returns that, or 0, or an error.  Nothing is opened or changed. */
+    int (*list)(const weir_host *host, const char *dir,
+                int (*found)(void *arg, const char *queue), void *arg,
+                weir_error *error);
 } weir_store_ops;
 
 #ifdef __cplusplus

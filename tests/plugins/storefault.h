@@ -21,22 +21,34 @@ int storefault_fails(const char *call);
 
 ssize_t storefault_pwrite(int fd, const void *data, size_t size, off_t at);
 ssize_t storefault_pread(int fd, void *data, size_t size, off_t at);
+int storefault_openat(int fd, const char *path, int flags, mode_t mode);
+int storefault_mkdirat(int fd, const char *path, mode_t mode);
+int storefault_unlinkat(int fd, const char *path, int flags);
+int storefault_ftruncate(int fd, off_t size);
+int storefault_fsync(int fd);
+int storefault_fdatasync(int fd);
 
 #ifdef STOREFAULT_REPLACE
-#define calloc(...)                   (storefault_fails("calloc") ? NULL : calloc(__VA_ARGS__))
-#define realloc(...)                  (storefault_fails("realloc") ? NULL : realloc(__VA_ARGS__))
-#define open(...)                     (storefault_fails("open") ? -1 : open(__VA_ARGS__))
-#define openat(fd, path, flags, mode) storefault_openat(fd, path, flags, mode)
-#define fstat(...)                    (storefault_fails("fstat") ? -1 : fstat(__VA_ARGS__))
+#define malloc(...)  (storefault_fails("malloc") ? NULL : malloc(__VA_ARGS__))
+#define calloc(...)  (storefault_fails("calloc") ? NULL : calloc(__VA_ARGS__))
+#define realloc(...) (storefault_fails("realloc") ? NULL : realloc(__VA_ARGS__))
+#define open(...)    (storefault_fails("open") ? -1 : open(__VA_ARGS__))
+#define fstat(...)   (storefault_fails("fstat") ? -1 : fstat(__VA_ARGS__))
 #define fallocate(...) \
     (storefault_fails("fallocate") ? -1 : fallocate(__VA_ARGS__))
-#define pwrite storefault_pwrite
-#define pread  storefault_pread
+#define STOREFAULT_MODE(flags, mode, ...) flags, mode
+#define openat(fd, path, ...) \
+    storefault_openat(fd, path, STOREFAULT_MODE(__VA_ARGS__, 0, 0))
+#define mkdirat   storefault_mkdirat
+#define unlinkat  storefault_unlinkat
+#define ftruncate storefault_ftruncate
+#define fsync     storefault_fsync
+#define fdatasync storefault_fdatasync
+#define pwrite    storefault_pwrite
+#define pread     storefault_pread
 #endif
 
 /* True: the file system makes no files without a name. */
 extern int storefault_no_tmpfile;
-
-int storefault_openat(int fd, const char *path, int flags, mode_t mode);
 
 #endif

@@ -1,0 +1,276 @@
+/* recover.c - see recover.h. */
+#include "config.h"
+
+#include "recover.h"
+
+#include "record.h"
+
+#include "../common/crc32c.h"
+#include "../common/queue_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PIECE ((size_t)64 << 10) /* octets that are looked at in one go */
+
+/* ---- which segments there are ---- */
+
+struct numbers {
+    uint64_t *list;
+    size_t count, room;
+};
+
+static int add_number(struct numbers *numbers, uint64_t number)
+{
+    if (numbers->count == numbers->room) {
+        size_t room = numbers->room ? 2 * numbers->room : 64;
+        uint64_t *list = realloc(numbers->list, room * sizeof *list);
+
+        if (!list)
+            return -ENOMEM;
+        numbers->list = list;
+        numbers->room = room;
+    }
+    numbers->list[numbers->count++] = number;
+    return 0;
+}
+
+static int take_name(const struct weir_segment_folder *folder,
+                     struct numbers *numbers, const char *name,
+                     weir_error *error)
+{
+    uint64_t number = weir_segment_number(name);
+
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+        strcmp(name, WEIR_QUEUE_FOLDER_LOCK) == 0)
+        return 0;
+    if (number == 0)
+        return folder->host->fail(error, EINVAL,
+                                  "%s/%s: this is no file of a store",
+                                  folder->path, name);
+    if (add_number(numbers, number) < 0)
+        return weir_segment_fail(folder, error, ENOMEM, "a list of segments");
+    return 0;
+}
+
+/* A stream of its own, since it reads to the end of its descriptor. */
+static DIR *open_stream(const struct weir_segment_folder *folder)
+{
+    int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    int code = errno;
+
+    if (!stream && fd >= 0)
+        (void)close(fd);
+    errno = code;
+    return stream;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+
+    return (left > right) - (left < right);
+}
+
+static int list_numbers(const struct weir_segment_folder *folder,
+                        struct numbers *numbers, weir_error *error)
+{
+    DIR *stream = open_stream(folder);
+    struct dirent *entry;
+    int rc = 0;
+
+    if (!stream)
+        return weir_segment_fail(folder, error, errno, "cannot be read");
+    while (rc == 0 && (errno = 0, entry = readdir(stream)) != NULL)
+        rc = take_name(folder, numbers, entry->d_name, error);
+    if (rc == 0 && errno)
+        rc = weir_segment_fail(folder, error, errno, "cannot be read");
+    closedir(stream);
+    if (rc == 0 && numbers->count)
+        qsort(numbers->list, numbers->count, sizeof *numbers->list, by_number);
+    return rc;
+}
+
+/* ---- what is in one ---- */
+
+int weir_recover_sum(const struct weir_segment *segment, uint64_t at,
+                     uint64_t len, uint32_t *crc)
+{
+    size_t room = len < PIECE ? (size_t)len : PIECE;
+    uint8_t *piece = malloc(room ? room : 1);
+    int rc = piece ? 0 : -ENOMEM;
+
+    *crc = 0;
+    while (rc == 0 && len > 0) {
+        size_t n = len < PIECE ? (size_t)len : PIECE;
+
+        rc = weir_segment_read(segment, piece, n, at);
+        if (rc == 0)
+            *crc = weir_common_crc32c(*crc, piece, n);
+        at += n;
+        len -= n;
+    }
+    free(piece);
+    return rc;
+}
+
+/* A segment under way. */
+struct scan {
+    const struct weir_segment_folder *folder;
+    struct weir_recovery *recovery;
+    struct weir_segment *segment;
+    uint64_t length;   /* of the file */
+    uint64_t last_bad; /* blocks at the end so far whose octets are wrong */
+};
+
+static int keep(struct scan *scan, uint64_t at,
+                const struct weir_record *record, uint32_t consumed,
+                uint8_t mark)
+{
+    struct weir_recovery *recovery = scan->recovery;
+    struct weir_place *place;
+
+    if (weir_places_reserve(&recovery->places) < 0)
+        return -ENOMEM;
+    place = weir_places_take(&recovery->places);
+    place->segment = scan->segment;
+    place->at = at;
+    place->len = record->len;
+    place->first = record->first;
+    place->messages = record->messages;
+    place->consumed = consumed;
+    place->crc = record->crc;
+    place->mark = mark;
+    scan->segment->blocks++;
+    recovery->blocks++;
+    recovery->messages += record->messages - consumed;
+    return 0;
+}
+
+/* One record at the segment's end.
+ * Returns 1: there was one; 0: there is no whole head; or an error. */
+static int scan_record(struct scan *scan, uint64_t at, uint64_t *next)
+{
+    uint8_t head[WEIR_RECORD_HEAD], mark;
+    struct weir_record record;
+    uint32_t consumed, crc;
+    int rc;
+
+    if (scan->length < at + sizeof head)
+        return 0;
+    rc = weir_segment_read(scan->segment, head, sizeof head, at);
+    if (rc < 0)
+        return rc;
+    if (!weir_record_unpack(head, scan->segment->number, at, &record, &consumed,
+                            &mark) ||
+        record.len > scan->length - at - sizeof head)
+        return 0;
+    *next = at + sizeof head + record.len;
+    if (consumed == WEIR_RECORD_ALL) {
+        scan->last_bad = 0;
+        return 1;
+    }
+    rc = weir_recover_sum(scan->segment, at + sizeof head, record.len, &crc);
+    /* What the disk does not give back now, read() may find again, or not. */
+    if (rc == -EIO)
+        crc = ~record.crc;
+    else if (rc < 0)
+        return rc;
+    scan->last_bad = crc == record.crc ? 0 : scan->last_bad + 1;
+    rc = keep(scan, at, &record, consumed, mark);
+    return rc < 0 ? rc : 1;
+}
+
+/* The last blocks of the segment were torn off: they go.  Blocks have the
+ * places from 0 on, so the newest is known by their number. */
+static void forget_last(struct scan *scan)
+{
+    struct weir_recovery *recovery = scan->recovery;
+
+    for (; scan->last_bad > 0; scan->last_bad--) {
+        struct weir_place *place = &recovery->places.list[--recovery->blocks];
+
+        recovery->messages -= place->messages - place->consumed;
+        scan->segment->blocks--;
+        weir_places_free(&recovery->places, place);
+    }
+}
+
+static int scan_records(struct scan *scan)
+{
+    struct weir_segment *segment = scan->segment;
+    uint64_t at = WEIR_RECORD_HEAD, next = at;
+    int rc;
+
+    segment->end = at;
+    while ((rc = scan_record(scan, at, &next)) > 0) {
+        if (scan->last_bad == 0)
+            segment->end = next;
+        at = weir_record_align(next);
+    }
+    forget_last(scan);
+    return rc;
+}
+
+static int scan_segment(struct scan *scan, weir_error *error)
+{
+    uint8_t head[WEIR_RECORD_HEAD] = {0};
+    char name[WEIR_SEGMENT_NAME];
+    size_t n = scan->length < sizeof head ? (size_t)scan->length : sizeof head;
+    enum weir_record_begun begun;
+    int rc = weir_segment_read(scan->segment, head, n, 0);
+
+    weir_segment_name(scan->segment->number, name);
+    if (rc < 0)
+        return weir_segment_fail(scan->folder, error, -rc, name);
+    begun = weir_record_check(head, scan->length, scan->segment->number);
+    if (begun == WEIR_RECORD_FOREIGN)
+        return scan->folder->host->fail(
+            error, EINVAL, "%s/%s: this is no segment, or of another version",
+            scan->folder->path, name);
+    if (begun == WEIR_RECORD_OURS)
+        rc = scan_records(scan);
+    if (rc < 0)
+        return weir_segment_fail(scan->folder, error, -rc, name);
+    if (scan->length > weir_record_align(scan->segment->end))
+        scan->recovery->torn +=
+            scan->length - weir_record_align(scan->segment->end);
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+static int recover_one(const struct weir_segment_folder *folder,
+                       struct weir_recovery *recovery, uint64_t number,
+                       weir_error *error)
+{
+    struct scan scan = {.folder = folder, .recovery = recovery};
+    int rc =
+        weir_segment_open(folder, number, &scan.segment, &scan.length, error);
+
+    if (rc < 0)
+        return rc;
+    if (recovery->youngest)
+        recovery->youngest->next = scan.segment;
+    else
+        recovery->oldest = scan.segment;
+    recovery->youngest = scan.segment;
+    recovery->bytes += scan.segment->size;
+    return scan_segment(&scan, error);
+}
+
+int weir_recover(const struct weir_segment_folder *folder,
+                 struct weir_recovery *recovery, weir_error *error)
+{
+    struct numbers numbers = {NULL, 0, 0};
+    int rc = list_numbers(folder, &numbers, error);
+
+    for (size_t i = 0; rc == 0 && i < numbers.count; i++)
+        rc = recover_one(folder, recovery, numbers.list[i], error);
+    free(numbers.list);
+    return rc;
+}
