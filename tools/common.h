@@ -18,7 +18,8 @@ typedef int weir_command(int argc, const char *const *argv);
 
 weir_command weir_cat_main, weir_plugins_main, weir_check_main,
     weir_options_main, weir_demo_main, weir_demo_part_main, weir_bench_main,
-    weir_bench_side_main, weir_device_main;
+    weir_bench_side_main, weir_device_main, weir_monitor_main, weir_stats_main,
+    weir_top_main;
 
 /* ---- complaints: "weir cat: ..." on stderr ---- */
 

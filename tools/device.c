@@ -22,6 +22,7 @@ struct place {
 struct settings {
     struct place places[ENDS];
     struct weir_args_list topics;
+    const char *stats_at;
     double stats, deadline;
     uint64_t workers;
     bool json;
@@ -57,6 +58,10 @@ static const struct weir_args_option options[] = {
     {"workers", "N", "threads, up to 16 (1)", WEIR_ARGS_COUNT, AT(workers)},
     {"stats", "S", "print counters every S seconds", WEIR_ARGS_SECONDS,
      AT(stats)},
+    {"stats-at", "NAME|URL",
+     "be open to weir top, stats and monitor there; see\n"
+     "weir_stats_endpoint(7)",
+     WEIR_ARGS_TEXT, AT(stats_at)},
     {"json", NULL, "counters, and the account at the end, as JSON",
      WEIR_ARGS_FLAG, AT(json)},
     {"deadline", "S", "how long the end may take, after SIGTERM or SIGINT (5)",
@@ -282,6 +287,14 @@ static int tell_manager(const char *lines)
     return code < 0 ? weir_common_fail_code(code, "NOTIFY_SOCKET") : 0;
 }
 
+static int open_stats(const struct service *service)
+{
+    const char *place = service->set.stats_at;
+    int code = place ? weir_context_set(service->context, "stats", place) : 0;
+
+    return code < 0 ? weir_common_fail_code(code, "--stats-at %s", place) : 0;
+}
+
 /* The device is there before its peers may come. */
 static int set_up(struct service *service)
 {
@@ -290,7 +303,7 @@ static int set_up(struct service *service)
 
     if (code < 0)
         return weir_common_fail_code(code, "no context");
-    code = 0;
+    code = open_stats(service);
     for (int i = 0; i < ENDS && !code; i++)
         code = open_end(service, i);
     if (code)

@@ -15,6 +15,9 @@ static const struct subcommand {
 } subcommands[] = {
     {"cat", weir_cat_main, "send and receive messages from the shell"},
     {"device", weir_device_main, "queues, forwarders, streamers as a service"},
+    {"top", weir_top_main, "a live view of programs that opted in"},
+    {"monitor", weir_monitor_main, "events of such a program, as they happen"},
+    {"stats", weir_stats_main, "counters of such programs, for Prometheus too"},
     {"plugins", weir_plugins_main, "which plugins there are, and where"},
     {"check", weir_check_main, "does a plugin's file do all it must?"},
     {"options", weir_options_main, "the options of sockets and plugins"},

@@ -2,35 +2,13 @@
 # test_bench.sh - weir bench: each test runs for a moment, over each transport
 # and with each library that was built, and gives all of its figures.
 set -u
-weir=$top_builddir/tools/weir
-dir=$(mktemp -d)
-failed=0
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' HUP INT TERM
+. "$top_srcdir/tests/tools/tools.sh"
 
-wrong() {
-    echo "FAILED: $*"
-    [ ! -s "$dir/out" ] || sed 's/^/    /' "$dir/out"
-    [ ! -s "$dir/err" ] || sed 's/^/    /' "$dir/err"
-    failed=1
-}
-
-# run CODE ARGUMENT...: weir bench ends with this code.
-run() {
-    want=$1
+# bench CODE ARGUMENT...: weir bench ends with this code.
+bench() {
+    code_of_bench=$1
     shift
-    "$weir" bench "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    code=$?
-    [ $code = "$want" ] || wrong "weir bench $*: exit code $code, not $want"
-}
-
-# complains WORDS, says WORDS: the last one did.
-complains() {
-    grep -q -e "$1" "$dir/err" || wrong "no '$1' on standard error"
-}
-
-says() {
-    grep -q -e "$1" "$dir/out" || wrong "no '$1' was said"
+    run "$code_of_bench" bench "$@"
 }
 
 # has LIBRARY TEST TRANSPORT METRIC...: lines with these figures are in the
@@ -60,7 +38,7 @@ done
 each() {
     test=$1 transports=$2 libraries=$3 metrics=$4
     shift 4
-    run 0 "$test" --transport $transports ${peers:+--peer $peers} --runs 1 \
+    bench 0 "$test" --transport $transports ${peers:+--peer $peers} --runs 1 \
         --warm 0.02 --duration 0.05 --json "$dir/figures" "$@"
     for library in weir $peers; do
         case " weir $libraries " in *" $library "*) ;; *) continue ;; esac
@@ -73,39 +51,39 @@ each() {
 
 # ---- arguments ----
 
-run 2
+bench 2
 complains 'usage: weir bench TEST'
-run 2 nosuch
+bench 2 nosuch
 complains 'nosuch: no such test'
 tests='thr lat burst paced fanout fanin duplex idle conns topics plugins device'
-run 0 --help
+bench 0 --help
 for test in $tests; do
     says "^  $test "
 done
 for test in $tests; do
-    run 2 $test --no-such-option
+    bench 2 $test --no-such-option
     complains 'no-such-option'
-    run 2 $test extra
+    bench 2 $test extra
     complains 'extra: not an option'
-    run 0 $test --help
+    bench 0 $test --help
     says "usage: weir bench $test"
     says '--json FILE'
 done
-run 2 thr --size big
+bench 2 thr --size big
 complains 'big'
-run 2 burst --burst -1
+bench 2 burst --burst -1
 complains '--burst -1'
-run 2 thr --peer nosuch
+bench 2 thr --peer nosuch
 complains 'nosuch'
-run 2 thr --runs 1000
+bench 2 thr --runs 1000
 complains 'runs'
-run 2 thr --duration 0
+bench 2 thr --duration 0
 complains 'duration'
-run 1 thr --json "$dir/no/where" --runs 1 --warm 0 --duration 0.01
+bench 1 thr --json "$dir/no/where" --runs 1 --warm 0 --duration 0.01
 complains 'no/where'
 
 # A side that gives no figure is a failure.
-run 1 thr --transport tcp --url tcp://127.0.0.1:notaport --runs 1 --warm 0 \
+bench 1 thr --transport tcp --url tcp://127.0.0.1:notaport --runs 1 --warm 0 \
     --duration 0.01
 complains 'no result'
 
@@ -128,20 +106,20 @@ each device 'tcp ipc' 'libzmq nng nanomsg' 'msg/s cpu_us device_%'
 each plugins 'tcp ipc inproc' "$all" 'first_us again_us'
 
 # Other forms.
-run 0 lat --transport tcp --runs 1 --warm 0.02 --duration 0.05 --reqrep \
+bench 0 lat --transport tcp --runs 1 --warm 0.02 --duration 0.05 --reqrep \
     --one-cpu --json -
 says '"impl": "weir", "test": "lat", "transport": "tcp", "size": 64, "one-cpu": true, "metric": "p50_us", "median": [0-9.]*, "min": [0-9.]*, "max": [0-9.]*, "runs": 1}'
-run 0 thr --transport inproc --runs 1 --warm 0.02 --duration 0.05 --batch 64
-run 0 fanout --transport tcp --runs 1 --warm 0.02 --duration 0.05 \
+bench 0 thr --transport inproc --runs 1 --warm 0.02 --duration 0.05 --batch 64
+bench 0 fanout --transport tcp --runs 1 --warm 0.02 --duration 0.05 \
     --subscribers 2 --nodrop --json "$dir/figures"
 has weir fanout tcp delivered/s
-run 0 idle --runs 1 --warm 0.02 --duration 0.05 --idle 10 --reqrep \
+bench 0 idle --runs 1 --warm 0.02 --duration 0.05 --idle 10 --reqrep \
     --json "$dir/figures"
 has weir idle tcp msg/s p50_us
 
 for library in $peers; do
     [ $library = libzmq ] || continue
-    run 0 device --transport tcp --runs 1 --warm 0.02 --duration 0.05 \
+    bench 0 device --transport tcp --runs 1 --warm 0.02 --duration 0.05 \
         --peer libzmq --ends libzmq --json -
     says '"impl": "weir", "test": "device", .* "ends": "libzmq", "metric": "msg/s"'
     says '"impl": "libzmq", "test": "device", .* "ends": "libzmq"'
@@ -150,7 +128,7 @@ done
 if [ -f "$top_builddir/plugins/transport_pgm/transport_pgm.la" ] &&
     [ "$(id -u)" = 0 ] && unshare -n ip link add wire type veth 2>/dev/null
 then
-    run 0 thr --transport epgm --runs 1 --warm 0.1 --duration 0.3 \
+    bench 0 thr --transport epgm --runs 1 --warm 0.1 --duration 0.3 \
         --size 1K --rate 50000 ${peers:+--peer $peers} --json "$dir/figures"
     has weir thr epgm msg/s MB/s cpu_us came_%
     grep -q '"rate": 50000' "$dir/figures" || wrong 'no rate in the figures'
@@ -164,16 +142,16 @@ then
 else
     echo 'not done: groups, which need root, ip(8) and the plugin transport_pgm'
 fi
-run 2 lat --transport epgm
+bench 2 lat --transport epgm
 complains '--transport epgm'
-run 2 thr --rate 0
+bench 2 thr --rate 0
 complains '--rate'
-run 2 device --ends nosuch
+bench 2 device --ends nosuch
 complains 'nosuch'
 
 # ---- charts ----
 
-run 0 thr --transport tcp,ipc --size 16,256 --runs 2 --warm 0.02 \
+bench 0 thr --transport tcp,ipc --size 16,256 --runs 2 --warm 0.02 \
     --duration 0.02 --svg "$dir/chart.svg"
 says '^ipc  *256  *weir '
 for words in '<svg ' '>weir bench thr: medians of 2 runs<' '>weir ipc<' \
@@ -191,10 +169,10 @@ if [ -n "${WEIR_PLUGIN_PATH-}" ]; then
     path=$WEIR_PLUGIN_PATH
     WEIR_PLUGIN_PATH=$dir/none WEIR_PLUGINS='^inproc,^ipc,^pgm,^tcp'
     export WEIR_PLUGINS
-    run 1 thr --size 16,64 --runs 3
+    bench 1 thr --size 16,64 --runs 3
     complains 'WEIR_PLUGIN_PATH'
     [ "$(wc -l <"$dir/err")" = 1 ] || wrong "more than one sentence"
-    run 1 targets
+    bench 1 targets
     [ "$(wc -l <"$dir/err")" = 1 ] || wrong "more than one sentence"
     WEIR_PLUGIN_PATH=$path
     unset WEIR_PLUGINS
@@ -202,11 +180,11 @@ fi
 
 # ---- targets ----
 
-run 0 targets --list
+bench 0 targets --list
 says '^throughput of 16 to 256 B against libzmq$'
-run 2 targets --only nosuch
+bench 2 targets --only nosuch
 complains 'nosuch'
-run 2 targets --duration 0
+bench 2 targets --duration 0
 # The verdict is up to the machine; that there is one is not.
 "$weir" bench targets --only 'topic match' --runs 1 --warm 0.01 \
     --duration 0.02 --json "$dir/figures" >"$dir/out" 2>"$dir/err" </dev/null

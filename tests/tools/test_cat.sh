@@ -2,22 +2,8 @@
 # test_cat.sh - weir cat in pairs: what one sends the other shows, over every
 # format and pattern; counts, timeouts, errors and exit codes.
 set -u
-weir=$top_builddir/tools/weir
-dir=$(mktemp -d)
-failed=0
+. "$top_srcdir/tests/tools/tools.sh"
 number=0
-
-cleanup() {
-    kill $(jobs -p) 2>/dev/null
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 1' HUP INT TERM
-
-wrong() {
-    echo "FAILED: $*"
-    failed=1
-}
 
 # A new address each time, in $url.
 fresh() {
@@ -51,16 +37,6 @@ talk() {
     [ $code = "$want" ] ||
         wrong "$what: exit code $code, not $want: $(cat "$dir/err")"
     [ "$said" = "$text" ] || wrong "$what: showed: $said"
-}
-
-# refused WORDS CODE ARGUMENT...: it fails, and says these words.
-refused() {
-    words=$1 want=$2
-    shift 2
-    "$weir" cat "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    code=$?
-    [ $code = "$want" ] || wrong "$*: exit code $code, not $want"
-    grep -qF -e "$words" "$dir/err" || wrong "$*: $(cat "$dir/err")"
 }
 
 # ---- formats ----
@@ -149,12 +125,13 @@ heard 'two endpoints' 0 '{"frames": ["same"]}
 
 # ---- ends ----
 
-refused 'received 0 of 1' 1 --type pull --bind "$url" --count 1 --timeout 0.2
-refused 'sent 0 of 1' 1 --type push --connect "$url" --send x --timeout 0.2
-refused "no peer: $url: cannot connect" 1 --type push --connect "$url" \
+refused 'received 0 of 1' 1 cat --type pull --bind "$url" --count 1 \
+    --timeout 0.2
+refused 'sent 0 of 1' 1 cat --type push --connect "$url" --send x --timeout 0.2
+refused "no peer: $url: cannot connect" 1 cat --type push --connect "$url" \
     --send x --timeout 0.2
-refused 'heard 0 of 1' 1 --type req --connect "$url" --send x --timeout 0.2
-refused 'sent 0 of 1' 1 --type pub --bind "$url" --send x --timeout 0.2
+refused 'heard 0 of 1' 1 cat --type req --connect "$url" --send x --timeout 0.2
+refused 'sent 0 of 1' 1 cat --type pub --bind "$url" --send x --timeout 0.2
 talk 'timeout without a count' 0 '' --type pull --bind "$url" --timeout 0.2
 
 for signal in INT TERM; do
@@ -177,21 +154,21 @@ grep -q 'standard input' "$dir/err" || wrong "closed input: $(cat "$dir/err")"
 
 # ---- what is wrong ----
 
-refused '--type is missing' 2
-refused '--type pusch' 2 --type pusch --bind "$url"
-refused '--bind URL or' 2 --type pull
-refused 'want raw, text' 2 --type pull --bind "$url" --format xml
-refused 'does not send' 2 --type pull --bind "$url" --send x
-refused 'only sends' 2 --type push --bind "$url"
-refused 'one of --send' 2 --type pair --bind "$url" --send x --echo
-refused '--count 0' 2 --type pull --bind "$url" --count 0
-refused 'name=value' 2 --type pull --bind "$url" --option linger
-refused 'no-such' 1 --type pull --bind "$url" --option no-such=1
-refused 'soon' 1 --type pull --bind "$url" --option linger=soon
-refused 'column 13' 2 --type push --bind "$url" --format json \
+refused '--type is missing' 2 cat
+refused '--type pusch' 2 cat --type pusch --bind "$url"
+refused '--bind URL or' 2 cat --type pull
+refused 'want raw, text' 2 cat --type pull --bind "$url" --format xml
+refused 'does not send' 2 cat --type pull --bind "$url" --send x
+refused 'only sends' 2 cat --type push --bind "$url"
+refused 'one of --send' 2 cat --type pair --bind "$url" --send x --echo
+refused '--count 0' 2 cat --type pull --bind "$url" --count 0
+refused 'name=value' 2 cat --type pull --bind "$url" --option linger
+refused 'no-such' 1 cat --type pull --bind "$url" --option no-such=1
+refused 'soon' 1 cat --type pull --bind "$url" --option linger=soon
+refused 'column 13' 2 cat --type push --bind "$url" --format json \
     --send '{"frames": [1]}'
-refused 'nowhere' 1 --type pull --bind nowhere
-refused 'nosuch' 1 --type pull --connect nosuch://x
+refused 'nowhere' 1 cat --type pull --bind nowhere
+refused 'nosuch' 1 cat --type pull --connect nosuch://x
 
 fresh
 listen --type pull --bind "$url" --count 1

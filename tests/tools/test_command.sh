@@ -2,36 +2,7 @@
 # test_command.sh - the other subcommands: they list, check, compare and show
 # what there is, and refuse what there is not.
 set -u
-weir=$top_builddir/tools/weir
-dir=$(mktemp -d)
-failed=0
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' HUP INT TERM
-
-wrong() {
-    echo "FAILED: $*"
-    [ ! -s "$dir/out" ] || sed 's/^/    /' "$dir/out"
-    [ ! -s "$dir/err" ] || sed 's/^/    /' "$dir/err"
-    failed=1
-}
-
-# run CODE ARGUMENT...: it ends with this code.
-run() {
-    want=$1
-    shift
-    "$weir" "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    code=$?
-    [ $code = "$want" ] || wrong "weir $*: exit code $code, not $want"
-}
-
-# says WORDS, complains WORDS: the last one did.
-says() {
-    grep -q -e "$1" "$dir/out" || wrong "no '$1' was said"
-}
-
-complains() {
-    grep -q -e "$1" "$dir/err" || wrong "no '$1' on standard error"
-}
+. "$top_srcdir/tests/tools/tools.sh"
 
 # ---- the command itself ----
 

@@ -2,24 +2,7 @@
 # test_device.sh - weir device between weir cats: each shape, capture, counters,
 # wrong arguments, and its unit of systemd.
 set -u
-weir=$top_builddir/tools/weir
-dir=$(mktemp -d)
-failed=0
-
-cleanup() {
-    kill $(jobs -p) 2>/dev/null
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 1' HUP INT TERM
-
-wrong() {
-    echo "FAILED: $*"
-    for file in out err; do
-        [ ! -s "$dir/$file" ] || sed "s/^/    $file: /" "$dir/$file"
-    done
-    failed=1
-}
+. "$top_srcdir/tests/tools/tools.sh"
 
 # device ARGUMENT...: one that runs.
 device() {
@@ -38,11 +21,6 @@ ended() {
     for words in "$@"; do
         grep -q -e "$words" "$dir/out" || wrong "no '$words' was said"
     done
-}
-
-# cat_ ARGUMENT...: a weir cat that does not wait for ever.
-cat_() {
-    "$weir" cat --timeout 20 "$@"
 }
 
 front=ipc://$dir/front
@@ -101,11 +79,7 @@ done
 wait $tapped
 grep -q question "$dir/tapped" || wrong "capture: no question"
 grep -q answer "$dir/tapped" || wrong "capture: no answer"
-i=0
-until grep -q '^{"seconds"' "$dir/out" || [ $i = 200 ]; do
-    i=$((i + 1))
-    sleep 0.1
-done
+await grep -q '^{"seconds"' "$dir/out"
 ended 0 '^{"bound": "front", "url": "ipc:' \
     '^{"seconds": [0-9.]*, "forth": [0-9]' \
     '"front": {"peers": [0-9]*, "delivered": [1-9]' \
@@ -113,35 +87,28 @@ ended 0 '^{"bound": "front", "url": "ipc:' \
 
 # ---- what cannot be ----
 
-# refused CODE WORDS ARGUMENT...
-refused() {
-    want=$1 words=$2
-    shift 2
-    "$weir" device "$@" >"$dir/out" 2>"$dir/err" </dev/null
-    code=$?
-    [ $code = "$want" ] || wrong "weir device $*: exit code $code, not $want"
-    grep -q -e "$words" "$dir/err" || wrong "weir device $*: no '$words'"
-}
-
-refused 2 'want queue' --front "$front" --back "$back"
-refused 2 'nosuch: want queue' nosuch --front "$front" --back "$back"
-refused 2 'second type' pull --front "$front" --back "$back"
-refused 2 'want --front' queue --back "$back"
-refused 2 'want --back' queue --front "$front"
-refused 2 'there is no --capture' queue --front "$front" --back "$back" \
+refused 'want queue' 2 device --front "$front" --back "$back"
+refused 'nosuch: want queue' 2 device nosuch --front "$front" --back "$back"
+refused 'second type' 2 device pull --front "$front" --back "$back"
+refused 'want --front' 2 device queue --back "$back"
+refused 'want --back' 2 device queue --front "$front"
+refused 'there is no --capture' 2 device queue --front "$front" \
+    --back "$back" \
     --capture-option linger=0
-refused 2 'neither of the types is SUB' queue --front "$front" \
+refused 'neither of the types is SUB' 2 device queue --front "$front" \
     --back "$back" --subscribe x
-refused 2 'at most 16' queue --front "$front" --back "$back" --workers 17
-refused 2 'want name=value' queue --front "$front" --back "$back" \
+refused 'at most 16' 2 device queue --front "$front" --back "$back" \
+    --workers 17
+refused 'want name=value' 2 device queue --front "$front" --back "$back" \
     --front-option linger
-refused 1 'nosuch' queue --front "$front" --back "$back" \
+refused 'nosuch' 1 device queue --front "$front" --back "$back" \
     --back-option nosuch=1
-refused 1 'a PULL does not send' router pull --front "$front" --back "$back"
-refused 1 'nosuch' queue --front nosuch://a --back "$back"
+refused 'a PULL does not send' 1 device router pull --front "$front" \
+    --back "$back"
+refused 'nosuch' 1 device queue --front nosuch://a --back "$back"
 NOTIFY_SOCKET=$dir/nobody
 export NOTIFY_SOCKET
-refused 1 'NOTIFY_SOCKET' queue --front "$front" --back "$back"
+refused 'NOTIFY_SOCKET' 1 device queue --front "$front" --back "$back"
 unset NOTIFY_SOCKET
 
 # ---- the unit ----
