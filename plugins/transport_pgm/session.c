@@ -67,6 +67,7 @@ static int code_of(const pgm_error_t *why)
 static int check_descriptors(const struct weir_pgm_plan *plan,
                              weir_error *error)
 {
+    char reason[WEIR_REASON_ROOM];
     int fds[DESCRIPTORS], n = 0, rc = 0;
 
     while (n < DESCRIPTORS && rc == 0) {
@@ -80,9 +81,9 @@ static int check_descriptors(const struct weir_pgm_plan *plan,
         (void)close(fds[--n]);
     if (rc < 0)
         return plan->host->fail(error, -rc,
-                                "%s://%s: %d descriptors are needed, and "
-                                "there are not as many",
-                                plan->scheme, plan->text, DESCRIPTORS);
+                                "%s://%s: %d descriptors are needed: %s",
+                                plan->scheme, plan->text, DESCRIPTORS,
+                                weir_common_reason(-rc, reason, sizeof reason));
     return 0;
 }
 
