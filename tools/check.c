@@ -59,16 +59,28 @@ static void report(void *arg, const char *name, enum weir_check_result result,
     fflush(stdout);
 }
 
+static bool is_of(const char *url, const char *scheme)
+{
+    size_t length = strlen(scheme);
+
+    return strncmp(url, scheme, length) == 0 &&
+           strncmp(url + length, "://", 3) == 0;
+}
+
 static int check_scheme(const struct settings *set, const char *scheme,
                         struct tally *tally)
 {
     struct weir_check_transport check;
 
     if (weir_check_transport_defaults(&check, scheme) < 0 && !set->bind_url) {
-        weir_common_fail("%s is no scheme of weir's own: say where to bind, "
-                         "such as --bind-url '%s://name-%%p-%%n'",
-                         scheme, scheme);
+        weir_common_fail(
+            "%s: say where to bind, such as --bind-url '%s://%s'", scheme,
+            scheme, check.group ? "INTERFACE;239.192.1.1:5555" : "name-%p-%n");
         return 2;
+    }
+    if (set->bind_url && !is_of(set->bind_url, scheme)) {
+        printf("%s:// is not checked: --bind-url is another\n", scheme);
+        return 0;
     }
     if (set->bind_url)
         check.bind_url = set->bind_url;

@@ -40,6 +40,9 @@ struct weir_check_transport {
     const char *wildcard_url;
     const struct weir_check_bad *bad; /* ends with url NULL; may be NULL */
     int patience;                     /* ms for what should come at once */
+    /* Not 0: it is to groups: messages go one way, from a PUB to all SUB that
+     * have this address, in whatever order they come. */
+    int group;
 
     /* The outcome of a case.  `detail` is what went wrong or why it was
      * skipped, "" if it passed; borrowed for the call. */
@@ -49,8 +52,9 @@ struct weir_check_transport {
 };
 
 /* Fill all but `report` and `arg` for a scheme of weir's own transports:
- * inproc, ipc, tcp.  Returns 0, or -ENOENT for another scheme: the caller has
- * to say bind_url then, and the rest is set to what any transport can bear. */
+ * inproc, ipc, tcp.  Returns 0, or -ENOENT: the caller has to say bind_url
+ * then.  The rest is set to what a group on any interface can bear for epgm and
+ * pgm, and to what any transport can bear for other schemes. */
 int weir_check_transport_defaults(struct weir_check_transport *check,
                                   const char *scheme);
 

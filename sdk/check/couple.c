@@ -1,11 +1,13 @@
 /* couple.c - two sockets that talk. */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -210,4 +212,151 @@ bool weir_check_carry(struct weir_check_run *run, weir_socket from,
                       weir_socket to, const char *text)
 {
     return weir_check_say(run, from, text) && weir_check_hear(run, to, text);
+}
+
+/* ---- what messages are made of ---- */
+
+/* Octets that depend on their place and on how many there are. */
+static void fill(unsigned char *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        data[i] = (unsigned char)(i * 31 + i / 251 + size);
+}
+
+static bool add_frame(struct weir_check_run *run, weir_message *message,
+                      size_t size)
+{
+    weir_frame frame;
+    int code;
+
+    weir_frame_init(&frame);
+    code = weir_frame_alloc(&frame, size);
+    if (code >= 0) {
+        fill(weir_frame_data(&frame), size);
+        code = weir_message_push(message, &frame);
+    }
+    weir_frame_fini(&frame);
+    return weir_check_good(run, code, "make a frame");
+}
+
+static bool same_frame(struct weir_check_run *run, weir_frame *frame,
+                       size_t size)
+{
+    unsigned char *want = malloc(size + 1);
+    bool good = true;
+
+    if (!want)
+        return weir_check_fail(run, "no memory");
+    fill(want, size);
+    if (weir_frame_size(frame) != size)
+        good = weir_check_fail(run, "a frame of %zu octets came with %zu", size,
+                               weir_frame_size(frame));
+    else if (size && memcmp(weir_frame_data(frame), want, size) != 0)
+        good = weir_check_fail(run, "a frame of %zu octets came changed", size);
+    free(want);
+    return good;
+}
+
+bool weir_check_frames(struct weir_check_run *run, weir_socket from,
+                       weir_socket to, const size_t *frames, uint32_t n)
+{
+    weir_message message;
+    bool good = true;
+
+    weir_message_init(&message);
+    for (uint32_t i = 0; i < n && good; i++)
+        good = add_frame(run, &message, frames[i]);
+    good =
+        good &&
+        weir_check_good(run,
+                        weir_send_message(from, &message, run->check->patience),
+                        "send") &&
+        weir_check_good(run,
+                        weir_recv_message(to, &message, run->check->patience),
+                        "receive");
+    if (good && weir_message_count(&message) != n)
+        good = weir_check_fail(run, "%u frames came as %u", (unsigned)n,
+                               (unsigned)weir_message_count(&message));
+    for (uint32_t i = 0; i < n && good; i++)
+        good = same_frame(run, weir_message_frame(&message, i), frames[i]);
+    weir_message_fini(&message);
+    return good;
+}
+
+/* ---- what is wrong ---- */
+
+static bool refused(struct weir_check_run *run, const char *call, int code,
+                    const struct weir_check_bad *bad)
+{
+    if (code >= 0)
+        return weir_check_fail(run, "%s took %s", call, bad->url);
+    if (!strstr(weir_last_error(), bad->token))
+        return weir_check_fail(run, "%s %s: \"%s\" does not name \"%s\"", call,
+                               bad->url, weir_last_error(), bad->token);
+    return true;
+}
+
+bool weir_check_refused(struct weir_check_run *run, weir_socket socket,
+                        const struct weir_check_bad *bad)
+{
+    return refused(run, "bind", weir_bind(socket, bad->url, NULL), bad) &&
+           refused(run, "connect", weir_connect(socket, bad->url, NULL), bad);
+}
+
+/* ---- descriptors ---- */
+
+int weir_check_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    int count = -1;
+
+    if (!folder)
+        return -1;
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count;
+}
+
+bool weir_check_fresh(struct weir_check_run *run)
+{
+    return weir_check_good(
+               run, weir_context_close(run->context, run->check->patience),
+               "close a context") &&
+           weir_check_good(run, weir_context_open(&run->context, 1),
+                           "open a context");
+}
+
+/* ---- cases ---- */
+
+static bool run_case(const struct weir_check_transport *check,
+                     const struct weir_check_case *test)
+{
+    struct weir_check_run run = {.check = check};
+    bool good = weir_check_good(&run, weir_context_open(&run.context, 1),
+                                "open a context");
+    enum weir_check_result result;
+
+    if (good) {
+        good = test->test(&run);
+        good = weir_check_good(&run,
+                               weir_context_close(run.context, check->patience),
+                               "close the context") &&
+               good;
+    }
+    result = good          ? WEIR_CHECK_PASSED
+             : run.skipped ? WEIR_CHECK_SKIPPED
+                           : WEIR_CHECK_FAILED;
+    check->report(check->arg, test->name, result, run.detail);
+    return result != WEIR_CHECK_FAILED;
+}
+
+int weir_check_cases(const struct weir_check_transport *check,
+                     const struct weir_check_case *cases)
+{
+    int failed = 0;
+
+    for (; cases->name; cases++)
+        failed += !run_case(check, cases);
+    return failed;
 }

@@ -75,4 +75,33 @@ bool weir_check_hear(struct weir_check_run *run, weir_socket socket,
 bool weir_check_carry(struct weir_check_run *run, weir_socket from,
                       weir_socket to, const char *text);
 
+/* Carry a message of `n` frames of these sizes, which must come as they
+ * were. */
+bool weir_check_frames(struct weir_check_run *run, weir_socket from,
+                       weir_socket to, const size_t *frames, uint32_t n);
+
+/* Neither bind nor connect may take a bad address. */
+bool weir_check_refused(struct weir_check_run *run, weir_socket socket,
+                        const struct weir_check_bad *bad);
+
+/* How many descriptors are open in this process; -1 where nobody can tell. */
+int weir_check_descriptors(void);
+
+/* Make the case's context anew. */
+bool weir_check_fresh(struct weir_check_run *run);
+
+/* ---- suites ---- */
+
+struct weir_check_case {
+    const char *name; /* NULL ends a list */
+    bool (*test)(struct weir_check_run *run);
+};
+
+/* Those for a transport to groups, group.c. */
+extern const struct weir_check_case weir_check_group[];
+
+/* Run all, each in a context of its own.  Returns how many failed. */
+int weir_check_cases(const struct weir_check_transport *check,
+                     const struct weir_check_case *cases);
+
 #endif

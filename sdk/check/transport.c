@@ -1,10 +1,8 @@
 /* transport.c - what every transport must do. */
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -133,82 +131,13 @@ static bool pair_pair(struct weir_check_run *run)
 static const size_t sizes[] = {0, 1, 40, 41, 255, 256, 65536, 1 << 20};
 #define SIZES (sizeof sizes / sizeof sizes[0])
 
-/* Octets that depend on their place and on how many there are. */
-static void fill(unsigned char *data, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        data[i] = (unsigned char)(i * 31 + i / 251 + size);
-}
-
-static bool add_frame(struct weir_check_run *run, weir_message *message,
-                      size_t size)
-{
-    weir_frame frame;
-    int code;
-
-    weir_frame_init(&frame);
-    code = weir_frame_alloc(&frame, size);
-    if (code >= 0) {
-        fill(weir_frame_data(&frame), size);
-        code = weir_message_push(message, &frame);
-    }
-    weir_frame_fini(&frame);
-    return weir_check_good(run, code, "make a frame");
-}
-
-static bool same_frame(struct weir_check_run *run, weir_frame *frame,
-                       size_t size)
-{
-    unsigned char *want = malloc(size + 1);
-    bool good = true;
-
-    if (!want)
-        return weir_check_fail(run, "no memory");
-    fill(want, size);
-    if (weir_frame_size(frame) != size)
-        good = weir_check_fail(run, "a frame of %zu octets came with %zu", size,
-                               weir_frame_size(frame));
-    else if (size && memcmp(weir_frame_data(frame), want, size) != 0)
-        good = weir_check_fail(run, "a frame of %zu octets came changed", size);
-    free(want);
-    return good;
-}
-
-/* Carry a message of `n` frames of these sizes. */
-static bool carry_frames(struct weir_check_run *run,
-                         struct weir_check_couple *c, const size_t *frames,
-                         uint32_t n)
-{
-    weir_message message;
-    bool good = true;
-
-    weir_message_init(&message);
-    for (uint32_t i = 0; i < n && good; i++)
-        good = add_frame(run, &message, frames[i]);
-    good =
-        good &&
-        weir_check_good(
-            run, weir_send_message(c->dialer, &message, run->check->patience),
-            "send") &&
-        weir_check_good(
-            run, weir_recv_message(c->binder, &message, run->check->patience),
-            "receive");
-    if (good && weir_message_count(&message) != n)
-        good = weir_check_fail(run, "%u frames came as %u", (unsigned)n,
-                               (unsigned)weir_message_count(&message));
-    for (uint32_t i = 0; i < n && good; i++)
-        good = same_frame(run, weir_message_frame(&message, i), frames[i]);
-    weir_message_fini(&message);
-    return good;
-}
-
 static bool all_sizes(struct weir_check_run *run)
 {
     struct weir_check_couple c;
     bool good = weir_check_join(run, &c, "PULL", "PUSH", WEIR_CHECK_BIND_FIRST);
 
     for (size_t i = 0; i < SIZES && good; i++)
-        good = carry_frames(run, &c, &sizes[i], 1);
+        good = weir_check_frames(run, c.dialer, c.binder, &sizes[i], 1);
     return weir_check_part(run, &c, good);
 }
 
@@ -221,8 +150,9 @@ static bool multipart(struct weir_check_run *run)
 
     for (size_t i = 0; i < 1000; i++)
         many[i] = i % 7;
-    good = good && carry_frames(run, &c, sizes, SIZES) &&
-           carry_frames(run, &c, ends, 3) && carry_frames(run, &c, many, 1000);
+    good = good && weir_check_frames(run, c.dialer, c.binder, sizes, SIZES) &&
+           weir_check_frames(run, c.dialer, c.binder, ends, 3) &&
+           weir_check_frames(run, c.dialer, c.binder, many, 1000);
     return weir_check_part(run, &c, good);
 }
 
@@ -309,24 +239,6 @@ static bool duplicate_bind(struct weir_check_run *run)
     return weir_check_part(run, &c, good);
 }
 
-static bool refused(struct weir_check_run *run, const char *call, int code,
-                    const struct weir_check_bad *bad)
-{
-    if (code >= 0)
-        return weir_check_fail(run, "%s took %s", call, bad->url);
-    if (!strstr(weir_last_error(), bad->token))
-        return weir_check_fail(run, "%s %s: \"%s\" does not name \"%s\"", call,
-                               bad->url, weir_last_error(), bad->token);
-    return true;
-}
-
-static bool refuse_both(struct weir_check_run *run, weir_socket socket,
-                        const struct weir_check_bad *bad)
-{
-    return refused(run, "bind", weir_bind(socket, bad->url, NULL), bad) &&
-           refused(run, "connect", weir_connect(socket, bad->url, NULL), bad);
-}
-
 static bool bad_addresses(struct weir_check_run *run)
 {
     const struct weir_check_bad *bad = run->check->bad;
@@ -334,7 +246,7 @@ static bool bad_addresses(struct weir_check_run *run)
     bool good = weir_check_open(run, "DEALER", &socket);
 
     for (; good && bad && bad->url; bad++)
-        good = refuse_both(run, socket, bad);
+        good = weir_check_refused(run, socket, bad);
     return weir_check_close(run, &socket, "a socket without endpoints") && good;
 }
 
@@ -347,7 +259,7 @@ static bool bad_options(struct weir_check_run *run)
         weir_check_open(run, "DEALER", &socket) && weir_check_url(run, url);
 
     strcat(url, "?send-mark=banana");
-    good = good && refuse_both(run, socket, &bad);
+    good = good && weir_check_refused(run, socket, &bad);
     return weir_check_close(run, &socket, "a socket without endpoints") && good;
 }
 
@@ -655,39 +567,15 @@ static bool two_endpoints(struct weir_check_run *run)
 
 /* ---- descriptors ---- */
 
-/* How many are open in this process; -1 where nobody can tell. */
-static int count_descriptors(void)
-{
-    DIR *folder = opendir("/proc/self/fd");
-    int count = -1;
-
-    if (!folder)
-        return -1;
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count;
-}
-
-/* Make the case's context anew. */
-static bool fresh_context(struct weir_check_run *run)
-{
-    return weir_check_good(
-               run, weir_context_close(run->context, run->check->patience),
-               "close a context") &&
-           weir_check_good(run, weir_context_open(&run->context, 1),
-                           "open a context");
-}
-
 /* After the first round everything that stays open for good is open. */
 static bool descriptors(struct weir_check_run *run)
 {
     int before = -1, after;
 
     for (int i = 0; i < 3; i++) {
-        if (!many_connects(run) || !reconnect(run) || !fresh_context(run))
+        if (!many_connects(run) || !reconnect(run) || !weir_check_fresh(run))
             return false;
-        after = count_descriptors();
+        after = weir_check_descriptors();
         if (i && after != before)
             return weir_check_fail(run, "%d descriptors became %d", before,
                                    after);
@@ -698,10 +586,7 @@ static bool descriptors(struct weir_check_run *run)
 
 /* ---- the suite ---- */
 
-static const struct weir_check_case {
-    const char *name;
-    bool (*test)(struct weir_check_run *run);
-} cases[] = {
+static const struct weir_check_case cases[] = {
     {"bind, then connect", bind_first},
     {"connect, then bind", connect_first},
     {"the binder sends", push_binds},
@@ -726,37 +611,12 @@ static const struct weir_check_case {
     {"many connections", many_connects},
     {"two endpoints of one socket", two_endpoints},
     {"descriptors given back", descriptors},
+    {NULL, NULL},
 };
-
-static bool run_case(const struct weir_check_transport *check,
-                     const struct weir_check_case *test)
-{
-    struct weir_check_run run = {.check = check};
-    bool good = weir_check_good(&run, weir_context_open(&run.context, 1),
-                                "open a context");
-    enum weir_check_result result;
-
-    if (good) {
-        good = test->test(&run);
-        good = weir_check_good(&run,
-                               weir_context_close(run.context, check->patience),
-                               "close the context") &&
-               good;
-    }
-    result = good          ? WEIR_CHECK_PASSED
-             : run.skipped ? WEIR_CHECK_SKIPPED
-                           : WEIR_CHECK_FAILED;
-    check->report(check->arg, test->name, result, run.detail);
-    return result != WEIR_CHECK_FAILED;
-}
 
 int weir_check_transport(const struct weir_check_transport *check)
 {
-    int failed = 0;
-
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        failed += !run_case(check, &cases[i]);
-    return failed;
+    return weir_check_cases(check, check->group ? weir_check_group : cases);
 }
 
 /* ---- what weir's own transports look like ---- */
@@ -788,13 +648,38 @@ static const struct weir_check_bad tcp_bad[] = {
     {NULL, NULL},
 };
 
+/* A group's interface is not known. */
+static const struct weir_check_bad epgm_bad[] = {
+    {"epgm://", "epgm"},
+    {"epgm://;239.192.1.1", "239.192.1.1"},
+    {"epgm://;239.192.1.1:", "239.192.1.1:"},
+    {"epgm://;239.192.1.1:70000", "70000"},
+    {"epgm://;10.0.0.1:5555", "10.0.0.1"},
+    {"epgm://;239.192.1.1,nogroup:5555", "nogroup"},
+    {"epgm://;239.192.1.1,[ff02::1]:5555", "ff02::1"},
+    {"epgm://nosuch0;239.192.1.1:5555", "nosuch0"},
+    {"epgm://lo;239.192.1.1:5555", "lo"},
+    {NULL, NULL},
+};
+
+static const struct weir_check_bad pgm_bad[] = {
+    {"pgm://", "pgm"},
+    {"pgm://;239.192.1.1:70000", "70000"},
+    {"pgm://;10.0.0.1:5555", "10.0.0.1"},
+    {"pgm://nosuch0;239.192.1.1:5555", "nosuch0"},
+    {NULL, NULL},
+};
+
 static const struct scheme {
     const char *name, *bind_url, *wildcard_url;
     const struct weir_check_bad *bad;
+    int group;
 } schemes[] = {
-    {"inproc", "inproc://weir-check-%n", NULL, inproc_bad},
-    {"ipc", "ipc:///tmp/weir-check-%p-%n", "ipc://*", ipc_bad},
-    {"tcp", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*", tcp_bad},
+    {"inproc", "inproc://weir-check-%n", NULL, inproc_bad, 0},
+    {"ipc", "ipc:///tmp/weir-check-%p-%n", "ipc://*", ipc_bad, 0},
+    {"tcp", "tcp://127.0.0.1:*", "tcp://127.0.0.1:*", tcp_bad, 0},
+    {"epgm", NULL, NULL, epgm_bad, 1},
+    {"pgm", NULL, NULL, pgm_bad, 1},
 };
 
 int weir_check_transport_defaults(struct weir_check_transport *check,
@@ -802,6 +687,7 @@ int weir_check_transport_defaults(struct weir_check_transport *check,
 {
     check->bind_url = check->wildcard_url = NULL;
     check->bad = NULL;
+    check->group = 0;
     check->patience = 10000;
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         if (strcmp(schemes[i].name, scheme) != 0)
@@ -809,7 +695,8 @@ int weir_check_transport_defaults(struct weir_check_transport *check,
         check->bind_url = schemes[i].bind_url;
         check->wildcard_url = schemes[i].wildcard_url;
         check->bad = schemes[i].bad;
-        return 0;
+        check->group = schemes[i].group;
+        return check->bind_url ? 0 : -ENOENT;
     }
     return -ENOENT;
 }

@@ -12,6 +12,8 @@
 
 #include <check/check.h>
 
+#include "tests/net/alone.h"
+
 struct tally {
     int cases, skipped;
     bool silent;
@@ -60,6 +62,34 @@ static void test_tcp(void **state)
     expect_good("tcp", 0);
 }
 
+#ifdef WITH_PGM
+
+static void group(const char *scheme, const char *url)
+{
+    struct tally tally = {0, 0, false};
+    struct weir_check_transport check;
+
+    assert_true(weir_check_transport_defaults(&check, scheme) < 0);
+    assert_int_equal(check.group, 1);
+    check.bind_url = url;
+    check.report = report;
+    check.arg = &tally;
+    assert_int_equal(weir_check_transport(&check), 0);
+    assert_true(tally.cases > 10);
+    assert_int_equal(tally.skipped, 0);
+}
+
+static void test_pgm(void **state)
+{
+    (void)state;
+    if (!alone())
+        skip();
+    group("epgm", "epgm://" ALONE_GROUP);
+    group("pgm", "pgm://" ALONE_GROUP);
+}
+
+#endif
+
 /* A suite that cannot fail tells nothing. */
 static void test_fails_without_a_transport(void **state)
 {
@@ -73,6 +103,8 @@ static void test_fails_without_a_transport(void **state)
     check.report = report;
     check.arg = &tally;
     assert_true(weir_check_transport(&check) > 15);
+    check.group = 1;
+    assert_true(weir_check_transport(&check) > 10);
 }
 
 int main(void)
@@ -81,6 +113,9 @@ int main(void)
         cmocka_unit_test(test_inproc),
         cmocka_unit_test(test_ipc),
         cmocka_unit_test(test_tcp),
+#ifdef WITH_PGM
+        cmocka_unit_test(test_pgm),
+#endif
         cmocka_unit_test(test_fails_without_a_transport),
     };
 
