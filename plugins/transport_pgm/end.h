@@ -10,7 +10,7 @@
 
 #include "session.h"
 
-enum { WEIR_PGM_WATCHES = 4 };
+enum { WEIR_PGM_INPUT, WEIR_PGM_WATCHES = 4 };
 
 /* What both kinds of link begin with. */
 struct weir_pgm_link {
@@ -46,10 +46,14 @@ int weir_pgm_receiver(struct weir_pgm_end *end);
 /* Take the endpoint's session. */
 void weir_pgm_link_init(struct weir_pgm_link *link, struct weir_pgm_end *end);
 
-/* Start the session and watch a descriptor in place `i`, in attach().
+/* In attach(): start the session, and watch what comes in, in place
+ * WEIR_PGM_INPUT.
  * Errors: what openpgm says; -ENOMEM. */
 int weir_pgm_link_start(struct weir_pgm_link *link, weir_link *to,
-                        weir_error *error);
+                        weir_turn *on_input, weir_error *error);
+
+/* Watch a descriptor in place `i`, if there is no watch yet.
+ * Errors: -ENOMEM. */
 int weir_pgm_link_watch(struct weir_pgm_link *link, int i, int fd,
                         unsigned events, weir_turn *turn, weir_error *error);
 void weir_pgm_link_unwatch(struct weir_pgm_link *link, int i);

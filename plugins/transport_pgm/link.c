@@ -31,13 +31,6 @@ void weir_pgm_link_made(struct weir_pgm_link *link, const weir_link_ops *ops,
     (void)end->more->made_link(end->ep, ops, self, &peer);
 }
 
-int weir_pgm_link_start(struct weir_pgm_link *link, weir_link *to,
-                        weir_error *error)
-{
-    link->link = to;
-    return weir_pgm_session_start(&link->session, &link->end->plan, error);
-}
-
 /* ------------------------------------------------------ watches and timer --
  */
 
@@ -56,6 +49,18 @@ int weir_pgm_link_watch(struct weir_pgm_link *link, int i, int fd,
                                 plan->scheme, plan->text);
     link->watches[i] = id;
     return 0;
+}
+
+int weir_pgm_link_start(struct weir_pgm_link *link, weir_link *to,
+                        weir_turn *on_input, weir_error *error)
+{
+    int rc = weir_pgm_session_start(&link->session, &link->end->plan, error);
+
+    link->link = to;
+    if (rc < 0)
+        return rc;
+    return weir_pgm_link_watch(link, WEIR_PGM_INPUT, link->session.recv_fd,
+                               WEIR_WATCH_IN, on_input, error);
 }
 
 void weir_pgm_link_unwatch(struct weir_pgm_link *link, int i)

@@ -26,7 +26,7 @@ enum {
     MS = 1000000        /* in ns */
 };
 
-enum { INPUT, PENDING }; /* watches */
+enum { INPUT = WEIR_PGM_INPUT, PENDING }; /* watches */
 
 struct receiver {
     struct weir_pgm_link base; /* first */
@@ -435,12 +435,9 @@ static int attach(void *self, weir_link *to, weir_reactor *reactor,
 {
     struct receiver *receiver = self;
     struct weir_pgm_link *base = &receiver->base;
-    int rc = weir_pgm_link_start(base, to, error);
+    int rc = weir_pgm_link_start(base, to, on_input, error);
 
     (void)reactor; /* the endpoint's */
-    if (rc == 0)
-        rc = weir_pgm_link_watch(base, INPUT, base->session.recv_fd,
-                                 WEIR_WATCH_IN, on_input, error);
     if (rc == 0)
         rc = weir_pgm_link_watch(base, PENDING, base->session.pending_fd,
                                  WEIR_WATCH_IN, on_input, error);

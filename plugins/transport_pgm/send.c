@@ -30,7 +30,7 @@ enum {
     PAUSE = 500000       /* ns: to send several packets after each */
 };
 
-enum { INPUT, REPAIR, RATE, OUTPUT }; /* watches */
+enum { REPAIR = WEIR_PGM_INPUT + 1, RATE, OUTPUT }; /* watches */
 
 struct sender {
     struct weir_pgm_link base; /* first */
@@ -295,12 +295,9 @@ static int attach(void *self, weir_link *to, weir_reactor *reactor,
 {
     struct sender *sender = self;
     struct weir_pgm_link *base = &sender->base;
-    int rc = weir_pgm_link_start(base, to, error);
+    int rc = weir_pgm_link_start(base, to, on_input, error);
 
     (void)reactor; /* the endpoint's */
-    if (rc == 0)
-        rc = weir_pgm_link_watch(base, INPUT, base->session.recv_fd,
-                                 WEIR_WATCH_IN, on_input, error);
     if (rc == 0)
         rc = weir_pgm_link_watch(base, REPAIR, base->session.repair_fd,
                                  WEIR_WATCH_IN, on_repair, error);

@@ -3,14 +3,12 @@
 
 #include "tune.h"
 
+#include "../common/option.h"
+
 #include <errno.h>
 #include <limits.h>
 
-#define ROW(kind, text, ...)                        \
-    {                                               \
-        .name = (text), .type = WEIR_OPTION_##kind, \
-        .flags = WEIR_OPTION_ENDPOINT, __VA_ARGS__  \
-    }
+#define ROW WEIR_COMMON_ROW
 
 #define WINDOW_MAX (1 << 24) /* packets */
 
@@ -59,20 +57,6 @@ const weir_option weir_pgm_options[WEIR_PGM_OPTIONS] = {
                    "system allows. 0: the system's value."),
 };
 
-static int read_number(const weir_host *host, const weir_ep *ep,
-                       const char *scheme, int row, int *out, weir_error *error)
-{
-    const weir_option *option = &weir_pgm_options[row];
-    int64_t value = option->fallback;
-    int rc = host->option_int(ep, option->name, &value);
-
-    if (rc < 0 && rc != -ENOENT)
-        return host->fail(error, -rc, "%s: option %s cannot be read", scheme,
-                          option->name);
-    *out = (int)value;
-    return 0;
-}
-
 /* Packets of the full size that the full rate has in a time, as libzmq counts
  * them. */
 static int64_t packets_in(const struct weir_pgm_tuning *tuning, int64_t ms)
@@ -114,7 +98,8 @@ int weir_pgm_tune_read(const weir_host *host, const weir_ep *ep,
     int rc = 0;
 
     for (int row = 0; row < WEIR_PGM_OPTIONS && rc == 0; row++)
-        rc = read_number(host, ep, scheme, row, &out->number[row], error);
+        rc = weir_common_option(host, ep, scheme, &weir_pgm_options[row],
+                                &out->number[row], error);
     if (rc < 0)
         return rc;
     out->max_message =

@@ -3,6 +3,8 @@
 
 #include "tune.h"
 
+#include "../common/option.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -11,11 +13,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#define ROW(kind, text, ...)                        \
-    {                                               \
-        .name = (text), .type = WEIR_OPTION_##kind, \
-        .flags = WEIR_OPTION_ENDPOINT, __VA_ARGS__  \
-    }
+#define ROW WEIR_COMMON_ROW
 
 const weir_option weir_tcp_options[WEIR_TCP_OPTIONS] = {
     [WEIR_TCP_KEEPALIVE] =
@@ -104,20 +102,6 @@ static int lacks(const weir_host *host, int row, weir_error *error)
                       weir_tcp_options[row].name);
 }
 
-static int read_number(const weir_host *host, const weir_ep *ep, int row,
-                       int *out, weir_error *error)
-{
-    const weir_option *option = &weir_tcp_options[row];
-    int64_t value = option->fallback;
-    int rc = host->option_int(ep, option->name, &value);
-
-    if (rc < 0 && rc != -ENOENT)
-        return host->fail(error, -rc, "tcp: option %s cannot be read",
-                          option->name);
-    *out = (int)value;
-    return 0;
-}
-
 static int read_device(const weir_host *host, const weir_ep *ep, char *out,
                        weir_error *error)
 {
@@ -141,7 +125,8 @@ int weir_tcp_tune_read(const weir_host *host, const weir_ep *ep,
     int rc;
 
     for (int row = 0; row < WEIR_TCP_NUMBERS; row++) {
-        rc = read_number(host, ep, row, &out->number[row], error);
+        rc = weir_common_option(host, ep, "tcp", &weir_tcp_options[row],
+                                &out->number[row], error);
         if (rc < 0)
             return rc;
         if (row < WEIR_TCP_KNOBS && knobs[row].level < 0 && out->number[row])
