@@ -232,7 +232,8 @@ static int find_store(weir_socket socket, const struct setting *setting)
     options = sock->options;
     weir_sock_put(sock);
     r = set(&options, setting);
-    if (r < 0 || (options.send_swap == 0 && !options.swap_store[0]))
+    if (r < 0 || (options.send_swap == 0 && options.recv_swap == 0 &&
+                  !options.swap_store[0]))
         return r;
     return weir_options_find_store(&options, &ops);
 }

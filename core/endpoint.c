@@ -460,10 +460,13 @@ static bool is_known(void *arg, const char *name)
  * memory is the reader's as much as the writer's. */
 static int check_swap(const struct weir_ep *ep, const struct weir_url *url)
 {
-    if (!ep->splices || ep->options.send_swap == 0)
+    const struct weir_options *options = &ep->options;
+
+    if (!ep->splices || (options->send_swap == 0 && options->recv_swap == 0))
         return 0;
     return weir_fail(WEIR_EINCOMPATIBLE,
-                     "option \"send-swap\": %.32s:// has no swap, set it to 0",
+                     "option \"%s\": %.32s:// has no swap, set it to 0",
+                     options->send_swap ? "send-swap" : "recv-swap",
                      url->scheme);
 }
 

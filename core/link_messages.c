@@ -19,6 +19,7 @@
 #include "peer_info.h"
 #include "pipe.h"
 #include "socket.h"
+#include "spill.h"
 #include "zmtp.h"
 
 enum { SOURCES_MAX = 1024 }; /* that are in the middle of a message */
@@ -337,7 +338,7 @@ static int put_all(struct weir_queue *queue, const struct parts *parts)
     if (r < 0)
         weir_queue_abort(queue);
     else
-        weir_queue_commit(queue);
+        weir_queue_end_put(queue, 1);
     return r;
 }
 
@@ -501,6 +502,8 @@ static void on_turn(struct weir_task *task)
     struct weir_link *link = messages->link;
 
     (void)weir_link_asked(link);
+    if (weir_link_pipe(link)->in->spill)
+        (void)weir_spill_news(weir_link_pipe(link)->in);
     if (usable(link))
         resume(messages);
     if (usable(link))

@@ -28,7 +28,8 @@ struct row {
 #define LOSERS (RECEIVERS & ~(BIT(REQ) | BIT(REP) | BIT(XPUB)))
 
 /* Not those that throw away what is unsent when they connect anew. */
-#define SWAPPERS (SENDERS & ~BIT(XSUB))
+#define SWAPPERS     (SENDERS & ~BIT(XSUB))
+#define ANY_SWAPPERS (SWAPPERS | LOSERS)
 
 /* Those that drop at the mark, where a burst of long messages would be lost,
  * and the mark that they have for it. */
@@ -107,11 +108,16 @@ static const struct row table[] = {
         .doc = "Octets beyond the mark that may wait in a store for one "
                "peer; when they are used up the send policy holds. 0: no "
                "swap."),
-    ROW(TEXT, swap_store, "swap-store", SWAPPERS, .max = WEIR_STORE_NAME_MAX,
+    ROW(INT, recv_swap, "recv-swap", LOSERS, .unit = "bytes", .max = TIB,
         .flags = IN_URL,
+        .doc = "Octets from one peer beyond the mark that may wait in a store "
+               "to be received; when they are used up the peer is not read. "
+               "0: no swap."),
+    ROW(TEXT, swap_store, "swap-store", ANY_SWAPPERS,
+        .max = WEIR_STORE_NAME_MAX, .flags = IN_URL,
         .doc = "The plugin that keeps what is swapped: \"file\" is "
                "store_file. Empty: file."),
-    CHECKED(check_folder, TEXT, swap_dir, "swap-dir", SWAPPERS,
+    CHECKED(check_folder, TEXT, swap_dir, "swap-dir", ANY_SWAPPERS,
             .max = WEIR_SWAP_DIR_MAX, .flags = IN_URL,
             .doc = "The folder for what is swapped, an absolute path. Empty: "
                    "TMPDIR of the environment, or /var/tmp."),
@@ -377,7 +383,8 @@ const char *weir_options_store(const struct weir_options *options)
 
 bool weir_options_is_swap(const char *name)
 {
-    return strcmp(name, "send-swap") == 0 || strcmp(name, "swap-store") == 0;
+    return strcmp(name, "send-swap") == 0 || strcmp(name, "recv-swap") == 0 ||
+           strcmp(name, "swap-store") == 0;
 }
 
 int weir_options_find_store(const struct weir_options *options,
@@ -406,6 +413,16 @@ static int check_swap(int64_t swap, int64_t policy)
                          "option \"send-swap\" does not go with a "
                          "\"send-policy\" that drops the oldest");
     return 0;
+}
+
+/* A swap at the receiving mark is instead of what else is done there. */
+static int check_recv_swap(int64_t swap, int64_t policy)
+{
+    if (swap == 0 || policy == 0)
+        return 0;
+    return weir_fail(WEIR_EINCOMPATIBLE,
+                     "option \"recv-swap\" does not go with a "
+                     "\"recv-policy\" that drops");
 }
 
 static int set_bytes(struct weir_options *options, const struct row *row,
@@ -438,6 +455,10 @@ static int set_number(struct weir_options *options, const struct row *row,
         rc = check_swap(number, options->send_policy);
     else if (row->offset == AT(send_policy))
         rc = check_swap(options->send_swap, number);
+    else if (row->offset == AT(recv_swap))
+        rc = check_recv_swap(number, options->recv_policy);
+    else if (row->offset == AT(recv_policy))
+        rc = check_recv_swap(options->recv_swap, number);
     if (rc == 0)
         store_number(options, row, number);
     return rc;

@@ -58,7 +58,7 @@ struct weir_options {
     int64_t recv_mark, recv_mark_bytes; /* 0 = none */
     int64_t send_policy;                /* enum weir_policy */
     int64_t recv_policy;                /* see weir_options_recv_policy */
-    int64_t send_swap;                  /* octets, 0 = none */
+    int64_t send_swap, recv_swap;       /* octets, 0 = none */
     char swap_store[WEIR_STORE_NAME_MAX + 1];
     char swap_dir[WEIR_SWAP_DIR_MAX + 1]; /* empty: see pipe_swap.c */
     int64_t linger;                       /* ms, -1 = for ever */

@@ -36,7 +36,7 @@ enum {
     WEIR_MAIL_PARTED = 4,   /* inproc: the other side is gone */
     WEIR_MAIL_OPEN = 8,     /* being read: not posted */
     WEIR_MAIL_BEYOND = 16,  /* the oldest in the input queue are to go */
-    WEIR_MAIL_SPILL = 32    /* the output queue's spill has news */
+    WEIR_MAIL_SPILL = 32    /* a queue's spill has news */
 };
 
 /* Counters of one pipe; the rest is in the queues. */
@@ -231,15 +231,18 @@ static inline int weir_pipe_take_peeked(struct weir_pipe *pipe,
     return 0;
 }
 
-/* Give the output queue a spill, if the endpoint's options say so.
+/* Give the queues a spill, if the endpoint's options say so.
  * Errors: -ENOMEM. */
 int weir_pipe_add_swap(struct weir_pipe *pipe);
 
-/* Mail: see to what the spill of the output queue has to say.
- * Returns whether there is room again for who waited for it. */
-bool weir_pipe_spilled(struct weir_pipe *pipe);
+/* Mail: see to what the spills have to say.
+ * Returns what that is for others: WEIR_MAIL_ROOM, WEIR_MAIL_READABLE. */
+uint32_t weir_pipe_spilled(struct weir_pipe *pipe);
 
-/* The pipe is about to go: its spill sends no mail any more. */
+/* Was more received than can be taken now? */
+bool weir_pipe_hides_input(struct weir_pipe *pipe);
+
+/* The pipe is about to go: its spills send no mail any more. */
 void weir_pipe_silence(struct weir_pipe *pipe);
 
 /* What to do at the mark, unless the "send-policy" option says other, or on

@@ -75,13 +75,13 @@ static int try_store(const struct weir_spill_plan *plan)
 int weir_swap_init(struct weir_swap *swap, const struct weir_options *options)
 {
     const char *folder = swap_folder(options);
-    struct weir_spill_plan plan = {.host = &weir_the_host,
-                                   .dir = folder,
-                                   .budget = (uint64_t)options->send_swap};
+    struct weir_spill_plan plan = {.host = &weir_the_host, .dir = folder};
     int r;
 
-    if (options->send_swap == 0)
+    if (options->send_swap == 0 && options->recv_swap == 0)
         return 0;
+    plan.budget = (uint64_t)(options->send_swap ? options->send_swap
+                                                : options->recv_swap);
     r = weir_options_find_store(options, &plan.store);
     if (r >= 0)
         r = try_store(&plan);
@@ -136,7 +136,10 @@ static int add(struct weir_pipe *pipe, struct weir_queue *queue, int64_t budget)
 
 int weir_pipe_add_swap(struct weir_pipe *pipe)
 {
-    return add(pipe, pipe->out, weir_ep_options(pipe->ep)->send_swap);
+    const struct weir_options *options = weir_ep_options(pipe->ep);
+    int r = add(pipe, pipe->out, options->send_swap);
+
+    return r < 0 ? r : add(pipe, pipe->in, options->recv_swap);
 }
 
 static void report_all(struct weir_pipe *pipe, struct weir_spill *spill)
@@ -150,21 +153,74 @@ static void report_all(struct weir_pipe *pipe, struct weir_spill *spill)
             NULL, pipe->peer_id, report.in_memory, report.code, report.reason);
 }
 
-bool weir_pipe_spilled(struct weir_pipe *pipe)
+/* Returns WEIR_MAIL_ROOM if who waited for it may send. */
+static uint32_t output_spilled(struct weir_pipe *pipe)
 {
     bool room;
 
     if (!pipe->out || !pipe->out->spill)
-        return false;
+        return 0;
     room = weir_spill_news(pipe->out);
     report_all(pipe, pipe->out->spill);
     weir_sock_touch(pipe->sock, pipe);
     weir_wait_hand_on(pipe->sock, SPILLED_SOON);
-    return room;
+    return room ? WEIR_MAIL_ROOM : 0;
+}
+
+/* The producer of the input is whoever drives the link; of one that is gone,
+ * nobody.  A driver that is at it now looks for room before it reads on, and
+ * the reactor, where it alone drives, has a turn. */
+static void tend_input(struct weir_pipe *pipe)
+{
+    struct weir_queue *in = pipe->in;
+    bool room;
+
+    if (pipe->dying) {
+        (void)weir_spill_news(in);
+        return;
+    }
+    if (weir_link_post_turn(&pipe->link))
+        return;
+    atomic_store(&pipe->link.readable, true); /* for a driver that is told */
+    if (!weir_link_hold(&pipe->link))
+        return;
+    room = weir_spill_news(in);
+    weir_sock_let_go(pipe->sock, pipe);
+    if (room)
+        in->writer.wake(in->writer.arg);
+}
+
+/* Returns WEIR_MAIL_READABLE if somebody waited for what is there now. */
+static uint32_t input_spilled(struct weir_pipe *pipe)
+{
+    if (!pipe->in || !pipe->in->spill)
+        return 0;
+    tend_input(pipe);
+    report_all(pipe, pipe->in->spill);
+    if (!weir_queue_ready(pipe->in) ||
+        !atomic_exchange(&pipe->in->reader_armed, 0))
+        return 0;
+    return WEIR_MAIL_READABLE;
+}
+
+uint32_t weir_pipe_spilled(struct weir_pipe *pipe)
+{
+    return output_spilled(pipe) | input_spilled(pipe);
+}
+
+bool weir_pipe_hides_input(struct weir_pipe *pipe)
+{
+    return pipe->in && weir_spill_holds(pipe->in);
+}
+
+static void silence(struct weir_queue *queue)
+{
+    if (queue && queue->spill)
+        weir_spill_silence(queue->spill);
 }
 
 void weir_pipe_silence(struct weir_pipe *pipe)
 {
-    if (pipe->out && pipe->out->spill)
-        weir_spill_silence(pipe->out->spill);
+    silence(pipe->out);
+    silence(pipe->in);
 }

@@ -115,6 +115,7 @@ struct weir_queue_in {
     uint32_t size, size_max;  /* of the next chunk; it doubles up to this */
     uint8_t inside;           /* WEIR_FRAME_MORE when inside a message */
     bool large;               /* the last frame received had a body chunk */
+    bool receives;            /* octets as they come from a connection */
 };
 
 /* The longest rest of a message that is set aside, see weir_queue_skip(). */
@@ -190,7 +191,7 @@ struct weir_queue *weir_queue_new(struct weir_pool *pool,
 
 /* Give the queue a spill, which is the queue's from then on.  Nothing was put
  * yet; the queue is not used with weir_queue_put_latest(), nor with the calls
- * that drop the oldest, and its consumer is a link. */
+ * that drop the oldest. */
 void weir_queue_set_spill(struct weir_queue *queue, struct weir_spill *spill);
 
 /* Let go of one end, once for each.  The second frees the queue and all that

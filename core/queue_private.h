@@ -48,6 +48,11 @@ void weir_queue_reset_out(struct weir_queue *queue, uint64_t base);
 void weir_queue_link(struct weir_queue *queue, struct weir_chunk *chunk,
                      uint8_t *write);
 
+/* Begin a new tail where the messages received so far end, which are all
+ * published; what has come of the next one moves there.
+ * Errors: -ENOMEM. */
+int weir_queue_part(struct weir_queue *queue);
+
 /* Make `chunk`, got for it, refer to what is free in the tail. */
 void weir_queue_refer_rest(struct weir_queue *queue, struct weir_chunk *chunk);
 

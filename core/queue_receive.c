@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "queue_private.h"
+#include "spill.h"
 
 /* The first memory of a large body, whatever size the peer claims. */
 #define BODY_AT_FIRST 65536
@@ -34,12 +35,11 @@ static int no_memory(size_t octets)
     return weir_fail(ENOMEM, "no memory to receive %zu octets", octets);
 }
 
-/* A new tail, with the unfinished frame moved to its begin. */
-static int fresh_chunk(struct weir_queue *queue)
+/* A new tail of `size` octets, with the unfinished frame moved to its begin. */
+static int move_on(struct weir_queue *queue, size_t size)
 {
     struct weir_queue_in *in = &queue->in;
     size_t partial = partial_octets(in);
-    size_t size = in->need > in->size ? in->need : in->size;
     struct weir_chunk *chunk = weir_pool_get(in->pool, size);
 
     if (!chunk)
@@ -49,7 +49,15 @@ static int fresh_chunk(struct weir_queue *queue)
     in->write = in->scan;
     weir_queue_link(queue, chunk, chunk->data + partial);
     in->scan = chunk->data;
+    in->receives = true;
     return 0;
+}
+
+static int fresh_chunk(struct weir_queue *queue)
+{
+    const struct weir_queue_in *in = &queue->in;
+
+    return move_on(queue, in->need > in->size ? in->need : in->size);
 }
 
 /* Is the frame at hand large, and too large for the tail? */
@@ -385,6 +393,18 @@ static void remember_end(struct weir_queue_in *in, uint8_t *at)
     in->saved_limit = in->limit;
 }
 
+/* What the frame at hand needs is not asked for here: the peer claims it. */
+int weir_queue_part(struct weir_queue *queue)
+{
+    struct weir_queue_in *in = &queue->in;
+    size_t partial = partial_octets(in);
+    int error = move_on(queue, partial > in->size ? partial : in->size);
+
+    if (!error)
+        remember_end(in, in->scan);
+    return error;
+}
+
 /* Commands that were dealt with since the last frame that anybody will see
  * leave nothing behind, so a peer that sends nothing else takes no memory.
  * What follows them is a part of one frame: each octet moves once. */
@@ -507,6 +527,15 @@ static void refuse_some(struct weir_queue *queue, struct scan *scan)
     scan->last = n > 0 ? to : NULL;
 }
 
+/* All up to `position` is whole messages. */
+static void show(struct weir_queue *queue, uint64_t position)
+{
+    if (WEIR_UNLIKELY(weir_spill_hides(queue->spill)))
+        weir_spill_put(queue, position);
+    else
+        weir_queue_publish(queue, position);
+}
+
 /* Understand what has come in the tail, and publish what became whole. */
 static int scan_tail(struct weir_queue *queue,
                      const struct weir_queue_parser *parser)
@@ -533,7 +562,7 @@ static int scan_tail(struct weir_queue *queue,
     close_gap(in, &scan);
     if (scan.last) {
         remember_end(in, scan.last);
-        weir_queue_publish(queue, in->base + (uint64_t)(scan.last - in->data));
+        show(queue, position_of(in, scan.last));
     }
     return error;
 }
@@ -585,7 +614,7 @@ static void end_message(struct weir_queue *queue, bool refuses)
         }
     }
     remember_end(in, in->write);
-    weir_queue_commit(queue);
+    weir_queue_end_put(queue, 1);
 }
 
 /* A large body is here as a whole, and is a frame that somebody will see. */
@@ -664,7 +693,9 @@ int weir_queue_filled(struct weir_queue *queue, size_t octets,
         fill_tail(in, octets);
         error = scan_tail(queue, parser);
     }
-    return error ? error : (int)(in->put - put);
+    if (error || in->put < put) /* what a store has lost was taken off */
+        return error;
+    return (int)(in->put - put);
 }
 
 /* ------------------------------------------------------------ rollback -- */

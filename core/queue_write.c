@@ -122,9 +122,10 @@ void weir_queue_refuse(struct weir_queue *queue)
                           memory_order_release);
 }
 
+/* A spill begins between messages: one that has begun comes whole. */
 bool weir_queue_full(struct weir_queue *queue)
 {
-    return !weir_queue_room(queue, 1);
+    return !weir_queue_room(queue, 1) && !(queue->spill && queue->in.inside);
 }
 
 bool weir_queue_arm_writer(struct weir_queue *queue)
@@ -157,16 +158,14 @@ uint64_t weir_queue_pending(struct weir_queue *queue)
 
 bool weir_queue_holds(struct weir_queue *queue)
 {
-    return weir_queue_pending(queue) != 0 ||
-           (weir_spill_hides(queue->spill) &&
-            load(&queue->spill->committed) != load(&queue->published));
+    return weir_queue_pending(queue) != 0 || weir_spill_holds(queue);
 }
 
 void weir_queue_end_put(struct weir_queue *queue, uint64_t messages)
 {
     queue->in.put += messages;
     if (WEIR_UNLIKELY(weir_spill_hides(queue->spill)))
-        weir_spill_put(queue);
+        weir_spill_put(queue, weir_queue_position(queue));
     else
         weir_queue_publish(queue, weir_queue_position(queue));
 }

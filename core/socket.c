@@ -36,8 +36,8 @@ static void read_mail(struct weir_sock *sock, struct weir_pipe *pipe,
 {
     if (bits & WEIR_MAIL_BEYOND)
         weir_pipe_trim(pipe);
-    if ((bits & WEIR_MAIL_SPILL) && !pipe->buried && weir_pipe_spilled(pipe))
-        bits |= WEIR_MAIL_ROOM;
+    if ((bits & WEIR_MAIL_SPILL) && !pipe->buried)
+        bits |= weir_pipe_spilled(pipe);
     if ((bits & WEIR_MAIL_ROOM) && pipe->attached && !pipe->dying) {
         if (sock->pattern->writable)
             sock->pattern->writable(sock, pipe);
@@ -49,6 +49,9 @@ static void read_mail(struct weir_sock *sock, struct weir_pipe *pipe,
     }
     if ((bits & WEIR_MAIL_PARTED) && !pipe->buried)
         weir_splice_parted(pipe);
+    if ((bits & WEIR_MAIL_SPILL) && !pipe->buried && pipe->dying &&
+        !weir_pipe_ready(pipe))
+        weir_sock_dry(sock, pipe); /* what was hidden may be lost */
 }
 
 /* The pipe may go because of what it is told: as long as that is being read,
@@ -342,7 +345,7 @@ void weir_sock_retire(struct weir_sock *sock, struct weir_pipe *pipe, bool all)
 
     pipe->dying = true;
     weir_sock_drained(sock); /* who flushes waits for its output no more */
-    if (all || !weir_pipe_ready(pipe)) {
+    if (all || !(weir_pipe_ready(pipe) || weir_pipe_hides_input(pipe))) {
         weir_sock_bury(sock, pipe);
         return;
     }
@@ -353,7 +356,7 @@ void weir_sock_retire(struct weir_sock *sock, struct weir_pipe *pipe, bool all)
 
 void weir_sock_dry(struct weir_sock *sock, struct weir_pipe *pipe)
 {
-    if (pipe->dying)
+    if (pipe->dying && !weir_pipe_hides_input(pipe))
         weir_sock_bury(sock, pipe);
 }
 

@@ -784,12 +784,24 @@ static bool is_half_empty(struct weir_queue *queue)
 /* A fresh chunk for what will be hidden. */
 static bool start_list(struct weir_queue *queue)
 {
-    struct weir_chunk *chunk = weir_pool_get(queue->in.pool, queue->in.size);
+    struct weir_chunk *chunk;
 
+    if (queue->in.receives)
+        return weir_queue_part(queue) == 0;
+    chunk = weir_pool_get(queue->in.pool, queue->in.size);
     if (!chunk)
         return false;
     weir_queue_link(queue, chunk, chunk->data);
     return true;
+}
+
+/* Up to where there are whole messages, when none is begun; behind it there
+ * may be octets that were received. */
+static uint64_t put_so_far(const struct weir_queue *queue)
+{
+    const uint8_t *end = queue->in.receives ? queue->in.scan : queue->in.write;
+
+    return queue->in.base + (uint64_t)(end - queue->in.data);
 }
 
 bool weir_spill_begin(struct weir_queue *queue, uint64_t octets)
@@ -799,7 +811,7 @@ bool weir_spill_begin(struct weir_queue *queue, uint64_t octets)
 
     if (atomic_load(&spill->failed) || atomic_load(&spill->full) ||
         octets > spill->budget || !shown || queue->in.inside ||
-        weir_queue_position(queue) != load(&queue->published))
+        put_so_far(queue) != load(&queue->published))
         return false;
     if (weir_disks_pin(spill->crew) < 0)
         return false;
@@ -954,14 +966,14 @@ bool weir_spill_end(struct weir_queue *queue)
     return ended;
 }
 
-void weir_spill_put(struct weir_queue *queue)
+void weir_spill_put(struct weir_queue *queue, uint64_t position)
 {
     struct weir_spill *spill = queue->spill;
 
     weir_lock_take(&spill->lock);
-    store(&spill->committed, weir_queue_position(queue));
+    store(&spill->committed, position);
     spill->accepted = queue->in.put;
-    if (weir_queue_position(queue) - spill->head->base >= BLOCK)
+    if (position - spill->head->base >= BLOCK)
         cut_block(spill);
     if (has_work(spill))
         schedule(spill);
@@ -1027,6 +1039,19 @@ uint64_t weir_spill_discard(struct weir_queue *queue)
 }
 
 /* ---- anybody ---- */
+
+bool weir_spill_holds(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+    bool any;
+
+    if (!weir_spill_hides(spill))
+        return false;
+    weir_lock_take(&spill->lock);
+    any = load(&spill->committed) - spill->hole != load(&queue->published);
+    weir_lock_release(&spill->lock);
+    return any;
+}
 
 bool weir_spill_report(struct weir_spill *spill,
                        struct weir_spill_report *report)

@@ -155,8 +155,8 @@ bool weir_spill_begin(struct weir_queue *queue, uint64_t octets);
 /* May a message of `octets` be put, while others are hidden? */
 bool weir_spill_room(struct weir_queue *queue, uint64_t octets);
 
-/* A message has been put, and is hidden. */
-void weir_spill_put(struct weir_queue *queue);
+/* All up to the stream offset `position` is whole messages, and is hidden. */
+void weir_spill_put(struct weir_queue *queue, uint64_t position);
 
 /* End hiding if nothing is left to hide and the queue is half empty.
  * Returns whether nothing is hidden. */
@@ -172,6 +172,9 @@ bool weir_spill_news(struct weir_queue *queue);
 uint64_t weir_spill_discard(struct weir_queue *queue);
 
 /* ---- anybody ---- */
+
+/* Is anything hidden that may come back? */
+bool weir_spill_holds(struct weir_queue *queue);
 
 /* Take the oldest report.  False: there is none. */
 bool weir_spill_report(struct weir_spill *spill,

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 #include "endpoint.h"
 #include "frame.h"
 #include "socket.h"
+#include "spill.h"
 #include "splice.h"
 
 static uint64_t total(const uint64_t *drops)
@@ -24,6 +26,36 @@ static uint64_t total(const uint64_t *drops)
     for (int i = 0; i < WEIR_DROPS; i++)
         sum += drops[i];
     return sum;
+}
+
+static void add_output_swap(weir_stats *sum, struct weir_queue *queue)
+{
+    struct weir_spill_use use = {0};
+
+    if (!queue || !queue->spill)
+        return;
+    weir_spill_add_use(queue, &use);
+    sum->send_swapped_out += use.swapped;
+    sum->send_swapped_out_bytes += use.swapped_bytes;
+    sum->send_swapped_in += use.returned;
+    sum->send_swapped_in_bytes += use.returned_bytes;
+    sum->send_in_store += use.kept;
+    sum->send_in_store_bytes += use.kept_bytes;
+}
+
+static void add_input_swap(weir_stats *sum, struct weir_queue *queue)
+{
+    struct weir_spill_use use = {0};
+
+    if (!queue || !queue->spill)
+        return;
+    weir_spill_add_use(queue, &use);
+    sum->recv_swapped_out += use.swapped;
+    sum->recv_swapped_out_bytes += use.swapped_bytes;
+    sum->recv_swapped_in += use.returned;
+    sum->recv_swapped_in_bytes += use.returned_bytes;
+    sum->recv_in_store += use.kept;
+    sum->recv_in_store_bytes += use.kept_bytes;
 }
 
 static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
@@ -51,6 +83,7 @@ static void add_output(weir_stats *sum, const struct weir_pipe *pipe)
     sum->send_dropped[WEIR_DROP_REPLACED] += returned;
     sum->send_dropped[WEIR_DROP_STORE] += lost;
     sum->send_queued_bytes += octets;
+    add_output_swap(sum, pipe->out);
     for (int i = 0; i < WEIR_DROPS; i++)
         sum->send_dropped[i] += tally->send_dropped[i];
 }
@@ -71,6 +104,7 @@ static void add_input(weir_stats *sum, const struct weir_pipe *pipe)
     sum->recv_dropped[WEIR_DROP_MARK] += refused;
     sum->recv_dropped[WEIR_DROP_STORE] += lost;
     sum->recv_queued_bytes += octets;
+    add_input_swap(sum, pipe->in);
     for (int i = 0; i < WEIR_DROPS; i++)
         sum->recv_dropped[i] += tally->recv_dropped[i];
 }
@@ -102,6 +136,14 @@ void weir_stats_add(weir_stats *sum, const weir_stats *part)
     sum->connects += part->connects;
     sum->disconnects += part->disconnects;
     sum->refused += part->refused;
+    sum->send_swapped_out += part->send_swapped_out;
+    sum->send_swapped_out_bytes += part->send_swapped_out_bytes;
+    sum->send_swapped_in += part->send_swapped_in;
+    sum->send_swapped_in_bytes += part->send_swapped_in_bytes;
+    sum->recv_swapped_out += part->recv_swapped_out;
+    sum->recv_swapped_out_bytes += part->recv_swapped_out_bytes;
+    sum->recv_swapped_in += part->recv_swapped_in;
+    sum->recv_swapped_in_bytes += part->recv_swapped_in_bytes;
     for (int i = 0; i < WEIR_DROPS; i++) {
         sum->send_dropped[i] += part->send_dropped[i];
         sum->recv_dropped[i] += part->recv_dropped[i];
@@ -154,7 +196,7 @@ const char *weir_drop_name(int reason)
     return names[reason];
 }
 
-enum { VERSION_1 = sizeof(weir_stats) };
+enum { VERSION_1 = offsetof(weir_stats, send_swapped_out) };
 
 static int check(const weir_stats *stats)
 {

@@ -507,6 +507,13 @@ typedef struct weir_stats {
     int32_t last_error;   /* positive code of the last connection problem */
     uint32_t reserved;
     char endpoint[256], peer[256], last_reason[256];
+    /* beyond the marks: ever written to a store, read back, and there now */
+    uint64_t send_swapped_out, send_swapped_out_bytes;
+    uint64_t send_swapped_in, send_swapped_in_bytes;
+    uint64_t send_in_store, send_in_store_bytes;
+    uint64_t recv_swapped_out, recv_swapped_out_bytes;
+    uint64_t recv_swapped_in, recv_swapped_in_bytes;
+    uint64_t recv_in_store, recv_in_store_bytes;
 } weir_stats;
 
 /* Counters of a socket (all it ever had), of an endpoint, or of the

@@ -54,6 +54,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.recv_mark_bytes, 4194304);
     assert_int_equal(options.send_policy, WEIR_POLICY_PATTERN);
     assert_int_equal(options.send_swap, 0);
+    assert_int_equal(options.recv_swap, 0);
     assert_string_equal(weir_options_store(&options), "file");
     assert_string_equal(options.swap_dir, "");
     assert_int_equal(options.linger, 5000);
@@ -123,7 +124,7 @@ static void test_table(void **state)
     (void)state;
     for (; weir_options_info(index, &info) == 0; index++)
         check_row(&info, index);
-    assert_int_equal(index, 37);
+    assert_int_equal(index, 38);
     assert_int_equal(weir_options_info(index, &info), -ENOENT);
     assert_int_equal(weir_options_info(-1, &info), -ENOENT);
     info.size = 4;

@@ -683,6 +683,116 @@ static void test_discard(void **state)
     }
 }
 
+/* ---- what comes from a connection ---- */
+
+enum { STREAM = 4000 };
+
+/* Messages as they come over the wire; starts[i] is where message i begins. */
+struct stream {
+    uint8_t *octets;
+    size_t starts[STREAM + 1];
+};
+
+static void pack(struct fixture *fixture, struct stream *stream)
+{
+    size_t at = 0, room = 0;
+
+    stream->octets = NULL;
+    for (uint64_t i = 0; i < STREAM; i++) {
+        struct traffic_shape shape = traffic_shape(&fixture->traffic, i);
+
+        stream->starts[i] = at;
+        for (int k = 0; k < shape.frames; k++) {
+            if (at + shape.size[k] + WEIR_QUEUE_HEAD > room)
+                room = 2 * room + shape.size[k] + WEIR_QUEUE_HEAD;
+            stream->octets = realloc(stream->octets, room);
+            assert_non_null(stream->octets);
+            at += weir_queue_head(stream->octets + at, shape.size[k],
+                                  k + 1 < shape.frames ? WEIR_FRAME_MORE : 0);
+            traffic_fill(&fixture->traffic, i, k, stream->octets + at,
+                         shape.size[k]);
+            at += shape.size[k];
+        }
+    }
+    stream->starts[STREAM] = at;
+}
+
+static int no_command(void *arg, const uint8_t *body, size_t size)
+{
+    (void)arg, (void)body, (void)size;
+    return -EPROTO;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Some of what is left comes.  Returns how much. */
+static size_t receive(struct fixture *fixture, const uint8_t *from, size_t left)
+{
+    static const struct weir_queue_parser parser = {.command = no_command};
+    struct iovec parts[2] = {{0}};
+    int n = weir_queue_space(fixture->queue, parts, false);
+    size_t first, second = 0;
+
+    assert_in_range(n, 1, 2);
+    left = least(left, 1 + (size_t)rand() % 100000);
+    first = least(left, parts[0].iov_len);
+    memcpy(parts[0].iov_base, from, first);
+    if (n > 1 && first < left) {
+        second = least(left - first, parts[1].iov_len);
+        memcpy(parts[1].iov_base, from + first, second);
+    }
+    assert_true(weir_queue_filled(fixture->queue, first + second, &parser) >=
+                0);
+    fixture->put = fixture->queue->in.put;
+    return first + second;
+}
+
+/* The connection breaks now and then, and the unfinished message comes
+ * again. */
+static void check_received(bool large)
+{
+    int64_t end = weir_deadline_in(2 * SOON_S * 1000);
+    struct fixture fixture;
+    struct stream stream;
+    size_t at = 0;
+
+    set_up(&fixture, 1024 * MB);
+    fixture.traffic.large = large;
+    pack(&fixture, &stream);
+    while (at < stream.starts[STREAM]) {
+        hear(&fixture);
+        if (!weir_queue_full(fixture.queue))
+            at += receive(&fixture, stream.octets + at,
+                          stream.starts[STREAM] - at);
+        if (rand() % 20 == 0) {
+            (void)weir_queue_rollback(fixture.queue);
+            at = stream.starts[fixture.put];
+        }
+        if (rand() % 3 == 0)
+            (void)take(&fixture, false);
+        assert_true(weir_now() < end);
+    }
+    assert_int_equal(fixture.put, STREAM);
+    assert_true(weir_spill_hides(fixture.queue->spill));
+    take_all(&fixture, STREAM);
+    assert_accounts(&fixture, 0);
+    assert_true(atomic_load(&disk.writes) > 0);
+    tear_down(&fixture);
+    free(stream.octets);
+}
+
+static void test_received(void **state)
+{
+    (void)state;
+    srand(1);
+    for (int i = 0; i < 5; i++)
+        check_received(false);
+    check_received(true);
+}
+
 /* The queue goes while the store is at work. */
 static void test_leave(void **state)
 {
@@ -739,7 +849,7 @@ int main(void)
         cmocka_unit_test(test_damage),   cmocka_unit_test(test_used_up),
         cmocka_unit_test(test_reasons),  cmocka_unit_test(test_no_helper),
         cmocka_unit_test(test_discard),  cmocka_unit_test(test_leave),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads),  cmocka_unit_test(test_received),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
