@@ -278,9 +278,12 @@ static inline bool weir_queue_folder_has_suffix(const char *name,
 {
     size_t size = strlen(name), end = strlen(suffix);
 
+    if (name[0] == '.' || size <= end || size >= WEIR_QUEUE_FOLDER_NAME)
+        return false;
     *length = size - end;
-    return name[0] != '.' && size > end && size < WEIR_QUEUE_FOLDER_NAME &&
-           strcmp(name + size - end, suffix) == 0;
+    return strcmp(name + *length, suffix) == 0 &&
+           strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                        "abcdefghijklmnopqrstuvwxyz0123456789-_.~%") == size;
 }
 
 /* Call found(arg, queue) for each folder with that suffix, in no order, until

@@ -15,7 +15,7 @@ wrong() {
 # What must be there; the others are of parts that are still to come.
 wanted() {
     for range in 1-7 10-13 18-23 34-49 76-92 95-99 101-104 106-107 110-115 \
-        117-119 124-128 134-138 140-146; do
+        117-119 124-128 134-138 140-147; do
         seq "${range%-*}" "${range#*-}"
     done
 }

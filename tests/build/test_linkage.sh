@@ -49,6 +49,7 @@ check_plugin() {
     check_calls "$1"
     case $1 in
     */transport_pgm.so) check_needs "$1" '^lib(pgm|m)[-.]' ;;
+    */store_lmdb.so) check_needs "$1" '^liblmdb[-.]' ;;
     *) check_needs "$1" '^$' ;;
     esac
     name=$(basename "$1" .so)_LTX_weir_plugin_v1

@@ -1,0 +1,248 @@
+/* test_store_lmdb.c - durable queues in LMDB: the suite, and that others can
+ * read them. */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <lmdb.h>
+
+#include <check/check.h>
+#include <weir/store.h>
+
+#define KB 1024
+#define MB (1024 * KB)
+
+extern const weir_plugin store_lmdb_LTX_weir_plugin_v1;
+
+static const weir_store_ops *ops;
+static char folder[64], path[128], text[512];
+static weir_error error = {
+    .size = sizeof error, .text = text, .room = sizeof text};
+static void *store;
+
+static int host_fail(weir_error *out, int code, const char *format, ...)
+{
+    va_list arguments;
+
+    out->code = code;
+    va_start(arguments, format);
+    vsnprintf(out->text, out->room, format, arguments);
+    va_end(arguments);
+    return -code;
+}
+
+static const weir_host host = {
+    .size = sizeof host, .version = "test", .fail = host_fail};
+
+static int open_with(uint64_t budget, uint32_t mode)
+{
+    weir_store_args args = {.size = sizeof args,
+                            .mode = mode,
+                            .budget = budget,
+                            .dir = folder,
+                            .queue = "a-queue"};
+
+    return ops->open(&host, &args, &store, &error);
+}
+
+static void open_good(uint64_t budget)
+{
+    if (open_with(budget, WEIR_STORE_DURABLE) < 0)
+        fail_msg("%s", text);
+}
+
+static int64_t put(size_t size, uint32_t messages, uint64_t first)
+{
+    static unsigned char data[4 * MB];
+    struct iovec parts[] = {{data, size / 2}, {data, size - size / 2}};
+
+    memset(data, (int)first, size);
+    return ops->write(store, parts, 2, messages, first, &error);
+}
+
+static void close_with(int keep)
+{
+    ops->close(store, keep);
+    store = NULL;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    store = NULL;
+    ops = store_lmdb_LTX_weir_plugin_v1.providers[0].ops;
+    strcpy(folder, "/tmp/weir-lmdb-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(path, sizeof path, "%s/a-queue.lmdb", folder);
+    return 0;
+}
+
+/* Nothing is left in the folder: rmdir() says so. */
+static int teardown(void **state)
+{
+    (void)state;
+    if (store)
+        ops->close(store, 0);
+    return rmdir(folder);
+}
+
+/* ---- tests ---- */
+
+static MDB_val text_of(const char *word)
+{
+    return (MDB_val){strlen(word), (void *)word};
+}
+
+static void has_value(MDB_txn *txn, const char *name, MDB_val key,
+                      const void *octets, size_t size)
+{
+    MDB_val value;
+    MDB_dbi dbi;
+
+    assert_int_equal(mdb_dbi_open(txn, name, 0, &dbi), 0);
+    assert_int_equal(mdb_get(txn, dbi, &key, &value), 0);
+    assert_true(value.mv_size >= size);
+    assert_memory_equal(value.mv_data, octets, size);
+}
+
+/* Another program finds what the manual says. */
+static void test_layout(void **state)
+{
+    static const unsigned char head[] = {0x03, 0x02, 1, 0, 0, 0,
+                                         0,    0,    5, 0, 0, 0};
+    static const unsigned char used[] = {2, 0, 0, 0};
+    unsigned char zero[8] = {0}, one[8] = {0, 0, 0, 0, 0, 0, 0, 1};
+    MDB_env *env;
+    MDB_txn *txn;
+    int64_t handle;
+
+    (void)state;
+    open_good(8 * MB);
+    handle = put(1000, 5, 0x010203);
+    assert_int_equal(handle, 0);
+    assert_int_equal(put(1000, 1, 0x010208), 1);
+    assert_int_equal(ops->done(store, handle, 0x010204, &error), 0);
+    assert_int_equal(ops->sync(store, &error), 0);
+    close_with(1);
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 3), 0);
+    assert_int_equal(mdb_env_open(env, path, MDB_RDONLY, 0), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn), 0);
+    has_value(txn, "about", text_of("format"), "weir-store 1", 12);
+    has_value(txn, "blocks", (MDB_val){8, zero}, head, sizeof head);
+    has_value(txn, "blocks", (MDB_val){8, one}, "\x08\x02\x01", 3);
+    has_value(txn, "consumed", (MDB_val){8, zero}, used, 4);
+    mdb_txn_abort(txn);
+    mdb_env_close(env);
+    open_good(8 * MB);
+    close_with(0);
+}
+
+/* A database of another layout is left as it is. */
+static void test_foreign(void **state)
+{
+    MDB_val key = text_of("format"), value = text_of("another");
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+
+    (void)state;
+    open_good(MB);
+    (void)put(10, 1, 1);
+    close_with(1);
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 3), 0);
+    assert_int_equal(mdb_env_open(env, path, 0, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, "about", 0, &dbi), 0);
+    assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    assert_int_equal(open_with(MB, WEIR_STORE_DURABLE), -EINVAL);
+    assert_non_null(strstr(text, path));
+    value = text_of("weir-store 1");
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+    open_good(MB);
+}
+
+/* A full store can always let go, and takes as much again, many times. */
+static void test_full(void **state)
+{
+    int64_t handles[64];
+    int n;
+
+    (void)state;
+    open_good(2 * MB);
+    for (int round = 0; round < 10; round++) {
+        for (n = 0; n < 64; n++) {
+            handles[n] = put(64 * KB, 1, (uint64_t)(round * 64 + n));
+            if (handles[n] < 0)
+                break;
+        }
+        assert_in_range(n, 24, 32);
+        assert_int_equal(handles[n], -ENOSPC);
+        assert_non_null(strstr(text, "budget"));
+        for (int i = 0; i < n; i++)
+            assert_int_equal(ops->done(store, handles[i], UINT64_MAX, &error),
+                             0);
+        assert_int_equal(ops->sync(store, &error), 0);
+    }
+}
+
+static void test_spill_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(open_with(MB, WEIR_STORE_SPILL), -EOPNOTSUPP);
+    assert_non_null(strstr(text, "store_lmdb"));
+}
+
+static void report(void *arg, const char *name, enum weir_check_result result,
+                   const char *detail)
+{
+    int *skipped = arg;
+
+    *skipped += result == WEIR_CHECK_SKIPPED;
+    if (result != WEIR_CHECK_PASSED)
+        print_error("%s: %s\n", name, detail);
+}
+
+/* The mode spill is skipped by name. */
+static void test_suite(void **state)
+{
+    int skipped = 0;
+    struct weir_check_store check = {.ops = ops,
+                                     .report = report,
+                                     .arg = &skipped,
+                                     .kills =
+                                         getenv("WEIR_TEST_FULL") ? 200 : 20};
+
+    (void)state;
+    assert_int_equal(weir_check_store(&check), 0);
+    assert_int_equal(skipped, 1);
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_layout),           CASE(test_foreign), CASE(test_full),
+        CASE(test_spill_is_refused), CASE(test_suite),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
