@@ -4,10 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#ifdef HAVE_DLOPEN
-#include <dlfcn.h>
-#endif
-
 #include <check/check.h>
 
 #include "args.h"
@@ -100,26 +96,10 @@ static int sum_up(const struct tally *tally)
     return tally->failed ? 1 : 0;
 }
 
-/* The table of a plugin that is loaded and was found sound; NULL: it cannot
- * be had.  It stays, like all plugins. */
-static const weir_plugin *table_of(const weir_plugin_info *info)
-{
-#ifdef HAVE_DLOPEN
-    char symbol[sizeof info->name + sizeof "_LTX_weir_plugin_v1"];
-    void *handle = dlopen(info->file, RTLD_NOW | RTLD_LOCAL);
-
-    snprintf(symbol, sizeof symbol, "%s_LTX_weir_plugin_v1", info->name);
-    return handle ? dlsym(handle, symbol) : NULL;
-#else
-    (void)info;
-    return NULL;
-#endif
-}
-
 /* All stores of a plugin. */
 static int check_stores(const weir_plugin_info *info)
 {
-    const weir_plugin *table = table_of(info);
+    const weir_plugin *table = weir_common_table(info);
     struct tally tally = {0, 0, 0};
     struct weir_check_store check = {
         .report = report, .arg = &tally, .kills = 20};

@@ -11,6 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef HAVE_DLOPEN
+#include <dlfcn.h>
+#endif
+
 #include "common.h"
 
 /* ---- complaints ---- */
@@ -199,6 +203,20 @@ int weir_common_plugins(weir_plugin_info **out)
     }
     *out = found.items;
     return found.count;
+}
+
+const weir_plugin *weir_common_table(const weir_plugin_info *info)
+{
+#ifdef HAVE_DLOPEN
+    char symbol[sizeof info->name + sizeof "_LTX_weir_plugin_v1"];
+    void *handle = dlopen(info->file, RTLD_NOW | RTLD_LOCAL);
+
+    snprintf(symbol, sizeof symbol, "%s_LTX_weir_plugin_v1", info->name);
+    return handle ? dlsym(handle, symbol) : NULL;
+#else
+    (void)info;
+    return NULL;
+#endif
 }
 
 bool weir_common_has_transports(void)

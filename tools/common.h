@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <weir/plugin.h>
 #include <weir/weir.h>
 
 /* A subcommand: arguments without its own name; returns the exit code. */
@@ -19,7 +20,7 @@ typedef int weir_command(int argc, const char *const *argv);
 weir_command weir_cat_main, weir_plugins_main, weir_check_main,
     weir_options_main, weir_demo_main, weir_demo_part_main, weir_bench_main,
     weir_bench_side_main, weir_device_main, weir_monitor_main, weir_stats_main,
-    weir_top_main;
+    weir_swap_main, weir_top_main;
 
 /* ---- complaints: "weir cat: ..." on stderr ---- */
 
@@ -90,6 +91,10 @@ uint64_t weir_common_drops(const uint64_t dropped[WEIR_DROPS]);
 /* All plugins that are found, loaded to learn all about them.  The caller
  * frees *found.  Returns how many, or -errno. */
 int weir_common_plugins(weir_plugin_info **found);
+
+/* The table of a plugin that is loaded and was found sound; NULL: it cannot be
+ * had, since the plugin is no file of its own.  It stays, like all plugins. */
+const weir_plugin *weir_common_table(const weir_plugin_info *info);
 
 /* Is there any transport?  Says why not, and what to do: a command that needs
  * many would say it of each. */

@@ -20,6 +20,7 @@ static const struct subcommand {
     {"stats", weir_stats_main, "counters of such programs, for Prometheus too"},
     {"plugins", weir_plugins_main, "which plugins there are, and where"},
     {"check", weir_check_main, "does a plugin's file do all it must?"},
+    {"swap", weir_swap_main, "look into durable queues, send or drop them"},
     {"options", weir_options_main, "the options of sockets and plugins"},
     {"bench", weir_bench_main, "how fast it is, beside other libraries"},
     {"demo", weir_demo_main, "a tour of all patterns and transports"},

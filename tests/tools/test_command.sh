@@ -14,7 +14,7 @@ run 0 --help
 says 'weir demo'
 run 0 --version
 says '^weir [0-9]'
-for subcommand in cat device plugins check options bench demo; do
+for subcommand in cat device plugins check swap options bench demo; do
     run 0 $subcommand --help
     says "usage: weir $subcommand"
     run 2 $subcommand --no-such-option

@@ -1,0 +1,174 @@
+#!/bin/sh
+# test_swap.sh - weir swap: queues that a process has left are listed, shown,
+# drained and dropped, and what cannot be is said, with an exit code.
+set -u
+weir=$top_builddir/tools/weir
+fill=$top_builddir/tests/tools/fill_queue
+dir=$(mktemp -d)
+failed=0
+
+cleanup() {
+    kill $(jobs -p) 2>/dev/null
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 1' HUP INT TERM
+
+wrong() {
+    echo "FAILED: $*"
+    failed=1
+}
+
+# run CODE ARGUMENT...: weir swap ends with it; what it says is in out and err.
+run() {
+    want=$1
+    shift
+    "$weir" swap "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    code=$?
+    [ $code = "$want" ] ||
+        wrong "swap $*: exit code $code, not $want: $(cat "$dir/err")"
+}
+
+says() {
+    grep -qF -- "$1" "$dir/out" || wrong "no '$1' in: $(cat "$dir/out")"
+}
+
+complains() {
+    grep -qF -- "$1" "$dir/err" || wrong "no '$1' in: $(cat "$dir/err")"
+}
+
+# What messages FROM to TO look like.
+messages() {
+    for i in $(seq "$1" "$2"); do
+        if [ $((i % 3)) = 0 ]; then
+            echo "{\"frames\": [\"message $i\", {\"base64\": \"AA==\"}]}"
+        else
+            echo "{\"frames\": [\"message $i\"]}"
+        fi
+    done
+}
+
+# listen TYPE ADDRESS ARGUMENT...: another process that takes what comes.
+listen() {
+    "$weir" cat --type "$1" --bind "$2" --format json --timeout 30 \
+        >"$dir/heard" 2>"$dir/heard.err" &
+    listener=$!
+}
+
+# A store is looked into through its plugin's file.
+[ -f "$top_builddir/plugins/store_file/.libs/store_file.so" ] || {
+    echo "plugins are no files here"
+    exit 77
+}
+stores=file
+[ ! -f "$top_builddir/plugins/store_lmdb/.libs/store_lmdb.so" ] ||
+    stores="file lmdb"
+
+# ---- what is refused ----
+
+run 2
+run 2 look "$dir"
+run 2 list
+run 2 list "$dir" a b
+run 1 list "$dir/nosuch"
+complains "$dir/nosuch: No such file"
+run 1 list "$dir"
+complains "$dir: this is no store"
+run 1 list "$dir" --store nosuch
+complains nosuch
+run 2 show "$dir" --format nosuch
+run 2 drain "$dir" queue
+complains '--bind'
+run 2 drain "$dir" queue --type PULL --bind "ipc://$dir/socket"
+complains PULL
+
+for store in $stores; do
+    spool=$dir/$store
+    mkdir "$spool"
+
+    # ---- list and show ----
+
+    "$fill" $store "$spool" orders 25 || wrong "$store: orders"
+    "$fill" $store "$spool" prices 3 || wrong "$store: prices"
+    run 0 list "$spool"
+    says queue
+    grep -Eq "^orders  *$store  *24 .* 2  *25  *0" "$dir/out" ||
+        wrong "$store: $(cat "$dir/out")"
+    run 0 list "$spool" --json
+    says "{\"queue\": \"prices\", \"store\": \"$store\", \"messages\": 2"
+    says '"first": 2, "last": 25, "torn": 0}'
+    run 1 show "$spool"
+    complains 'say which'
+    run 1 show "$spool" bills
+    complains bills
+    run 0 show "$spool" orders
+    messages 2 25 | cmp -s - "$dir/out" ||
+        wrong "$store: show: $(cat "$dir/out")"
+    run 0 show "$spool" orders --count 12 --format text
+    [ "$(wc -l <"$dir/out")" = 12 ] || wrong "$store: --count"
+
+    # ---- a process has it ----
+
+    mkfifo "$dir/hold"
+    "$fill" $store "$spool" taken 5 hold <"$dir/hold" >"$dir/ready" &
+    holder=$!
+    exec 9>"$dir/hold"
+    for try in $(seq 200); do
+        ! grep -q ready "$dir/ready" || break
+        sleep 0.05
+    done
+    run 3 show "$spool" taken
+    complains "process $holder has this queue open"
+    run 3 list "$spool"
+    says orders
+    run 3 drop "$spool" taken --yes
+    exec 9>&-
+    wait $holder
+    rm "$dir/hold"
+    run 0 show "$spool" taken
+    [ "$(wc -l <"$dir/out")" = 4 ] || wrong "$store: taken"
+
+    # ---- drain ----
+
+    run 1 drain "$spool" orders --type PUSH --connect "ipc://$dir/nobody" \
+        --timeout 0.3
+    complains 'timed out'
+    says '0 messages sent, 24 left'
+    listen PULL "ipc://$dir/pull"
+    run 0 drain "$spool" orders --type push --connect "ipc://$dir/pull" --json
+    says '{"sent": 24, "unmatched": 0, "left": 0}'
+    for try in $(seq 200); do
+        [ "$(wc -l <"$dir/heard")" != 24 ] || break
+        sleep 0.05
+    done
+    kill $listener
+    wait $listener
+    messages 2 25 | cmp -s - "$dir/heard" ||
+        wrong "$store: drained: $(cat "$dir/heard")"
+    run 1 show "$spool" orders
+    complains 'no queue orders'
+
+    # ---- drop ----
+
+    run 2 drop "$spool" prices
+    complains '--yes'
+    run 0 drop "$spool" prices --yes
+    says '2 messages dropped'
+    run 0 drop "$spool" --yes
+    run 1 list "$spool"
+    rmdir "$spool" || wrong "$store: something is left: $(ls -R "$spool")"
+done
+
+# ---- a torn tail ----
+
+mkdir "$dir/torn"
+"$fill" file "$dir/torn" q 20
+segment=$(echo "$dir"/torn/q.weir/*.seg)
+size=$(wc -c <"$segment")
+head -c $((size - 5)) "$segment" >"$dir/cut" && cat "$dir/cut" >"$segment"
+for i in 1 2; do
+    run 0 list "$dir/torn" --json
+    says '"messages": 9,'
+    ! grep -q '"torn": 0' "$dir/out" || wrong "nothing is torn"
+done
+exit $failed
