@@ -194,7 +194,7 @@ static int drain_block(struct drain *drain, struct weir_swap_block *block)
     if (rc < 0)
         return give_up(drain, rc, "hand over what was sent");
     missing = lost(drain) - before;
-    if (missing)
+    if (missing || before == UINT64_MAX)
         return weir_common_fail("of the messages from %" PRIu64 " to %" PRIu64
                                 " up to %" PRIu64 " did not arrive: they stay",
                                 block->head.first + block->consumed,
@@ -219,6 +219,17 @@ static int drain_all(struct drain *drain)
     return code;
 }
 
+/* A connection may die when what it had is let go already. */
+static int check_lost(const struct drain *drain)
+{
+    uint64_t missing = lost(drain);
+
+    return missing ? weir_common_fail("up to %" PRIu64 " messages that were "
+                                      "sent may not have arrived",
+                                      missing)
+                   : 0;
+}
+
 static int run(struct drain *drain)
 {
     int code = set_up(drain), rc;
@@ -232,7 +243,7 @@ static int run(struct drain *drain)
     if (!code && drain->swap->queue->ops->sync(drain->swap->self,
                                                &drain->swap->error) < 0)
         code = weir_common_fail("%s", drain->swap->text);
-    return code;
+    return code ? code : check_lost(drain);
 }
 
 /* A PUB sends nowhere what nobody has subscribed to. */

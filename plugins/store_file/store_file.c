@@ -178,15 +178,16 @@ static uint64_t next_size(const struct store *store, uint64_t len)
     uint64_t size = least(least(most(first, used), last), room);
 
     size = size & ~(WEIR_SEGMENT_PAGE - 1);
-    if (weir_segment_pages(len) > room)
+    if (len > room)
         return 0;
-    return most(size, weir_segment_pages(len));
+    return least(most(size, weir_segment_pages(len)), room);
 }
 
 /* A disk that has not the room for a whole segment may have it for less. */
 static int make_segment(struct store *store, uint64_t len, weir_error *error)
 {
-    uint64_t size = next_size(store, len), least_size = weir_segment_pages(len);
+    uint64_t size = next_size(store, len);
+    uint64_t smallest = least(weir_segment_pages(len), size);
     struct weir_segment *segment = NULL;
     int rc;
 
@@ -197,9 +198,9 @@ static int make_segment(struct store *store, uint64_t len, weir_error *error)
     for (;;) {
         rc = weir_segment_make(&store->folder, store->next_number, size,
                                &segment, error);
-        if (rc != -ENOSPC || size == least_size)
+        if (rc != -ENOSPC || size == smallest)
             break;
-        size = most(weir_segment_pages(size / 2), least_size);
+        size = most(weir_segment_pages(size / 2), smallest);
     }
     if (rc == 0) {
         store->next_number++;

@@ -200,7 +200,11 @@ int storefault_fdatasync(int fd)
         end.lasting[end.n_lasting].file = state.st_ino;
         end.lasting[end.n_lasting++].size = state.st_size;
     }
+#ifdef HAVE_FDATASYNC
     return fdatasync(fd);
+#else
+    return fsync(fd);
+#endif
 }
 
 ssize_t storefault_pwrite(int fd, const void *data, size_t size, off_t at)
