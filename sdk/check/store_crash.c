@@ -212,7 +212,8 @@ static void child_recover(struct scene *scene)
     while ((rc = run->check->ops->recover(run->self, &found, &consumed,
                                           &run->error)) > 0)
         scene->handles[block++ % HANDLES] = found.handle;
-    if (rc < 0 || block != atomic_load(&scene->board->written)) {
+    if (rc < 0 || block != atomic_load(&scene->board->written) ||
+        block > atomic_load(&scene->board->done) + HANDLES) {
         weir_run_wrong(run, "recover() gives %" PRIu64 " blocks, %s", block,
                        run->text);
         give_up(scene);
@@ -237,7 +238,7 @@ static void play(void *arg)
     child_recover(scene);
     for (uint64_t i = atomic_load(&board->written); i < scene->blocks; i++) {
         child_write(scene, i);
-        if (i >= atomic_load(&board->done) + WINDOW)
+        while (i >= atomic_load(&board->done) + WINDOW)
             child_done(scene, atomic_load(&board->done));
         if (i % SYNCS == SYNCS - 1)
             child_sync(scene);
