@@ -97,9 +97,9 @@ static bool comes_back(struct weir_run *run)
     for (uint64_t i = 0; good && i < BLOCKS; i++)
         good = next_is(run, i, 1, 0, size_of(i), &handles[i]);
     good = good && no_more(run);
-    for (uint64_t i = BLOCKS; good && i-- > 0;)
-        good = weir_run_same(run, handles[i], size_of(i), i) &&
-               weir_run_let_go(run, handles[i]);
+    for (uint64_t i = BLOCKS; good && i > 0; i--)
+        good = weir_run_same(run, handles[i - 1], size_of(i - 1), i - 1) &&
+               weir_run_let_go(run, handles[i - 1]);
     return good && again(run) && no_more(run);
 }
 
