@@ -146,6 +146,16 @@ bench 2 lat --transport epgm
 complains '--transport epgm'
 bench 2 thr --rate 0
 complains '--rate'
+
+# Options of weir's sockets, beside weir without them.
+bench 0 thr --transport tcp --runs 1 --warm 0.02 --duration 0.05 \
+    --set pace=latency spin=0 --peer plain --json -
+says '"impl": "weir", .* "set": \["pace=latency", "spin=0"\], "metric": "msg/s"'
+says '"impl": "plain", .* "size": 64, "metric": "msg/s"'
+bench 2 thr --set pace
+complains '--set pace: want NAME=VALUE'
+bench 1 thr --transport tcp --runs 1 --warm 0 --duration 0.01 --set pace=sideways
+complains 'sideways'
 bench 2 device --ends nosuch
 complains 'nosuch'
 

@@ -22,7 +22,8 @@ static const struct weir_args_option common_options[] = {
     {"transport", "T", "tcp, ipc, inproc; several can be named", WEIR_ARGS_MANY,
      AT(transports)},
     {"peer", "NAME",
-     "beside libzmq, nng, nanomsg, or raw: plain system calls.\nSeveral",
+     "beside libzmq, nng, nanomsg, raw: plain system calls, or\nplain: weir "
+     "without what is --set.  Several",
      WEIR_ARGS_MANY, AT(peers)},
     {"runs", "N", "how often each is run (5), turn by turn", WEIR_ARGS_COUNT,
      AT(way.runs)},
@@ -36,6 +37,8 @@ static const struct weir_args_option common_options[] = {
      WEIR_ARGS_TEXT, AT(json)},
     {"svg", "FILE", "a chart of the main figure (with --one-cpu: of CPU time)",
      WEIR_ARGS_TEXT, AT(svg)},
+    {"set", "NAME=VALUE", "an option of weir's sockets.  Several",
+     WEIR_ARGS_MANY, AT(way.settings)},
     {"url", "URL", "bind there, for a transport not named above",
      WEIR_ARGS_TEXT, AT(way.url)},
 };
@@ -193,6 +196,21 @@ static int check_way(const struct weir_bench_way *way)
     return 0;
 }
 
+static int check_settings(const struct weir_args_list *settings)
+{
+    if (settings->count > WEIR_SIDE_SETTINGS) {
+        weir_common_fail("--set: at most %d", WEIR_SIDE_SETTINGS);
+        return 2;
+    }
+    for (size_t i = 0; i < settings->count; i++) {
+        if (!strchr(settings->items[i], '=')) {
+            weir_common_fail("--set %s: want NAME=VALUE", settings->items[i]);
+            return 2;
+        }
+    }
+    return 0;
+}
+
 static int add_impl(struct bench *bench, const char *name)
 {
     if (bench->n_impls == WEIR_BENCH_IMPLS) {
@@ -241,6 +259,7 @@ static int prepare(struct bench *bench)
         return 2;
     code = check_transports(bench);
     code = code ? code : check_way(&set->way);
+    code = code ? code : check_settings(&set->way.settings);
     code = code ? code : add_impl(bench, "weir");
     for (size_t i = 0; i < set->peers.count && !code; i++)
         code = add_impl(bench, set->peers.items[i]);
@@ -287,6 +306,9 @@ static void print_head(const struct bench *bench)
         fprintf(paper(bench), "; ends of %s", way->ends->name);
     if (way->batch > 1)
         fprintf(paper(bench), "; arrays of %" PRIu64 " messages", way->batch);
+    for (size_t i = 0; i < way->settings.count; i++)
+        fprintf(paper(bench), "%s %s", i ? "," : "; weir with",
+                way->settings.items[i]);
     fprintf(paper(bench), "%s\n\n", way->one_cpu ? "; all on one CPU" : "");
 }
 

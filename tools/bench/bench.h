@@ -16,10 +16,11 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../args.h"
 #include "../figures.h"
 #include "../peers/side.h"
 
-#define WEIR_BENCH_IMPLS 5 /* weir, libzmq, nng, nanomsg, raw */
+#define WEIR_BENCH_IMPLS 6 /* weir, plain, libzmq, nng, nanomsg, raw */
 
 /* ---- a run ---- */
 
@@ -27,6 +28,7 @@
 struct weir_bench_impl {
     const char *name;
     const char *subcommand; /* weir's side is a subcommand; else NULL */
+    bool plain;             /* weir with no option set, beside itself */
     char program[4096];
 };
 
@@ -36,7 +38,8 @@ struct weir_bench_way {
     uint64_t runs, batch;
     uint64_t rate; /* kbit/s, of groups */
     bool one_cpu, reqrep, nodrop, quiet;
-    const char *url; /* NULL: chosen */
+    const char *url;                /* NULL: chosen */
+    struct weir_args_list settings; /* NAME=VALUE, for weir's sockets */
     /* Whose the ends of a device are; NULL: those of the device. */
     const struct weir_bench_impl *ends;
 };
@@ -56,7 +59,7 @@ struct weir_bench_entry {
     double values[WEIR_SIDE_METRICS][WEIR_FIGURES_MOST];
 };
 
-/* Find a library's helper: "weir", "libzmq", "nng", "nanomsg", "raw".
+/* Find a library's helper: "weir", "plain", "libzmq", "nng", "nanomsg", "raw".
  * Returns 0, or an exit code with the complaint printed. */
 int weir_bench_find(struct weir_bench_impl *impl, const char *name);
 

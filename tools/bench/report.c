@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../chart.h"
+#include "../json.h"
 #include "../text.h"
 #include "bench.h"
 
@@ -123,6 +124,21 @@ void weir_bench_rows(struct weir_table *table,
 
 /* ---- JSON ---- */
 
+/* "set": ["spin=0", "pace=latency"]; the option's name and its value have been
+ * taken by a socket, but for what a value may have. */
+static void add_settings(const struct weir_args_list *settings, FILE *file)
+{
+    struct weir_text text = {0};
+
+    for (size_t i = 0; i < settings->count; i++) {
+        weir_text_format(&text, "%s", i ? ", " : "");
+        weir_json_string(&text, settings->items[i], strlen(settings->items[i]));
+    }
+    if (settings->count)
+        fprintf(file, "\"set\": [%s], ", weir_text_string(&text));
+    weir_text_fini(&text);
+}
+
 void weir_bench_json(const struct weir_bench_entry *entry,
                      const struct weir_bench_way *way, FILE *file)
 {
@@ -145,6 +161,8 @@ void weir_bench_json(const struct weir_bench_entry *entry,
             fprintf(file, "\"rate\": %" PRIu64 ", ", way->rate);
         if (way->one_cpu)
             fprintf(file, "\"one-cpu\": true, ");
+        if (entry->impl->subcommand && !entry->impl->plain)
+            add_settings(&way->settings, file);
         if (way->ends)
             fprintf(file, "\"ends\": \"%s\", ", way->ends->name);
         fprintf(file,

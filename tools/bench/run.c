@@ -46,7 +46,8 @@ int weir_bench_find(struct weir_bench_impl *impl, const char *name)
 
     impl->name = name;
     impl->subcommand = NULL;
-    if (strcmp(name, "weir") == 0) {
+    impl->plain = strcmp(name, "plain") == 0;
+    if (strcmp(name, "weir") == 0 || impl->plain) {
         impl->subcommand = "bench-side";
         snprintf(impl->program, sizeof impl->program, "%s", weir_common_self());
         return 0;
@@ -54,7 +55,8 @@ int weir_bench_find(struct weir_bench_impl *impl, const char *name)
     while (i < sizeof names / sizeof *names && strcmp(names[i], name) != 0)
         i++;
     if (i == sizeof names / sizeof *names) {
-        weir_common_fail("--peer %s: want libzmq, nng, nanomsg or raw", name);
+        weir_common_fail("--peer %s: want libzmq, nng, nanomsg, raw or plain",
+                         name);
         return 2;
     }
     if (find_helper(impl, name))
@@ -66,7 +68,7 @@ int weir_bench_find(struct weir_bench_impl *impl, const char *name)
 
 /* ---- one run ---- */
 
-#define WORDS 16
+#define WORDS (16 + WEIR_SIDE_SETTINGS)
 
 /* The words of a command line. */
 struct line {
@@ -118,6 +120,9 @@ static void write_line(struct line *line, const struct weir_bench_entry *entry,
         add_word(line, "nodrop=1");
     if (plan->test->group)
         add_word(line, "rate=%" PRIu64, way->rate);
+    for (size_t i = 0;
+         ends->subcommand && !ends->plain && i < way->settings.count; i++)
+        add_word(line, "set=%s", way->settings.items[i]);
     if (way->url)
         add_word(line, "url=%s", way->url);
     if (plan->test->device)

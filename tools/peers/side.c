@@ -255,6 +255,14 @@ void weir_side_figure(const char *name, double value)
 
 /* ---- a run ---- */
 
+static bool take_setting(struct weir_side_plan *plan, const char *setting)
+{
+    if (plan->n_settings == WEIR_SIDE_SETTINGS)
+        return false;
+    plan->settings[plan->n_settings++] = setting;
+    return true;
+}
+
 static bool take_pair(struct weir_side_plan *plan, const char *key,
                       const char *value)
 {
@@ -278,6 +286,8 @@ static bool take_pair(struct weir_side_plan *plan, const char *key,
         plan->nodrop = *value == '1';
     else if (strcmp(key, "rate") == 0)
         plan->rate = strtoul(value, NULL, 10);
+    else if (strcmp(key, "set") == 0)
+        return take_setting(plan, value);
     else if (strcmp(key, "device") == 0)
         plan->device = value;
     else if (strcmp(key, "subcommand") == 0)

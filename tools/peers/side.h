@@ -24,8 +24,9 @@
 
 #include "meter.h"
 
-#define WEIR_SIDE_MOST    64 /* other sides */
-#define WEIR_SIDE_METRICS 6
+#define WEIR_SIDE_MOST     64 /* other sides */
+#define WEIR_SIDE_METRICS  6
+#define WEIR_SIDE_SETTINGS 8
 
 /* ---- tests ---- */
 
@@ -92,6 +93,8 @@ struct weir_side_plan {
     bool stamps;            /* those of the test, and of all over multicast */
     bool group;             /* the transport is multicast */
     unsigned long rate;     /* kbit/s that may be sent there */
+    const char *settings[WEIR_SIDE_SETTINGS]; /* NAME=VALUE, for weir */
+    unsigned n_settings;
     const char *device;     /* the program of the device; NULL: none */
     const char *subcommand; /* its first argument; NULL: none */
 };

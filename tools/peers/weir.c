@@ -35,6 +35,22 @@ static int start(const struct weir_side_plan *plan)
     return code < 0 ? -1 : 0;
 }
 
+/* NAME=VALUE; a type that does not have the option does without. */
+static int set(weir_socket socket, const char *setting)
+{
+    const char *equals = strchr(setting, '=');
+    char name[64];
+    int code;
+
+    snprintf(name, sizeof name, "%.*s", (int)(equals - setting), setting);
+    code = weir_set(socket, name, equals + 1);
+    if (code == -WEIR_EINCOMPATIBLE)
+        return 0;
+    if (code < 0)
+        weir_common_fail_code(code, "--set %s", setting);
+    return code;
+}
+
 static int open_socket(struct end *end, const struct weir_side_plan *plan,
                        enum weir_side_kind kind)
 {
@@ -48,6 +64,8 @@ static int open_socket(struct end *end, const struct weir_side_plan *plan,
 
     if (code >= 0 && kind == WEIR_SIDE_PUB && plan->nodrop)
         code = weir_set(end->socket, "nodrop", "yes");
+    for (unsigned i = 0; i < plan->n_settings && code >= 0; i++)
+        code = set(end->socket, plan->settings[i]);
     return code;
 }
 
