@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/sized.h"
+#include "again.h"
 #include "context.h"
 #include "endpoint.h"
 #include "frame.h"
@@ -346,7 +347,9 @@ static int64_t absolute(int deadline)
     return deadline == WEIR_NOWAIT ? 0 : weir_deadline_in(deadline);
 }
 
-int weir_send(weir_socket socket, const void *data, size_t size, int deadline)
+/* What is not as it was the last time. */
+static WEIR_NOINLINE int send_anew(weir_socket socket, const void *data,
+                                   size_t size, int deadline)
 {
     struct weir_patience patience = {.ms = deadline};
     struct weir_sock *sock = NULL;
@@ -367,6 +370,14 @@ int weir_send(weir_socket socket, const void *data, size_t size, int deadline)
     r = weir_sock_send(sock, &message, &patience);
     weir_sock_put(sock);
     return weir_answer(r);
+}
+
+int weir_send(weir_socket socket, const void *data, size_t size, int deadline)
+{
+    if (WEIR_LIKELY(data && deadline >= WEIR_FOREVER &&
+                    weir_again_send(socket, data, size)))
+        return 0;
+    return send_anew(socket, data, size, deadline);
 }
 
 static int check_message(weir_message *message)
@@ -478,7 +489,8 @@ static int take(struct weir_sock *sock, weir_message *message, void *data,
     return 0;
 }
 
-int weir_recv(weir_socket socket, void *data, size_t *size, int deadline)
+static WEIR_NOINLINE int recv_anew(weir_socket socket, void *data, size_t *size,
+                                   int deadline)
 {
     struct weir_patience patience = {.ms = deadline};
     struct weir_sock *sock = NULL;
@@ -505,7 +517,16 @@ int weir_recv(weir_socket socket, void *data, size_t *size, int deadline)
     return weir_answer(r);
 }
 
-int weir_recv_message(weir_socket socket, weir_message *message, int deadline)
+int weir_recv(weir_socket socket, void *data, size_t *size, int deadline)
+{
+    if (WEIR_LIKELY(data && size && deadline >= WEIR_FOREVER &&
+                    weir_again_recv(socket, data, size)))
+        return 0;
+    return recv_anew(socket, data, size, deadline);
+}
+
+static WEIR_NOINLINE int recv_message_anew(weir_socket socket,
+                                           weir_message *message, int deadline)
 {
     struct weir_patience patience = {.ms = deadline};
     struct weir_sock *sock = NULL;
@@ -525,6 +546,14 @@ int weir_recv_message(weir_socket socket, weir_message *message, int deadline)
     r = weir_sock_recv(sock, message, &patience);
     weir_sock_put(sock);
     return weir_answer(r < 0 ? r : 0);
+}
+
+int weir_recv_message(weir_socket socket, weir_message *message, int deadline)
+{
+    if (WEIR_LIKELY(message && deadline >= WEIR_FOREVER &&
+                    weir_again_recv_message(socket, message)))
+        return 0;
+    return recv_message_anew(socket, message, deadline);
 }
 
 /* After the first one only what is there already. */

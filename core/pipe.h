@@ -213,6 +213,27 @@ static inline bool weir_pipe_unsign(struct weir_pipe *pipe,
     return true;
 }
 
+/* Release what a message has, before it is given what comes next: it is often
+ * from the same chunk of the same peer, and then the references go back to
+ * those that their counters do not know of. */
+static inline void weir_pipe_release(struct weir_pipe *pipe,
+                                     weir_message *message)
+{
+    struct weir_frame_view *view = weir_frame_view(&message->first);
+
+    if (WEIR_UNLIKELY(message->count > 1 || message->rest)) {
+        weir_message_fini(message);
+        return;
+    }
+    if (message->count == 0)
+        return;
+    if (view->kind == WEIR_FRAME_SLICE && view->slice.chunk &&
+        !weir_queue_take_back(pipe->in, view->slice.chunk))
+        weir_chunk_unref(view->slice.chunk, 1);
+    if (view->peer && !weir_pipe_unsign(pipe, view->peer))
+        weir_peer_info_unref(view->peer, 1);
+}
+
 /* Take the frame that was peeked and the rest of its message, behind the
  * frames that `message` has already.
  * Errors: -ENOMEM, as weir_pipe_take(). */

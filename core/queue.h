@@ -412,15 +412,18 @@ static inline void weir_queue_copy(uint8_t *to, const void *from, size_t size)
 {
     const uint8_t *data = from;
 
-    if (size > 32 || size < 8) {
+    if (size > 64 || size < 8) {
         if (WEIR_LIKELY(size))
             memcpy(to, data, size);
     } else if (size <= 16) {
         memcpy(to, data, 8);
         memcpy(to + size - 8, data + size - 8, 8);
-    } else {
+    } else if (size <= 32) {
         memcpy(to, data, 16);
         memcpy(to + size - 16, data + size - 16, 16);
+    } else {
+        memcpy(to, data, 32);
+        memcpy(to + size - 32, data + size - 32, 32);
     }
 }
 

@@ -18,7 +18,7 @@ static inline struct weir_sock *enter(weir_socket handle)
     struct weir_sock *sock = weir_shells_sock(handle.index);
 
     if (WEIR_UNLIKELY(!sock || !weir_enter_is_ours(sock) ||
-                      !weir_lock_try(&sock->lock)))
+                      !weir_sock_try_lock(sock)))
         return NULL;
     if (WEIR_UNLIKELY(!weir_enter_may(sock, handle))) {
         weir_sock_unlock(sock);
@@ -26,6 +26,12 @@ static inline struct weir_sock *enter(weir_socket handle)
     }
     sock->inside++;
     return sock;
+}
+
+/* Nothing has to be done when the lock is released, but for mail. */
+static bool expects_calm(const struct weir_sock *sock)
+{
+    return sock->state == WEIR_SOCK_OPEN && !sock->watched && !sock->wakes_due;
 }
 
 /* ---- sending ---- */
@@ -42,6 +48,49 @@ static inline struct weir_pipe *next_out(struct weir_sock *sock)
         return NULL;
     pipe = WEIR_CONTAINER(node, struct weir_pipe, out_turn);
     return pipe->policy == WEIR_POLICY_BLOCK ? pipe : NULL;
+}
+
+/* What is put is only appended: to a stream, or to what waits for the kernel to
+ * have room, or on inproc, where the peer takes it. */
+static bool appends(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (!weir_list_empty(&sock->unflushed))
+        return sock->pace.streaming && !sock->pace.full &&
+               !weir_list_empty(&pipe->flush);
+    sock->again.waits = !pipe->splice;
+    return pipe->splice || (atomic_load(&pipe->link.live) &&
+                            weir_link_waits_for_room(&pipe->link));
+}
+
+/* How many octets may be appended before the queue, or the pace, is asked. */
+static uint64_t room_again(const struct weir_sock *sock,
+                           struct weir_queue *queue)
+{
+    uint64_t room = (uint64_t)(queue->in.limit - queue->in.write);
+    uint64_t credit = queue->in.octet_credit - weir_queue_position(queue);
+    uint64_t pending;
+
+    room = credit < room ? credit : room;
+    if (weir_list_empty(&sock->unflushed))
+        return room;
+    pending = weir_queue_pending(queue);
+    if (pending >= WEIR_PACE_BATCH)
+        return 0;
+    return WEIR_PACE_BATCH - pending < room ? WEIR_PACE_BATCH - pending : room;
+}
+
+/* Would the next message be sent as this one was? */
+static void expect_send(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    struct weir_queue *queue = pipe->out;
+
+    sock->again.waits = false;
+    if (!appends(sock, pipe) || pipe->out_turn.next != pipe->out_turn.prev ||
+        !expects_calm(sock) ||
+        weir_queue_position(queue) >= queue->in.octet_credit)
+        return;
+    sock->again.limit = queue->in.write + room_again(sock, queue);
+    weir_again_set(sock, WEIR_WAIT_OUT, pipe);
 }
 
 bool weir_quick_send(weir_socket handle, const void *data, size_t size,
@@ -61,6 +110,7 @@ bool weir_quick_send(weir_socket handle, const void *data, size_t size,
     weir_rest_use(sock);
     if (!weir_list_empty(&sock->unflushed) && !weir_pace_appends(sock))
         weir_pace_sent(sock);
+    expect_send(sock, pipe);
     weir_sock_put(sock);
     return true;
 }
@@ -80,6 +130,15 @@ static inline struct weir_pipe *next_in(struct weir_sock *sock)
     if (!pipe || weir_queue_peeked_flags(pipe->in) & WEIR_FRAME_MORE)
         return NULL;
     return pipe;
+}
+
+/* Would the next message be received as this one was? */
+static void expect_receive(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (!expects_calm(sock))
+        return;
+    sock->again.alone = pipe->in_turn.next == pipe->in_turn.prev;
+    weir_again_set(sock, WEIR_WAIT_IN, pipe);
 }
 
 bool weir_quick_recv(weir_socket handle, void *data, size_t *size,
@@ -103,27 +162,9 @@ bool weir_quick_recv(weir_socket handle, void *data, size_t *size,
     weir_queue_pass(pipe->in);
     sock->in_quota--;
     weir_sock_received(sock, false);
+    expect_receive(sock, pipe);
     weir_sock_put(sock);
     return true;
-}
-
-/* Release what came before.  It is often from the same chunk of the same peer:
- * then the references go back to those that their counters do not know of. */
-static inline void release(struct weir_pipe *pipe, weir_message *message)
-{
-    struct weir_frame_view *view = weir_frame_view(&message->first);
-
-    if (WEIR_UNLIKELY(message->count > 1 || message->rest)) {
-        weir_message_fini(message);
-        return;
-    }
-    if (message->count == 0)
-        return;
-    if (view->kind == WEIR_FRAME_SLICE && view->slice.chunk &&
-        !weir_queue_take_back(pipe->in, view->slice.chunk))
-        weir_chunk_unref(view->slice.chunk, 1);
-    if (view->peer && !weir_pipe_unsign(pipe, view->peer))
-        weir_peer_info_unref(view->peer, 1);
 }
 
 bool weir_quick_recv_message(weir_socket handle, weir_message *message,
@@ -137,12 +178,13 @@ bool weir_quick_recv_message(weir_socket handle, weir_message *message,
     pipe = next_in(sock);
     if (WEIR_UNLIKELY(!pipe))
         return false;
-    release(pipe, message);
+    weir_pipe_release(pipe, message);
     weir_queue_take(pipe->in, &message->first);
     weir_pipe_sign(pipe, &message->first);
     message->count = 1;
     sock->in_quota--;
     weir_sock_received(sock, false);
+    expect_receive(sock, pipe);
     weir_sock_put(sock);
     return true;
 }

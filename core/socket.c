@@ -87,6 +87,7 @@ void weir_sock_deliver_and_unlock(struct weir_sock *sock)
 {
     int left = DELIVERIES;
 
+    weir_again_forget(sock);
     do {
         while (weir_sock_has_mail(sock) && left > 0) {
             deliver_mail(sock);
@@ -103,7 +104,7 @@ void weir_sock_deliver_and_unlock(struct weir_sock *sock)
 
 void weir_sock_nudge(struct weir_sock *sock)
 {
-    if (weir_lock_try(&sock->lock))
+    if (weir_sock_try_lock(sock))
         weir_sock_unlock(sock);
 }
 

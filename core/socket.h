@@ -87,6 +87,16 @@ struct weir_slot {
     uint32_t next_free; /* number + 1; 0 the end */
 };
 
+/* Whose queue the last message went to and came from, if the same may be said
+ * of the next one (again.h): changed by who holds the lock, and looked at
+ * before it is taken. */
+struct weir_again {
+    _Atomic(struct weir_pipe *) pipe[2]; /* WEIR_WAIT_IN, WEIR_WAIT_OUT */
+    const uint8_t *limit; /* a frame must end there, were its head long */
+    bool waits;           /* the kernel has no room: nothing is flushed */
+    bool alone;           /* no other pipe has a turn to receive from */
+};
+
 /* Shells live as long as the process: a late call finds one, never freed
  * memory. */
 struct weir_sock {
@@ -98,6 +108,7 @@ struct weir_sock {
     enum weir_sock_state state;
 
     struct weir_ctx *ctx; /* first of those that begin as zero */
+    struct weir_again again;
     struct weir_reactor *reactor;
     const struct weir_pattern_ops *pattern;
     void *state_memory; /* pattern->state_size octets, the pattern's */
@@ -241,9 +252,36 @@ void weir_sock_note(struct weir_sock *sock,
                     const struct weir_poller_event *events, int n);
 
 /* ---- the lock: whoever unlocks delivers the mail ---- */
+static inline struct weir_pipe *weir_again_pipe(struct weir_sock *sock,
+                                                enum weir_wait what)
+{
+    return atomic_load_explicit(&sock->again.pipe[what], memory_order_relaxed);
+}
+
+static inline void weir_again_set(struct weir_sock *sock, enum weir_wait what,
+                                  struct weir_pipe *pipe)
+{
+    atomic_store_explicit(&sock->again.pipe[what], pipe, memory_order_relaxed);
+}
+
+static inline void weir_again_forget(struct weir_sock *sock)
+{
+    weir_again_set(sock, WEIR_WAIT_IN, NULL);
+    weir_again_set(sock, WEIR_WAIT_OUT, NULL);
+}
+
 static inline void weir_sock_lock(struct weir_sock *sock)
 {
     weir_lock_take(&sock->lock);
+    weir_again_forget(sock);
+}
+
+static inline bool weir_sock_try_lock(struct weir_sock *sock)
+{
+    if (!weir_lock_try(&sock->lock))
+        return false;
+    weir_again_forget(sock);
+    return true;
 }
 
 static inline bool weir_sock_has_mail(struct weir_sock *sock)
@@ -349,13 +387,18 @@ int weir_sock_get(weir_socket handle, struct weir_sock **out);
 void weir_sock_put_slow(struct weir_sock *sock);
 
 /* The call is over: unlocks. */
+/* Is anybody to be asked to read what is left? */
+static inline bool weir_sock_leaves_input(struct weir_sock *sock)
+{
+    return !weir_list_empty(&sock->readable) &&
+           !atomic_load_explicit(&sock->tick.wanted, memory_order_relaxed);
+}
+
 static inline void weir_sock_put(struct weir_sock *sock)
 {
     sock->inside--;
-    if (WEIR_UNLIKELY(
-            sock->state == WEIR_SOCK_CLOSING ||
-            (!weir_list_empty(&sock->readable) &&
-             !atomic_load_explicit(&sock->tick.wanted, memory_order_relaxed))))
+    if (WEIR_UNLIKELY(sock->state == WEIR_SOCK_CLOSING ||
+                      weir_sock_leaves_input(sock)))
         weir_sock_put_slow(sock);
     else
         weir_sock_unlock(sock);
@@ -474,17 +517,20 @@ void weir_wait_close(struct weir_sock *sock);
 void weir_pace_sent(struct weir_sock *sock);
 
 /* The quick half of that: a stream goes on, and nothing is due. */
-static inline bool weir_pace_appends(struct weir_sock *sock)
+static inline bool weir_pace_goes_on(struct weir_sock *sock)
 {
     struct weir_pacing *pace = &sock->pace;
 
-    if (!pace->streaming || pace->full ||
-        pace->since_look + 1 >= pace->look_every ||
+    if (pace->since_look + 1 >= pace->look_every ||
         !atomic_load_explicit(&sock->tick.wanted, memory_order_relaxed))
         return false;
     pace->window_sent++;
     pace->since_look++;
     return true;
+}
+static inline bool weir_pace_appends(struct weir_sock *sock)
+{
+    return sock->pace.streaming && !sock->pace.full && weir_pace_goes_on(sock);
 }
 void weir_pace_leave(struct weir_sock *sock); /* no longer streaming */
 /* The reactor looks: flush what is old; true: look again soon. */

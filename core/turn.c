@@ -80,7 +80,7 @@ static bool tidy(struct weir_sock *sock, bool away)
 {
     bool busy = false;
 
-    if (!weir_lock_try(&sock->lock))
+    if (!weir_sock_try_lock(sock))
         return true;
     if (away || sock->leader_asleep)
         weir_turn_drive(sock);

@@ -347,7 +347,7 @@ static bool look(struct weir_sock *sock, enum weir_wait what, uint32_t seen,
     if (hit || (n > 0 && atomic_load_explicit(&sock->splices,
                                               memory_order_relaxed) == 0))
         return hit;
-    if (!weir_lock_try(&sock->lock))
+    if (!weir_sock_try_lock(sock))
         return false;
     hit = satisfied(sock, what, seen) || sock->state != WEIR_SOCK_OPEN ||
           weir_poll_set(sock) > 0;

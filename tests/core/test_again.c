@@ -1,0 +1,447 @@
+/*
+ * A send, or a receive, that is like the one before: it is done in one step as
+ * long as it is, and not when anything is otherwise.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <weir/weir.h>
+
+#include "again.h"
+#include "base/clock.h"
+
+enum { SOON = 20000, ROOM = 4096 };
+
+static weir_context context;
+static weir_socket push, pull;
+
+static weir_socket open_socket(int type)
+{
+    weir_socket socket;
+
+    assert_int_equal(weir_open(&socket, context, type), 0);
+    return socket;
+}
+
+static void join(weir_socket near, weir_socket far, const char *transport)
+{
+    weir_endpoint endpoint;
+    char url[256];
+
+    assert_int_equal(weir_bind(near, transport, &endpoint), 0);
+    assert_true(weir_endpoint_url(endpoint, url, sizeof url) > 0);
+    assert_int_equal(weir_connect(far, url, NULL), 0);
+    assert_true(weir_wait_peers(far, 1, SOON) >= 1);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    assert_int_equal(weir_context_open(&context, 1), 0);
+    push = open_socket(WEIR_PUSH);
+    pull = open_socket(WEIR_PULL);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    (void)weir_close(push, 0, NULL);
+    (void)weir_close(pull, 0, NULL);
+    assert_int_equal(weir_context_close(context, SOON), 0);
+    return 0;
+}
+
+static void hear(weir_socket socket, const char *text)
+{
+    char data[ROOM];
+    size_t size = sizeof data;
+
+    assert_int_equal(weir_recv(socket, data, &size, SOON), 0);
+    assert_int_equal(size, strlen(text));
+    assert_memory_equal(data, text, size);
+}
+
+/* Until the next one is like the last: three go the long way, one the straight
+ * one. */
+static void warm(void)
+{
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(weir_send(push, "warm", 4, SOON), 0);
+    for (int i = 0; i < 4; i++)
+        hear(pull, "warm");
+}
+
+/* Messages lie there, and the next is received as the last was. */
+static void fill(int n)
+{
+    for (int i = 0; i < n + 3; i++)
+        assert_int_equal(weir_send(push, "text", 4, SOON), 0);
+    for (int i = 0; i < 3; i++)
+        hear(pull, "text");
+}
+
+static bool copy(const char *text)
+{
+    char data[ROOM];
+    size_t size = sizeof data;
+
+    if (!weir_again_recv(pull, data, &size))
+        return false;
+    assert_int_equal(size, strlen(text));
+    assert_memory_equal(data, text, size);
+    return true;
+}
+
+/* ---- it is ---- */
+
+static int send_numbers(int from, int n)
+{
+    int again = 0;
+
+    for (int i = from; i < from + n; i++) {
+        char data[300];
+
+        memset(data, i & 0x7f, sizeof data);
+        if (weir_again_send(push, data, (size_t)i % sizeof data))
+            again++;
+        else
+            assert_int_equal(
+                weir_send(push, data, (size_t)i % sizeof data, SOON), 0);
+    }
+    return again;
+}
+
+static int receive_numbers(weir_message *message, int from, int n)
+{
+    int again = 0;
+
+    for (int i = from; i < from + n; i++) {
+        char data[300];
+
+        memset(data, i & 0x7f, sizeof data);
+        if (weir_again_recv_message(pull, message))
+            again++;
+        else
+            assert_int_equal(weir_recv_message(pull, message, SOON), 0);
+        assert_int_equal(weir_message_count(message), 1);
+        assert_int_equal(weir_frame_size(weir_message_frame(message, 0)),
+                         (size_t)i % sizeof data);
+        assert_memory_equal(weir_frame_data(weir_message_frame(message, 0)),
+                            data, (size_t)i % sizeof data);
+    }
+    return again;
+}
+
+static void test_inproc(void **state)
+{
+    int sent = 0, received = 0;
+    weir_message message;
+
+    (void)state;
+    join(pull, push, "inproc://again");
+    weir_message_init(&message);
+    for (int i = 0; i < 10000; i += 20) {
+        sent += send_numbers(i, 20);
+        received += receive_numbers(&message, i, 20);
+    }
+    assert_true(sent > 9000);
+    assert_true(received > 8000);
+    weir_message_fini(&message);
+}
+
+/* A stream: what is only appended leaves all the same, the last one too. */
+static void test_stream(void **state)
+{
+    int64_t until = weir_deadline_in(SOON);
+    int sent = 0, again = 0, received = 0;
+    weir_message message;
+
+    (void)state;
+    assert_int_equal(weir_set(push, "pace", "throughput"), 0);
+    join(pull, push, "tcp://127.0.0.1:*");
+    weir_message_init(&message);
+    while ((again < 1000 || received < 1000) && weir_now() < until) {
+        again += send_numbers(sent, 500);
+        received += receive_numbers(&message, sent, 500);
+        sent += 500;
+    }
+    assert_true(again >= 1000);
+    assert_true(received >= 1000);
+    weir_message_fini(&message);
+}
+
+/* The kernel has no room: what is put then leaves when it has, although nobody
+ * sends any more. */
+static void test_waits_for_room(void **state)
+{
+    int64_t until = weir_deadline_in(SOON);
+    int sent = 0, again = 0;
+    weir_message message;
+    struct weir_sock *sock;
+    bool waits = false;
+
+    (void)state;
+    assert_int_equal(weir_set(push, "send-mark", "0"), 0);
+    assert_int_equal(weir_set(push, "send-mark-bytes", "0"), 0);
+    assert_int_equal(weir_set(pull, "recv-mark", "10"), 0);
+    join(pull, push, "tcp://127.0.0.1:*");
+    while (!waits && weir_now() < until) {
+        (void)send_numbers(sent, 100);
+        sent += 100;
+        weir_sock_get(push, &sock);
+        waits = weir_list_empty(&sock->unflushed);
+        weir_sock_put(sock);
+        waits = waits && send_numbers(sent, 100) > 90;
+        sent += waits ? 100 : 0;
+    }
+    again = send_numbers(sent, 1000);
+    sent += 1000;
+    assert_true(again > 900);
+    weir_message_init(&message);
+    (void)receive_numbers(&message, 0, sent);
+    weir_message_fini(&message);
+}
+
+/* Eight of one peer, eight of the other. */
+static void test_fair(void **state)
+{
+    weir_socket second = open_socket(WEIR_PUSH);
+
+    (void)state;
+    join(pull, push, "inproc://one");
+    assert_int_equal(weir_connect(second, "inproc://one", NULL), 0);
+    assert_true(weir_wait_peers(pull, 2, SOON) >= 2);
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(weir_send(push, "a", 1, SOON), 0);
+        assert_int_equal(weir_send(second, "b", 1, SOON), 0);
+    }
+    for (int i = 0; i < 80; i++)
+        hear(pull, i / 8 % 2 ? "b" : "a");
+    assert_int_equal(weir_close(second, SOON, NULL), 0);
+}
+
+/* ---- it is not ---- */
+
+static void test_somebody_was_here(void **state)
+{
+    struct weir_sock *sock;
+
+    (void)state;
+    join(pull, push, "inproc://again");
+    warm();
+    assert_true(weir_again_send(push, "x", 1));
+    assert_int_equal(weir_sock_get(push, &sock), 0);
+    assert_false(weir_again_send(push, "x", 1)); /* nor while it is held */
+    weir_sock_put(sock);
+    assert_false(weir_again_send(push, "x", 1));
+    hear(pull, "x");
+    fill(3);
+    assert_true(copy("text"));
+    assert_int_equal(weir_sock_get(pull, &sock), 0);
+    weir_sock_put(sock);
+    assert_false(copy("text"));
+    hear(pull, "text");
+    assert_true(copy("text"));
+}
+
+static void test_handles(void **state)
+{
+    weir_socket never = {.index = 77777, .generation = 1}, old = push;
+    weir_message message;
+
+    (void)state;
+    weir_message_init(&message);
+    assert_false(weir_again_send(never, "x", 1));
+    assert_false(weir_again_recv_message(never, &message));
+    join(pull, push, "inproc://again");
+    warm();
+    old.generation++;
+    assert_false(weir_again_send(old, "x", 1));
+    assert_true(weir_again_send(push, "x", 1));
+    assert_int_equal(weir_close(push, SOON, NULL), 0);
+    assert_false(weir_again_send(push, "x", 1));
+    assert_int_equal(weir_send(push, "x", 1, SOON), -EBADF);
+}
+
+/* The child has the parent's sockets no more. */
+static void test_fork(void **state)
+{
+    pid_t child;
+    int status;
+
+    (void)state;
+    join(pull, push, "inproc://again");
+    warm();
+    assert_true(weir_again_send(push, "x", 1));
+    child = fork();
+    if (child == 0)
+        _exit(weir_again_send(push, "x", 1) ? 1 : 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(weir_again_send(push, "y", 1));
+    hear(pull, "x");
+    hear(pull, "y");
+}
+
+static void test_closing(void **state)
+{
+    (void)state;
+    join(pull, push, "inproc://again");
+    warm();
+    assert_int_equal(weir_context_close(context, 0), -EBUSY);
+    assert_false(weir_again_send(push, "x", 1));
+    assert_int_equal(weir_send(push, "x", 1, SOON), -WEIR_ECLOSING);
+}
+
+static void test_at_mark(void **state)
+{
+    int n = 0;
+
+    (void)state;
+    assert_int_equal(weir_set(push, "send-mark", "50"), 0);
+    assert_int_equal(weir_set(pull, "recv-mark", "50"), 0);
+    join(pull, push, "inproc://again");
+    warm();
+    while (weir_again_send(push, "x", 1) ||
+           weir_send(push, "x", 1, WEIR_NOWAIT) == 0)
+        n++;
+    assert_in_range(n, 50, 100);
+    assert_false(weir_again_send(push, "x", 1));
+    while (n-- > 0)
+        hear(pull, "x");
+    assert_int_equal(weir_send(push, "y", 1, SOON), 0);
+    hear(pull, "y");
+}
+
+static void test_large(void **state)
+{
+    static char data[WEIR_QUEUE_BODY];
+
+    (void)state;
+    join(pull, push, "inproc://again");
+    warm();
+    assert_false(weir_again_send(push, data, sizeof data));
+    assert_true(weir_again_send(push, data, 100));
+}
+
+static void test_second_peer(void **state)
+{
+    weir_socket second = open_socket(WEIR_PULL);
+
+    (void)state;
+    join(pull, push, "inproc://one");
+    warm();
+    assert_true(weir_again_send(push, "1", 1));
+    join(second, push, "inproc://two");
+    assert_false(weir_again_send(push, "2", 1));
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(weir_send(push, "2", 1, SOON), 0);
+    assert_false(weir_again_send(push, "3", 1)); /* they take turns */
+    hear(pull, "1");
+    for (int i = 0; i < 3; i++)
+        hear(second, "2");
+    for (int i = 0; i < 3; i++)
+        hear(pull, "2");
+    assert_int_equal(weir_close(second, SOON, NULL), 0);
+}
+
+static void test_nothing_there(void **state)
+{
+    (void)state;
+    join(pull, push, "inproc://again");
+    fill(1);
+    assert_true(copy("text"));
+    assert_false(copy("text"));
+    assert_int_equal(weir_send(push, "next", 4, SOON), 0);
+    hear(pull, "next");
+}
+
+static void test_many_frames(void **state)
+{
+    weir_message message;
+
+    (void)state;
+    join(pull, push, "inproc://again");
+    weir_message_init(&message);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(weir_send(push, "text", 4, SOON), 0);
+    assert_int_equal(weir_message_add(&message, "a", 1), 0);
+    assert_int_equal(weir_message_add(&message, "b", 1), 0);
+    assert_int_equal(weir_send_message(push, &message, SOON), 0);
+    for (int i = 0; i < 3; i++)
+        hear(pull, "text");
+    assert_false(weir_again_recv_message(pull, &message));
+    assert_int_equal(weir_recv_message(pull, &message, SOON), 0);
+    assert_int_equal(weir_message_count(&message), 2);
+    weir_message_fini(&message);
+}
+
+static void test_no_room(void **state)
+{
+    char data[ROOM];
+    size_t size = 3;
+
+    (void)state;
+    join(pull, push, "inproc://again");
+    fill(2);
+    assert_false(weir_again_recv(pull, data, &size));
+    assert_int_equal(size, 3);
+    assert_int_equal(weir_recv(pull, data, &size, SOON), -EMSGSIZE);
+    assert_int_equal(size, 4);
+    assert_false(copy("text")); /* that one is held, and comes first */
+    hear(pull, "text");
+    hear(pull, "text");
+}
+
+/* Who watches a descriptor is told of what is put. */
+static void test_watched(void **state)
+{
+    (void)state;
+    join(pull, push, "inproc://again");
+    fill(2);
+    assert_true(copy("text"));
+    assert_true(weir_readable_fd(pull) >= 0);
+    hear(pull, "text");
+    assert_int_equal(weir_send(push, "text", 4, SOON), 0);
+    assert_int_equal(weir_send(push, "text", 4, SOON), 0);
+    hear(pull, "text");
+    assert_false(copy("text"));
+    hear(pull, "text");
+}
+
+#define CASE(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_inproc),
+        CASE(test_stream),
+        CASE(test_waits_for_room),
+        CASE(test_fair),
+        CASE(test_somebody_was_here),
+        CASE(test_handles),
+        CASE(test_fork),
+        CASE(test_closing),
+        CASE(test_at_mark),
+        CASE(test_large),
+        CASE(test_second_peer),
+        CASE(test_nothing_there),
+        CASE(test_many_frames),
+        CASE(test_no_room),
+        CASE(test_watched),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
