@@ -15,8 +15,15 @@
 #include "../common/system.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    /* So much that writer and reader seldom wait for each other, and so little
+     * that a processor's cache holds it. */
+    SEND_BUFFER = 262144
+};
 
 struct end {
     const weir_host *host;
@@ -56,12 +63,26 @@ static void close_end(void *self)
     free(end);
 }
 
+/* How much may be under way.  Where the system does not let it be so much it
+ * is less, which costs nothing but time. */
+static void set_buffer(const struct end *end, int fd)
+{
+    int64_t size = SEND_BUFFER;
+    int value;
+
+    (void)end->host->option_int(end->ep, "send-buffer", &size);
+    value = (int)size;
+    if (value > 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &value, sizeof value);
+}
+
 /* What happens at either end when a connection is there. */
 static void made(const struct end *end, int fd)
 {
     struct weir_ipc_peer who;
     weir_peer peer = {.size = sizeof peer};
 
+    set_buffer(end, fd);
     weir_ipc_peer_ask(fd, &who);
     peer.properties = who.properties;
     peer.n_properties = who.n;
@@ -269,6 +290,14 @@ static const weir_option options[] = {
      .min = 1,
      .max = 65535,
      .fallback = 4096},
+    {.name = "send-buffer",
+     .doc = "Size of the system's send buffer; the system may allow less. 0: "
+            "the system's value.",
+     .unit = "bytes",
+     .type = WEIR_OPTION_INT,
+     .flags = WEIR_OPTION_ENDPOINT,
+     .max = INT_MAX,
+     .fallback = SEND_BUFFER},
 };
 
 static const weir_transport_ops ops = {

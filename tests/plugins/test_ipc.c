@@ -171,6 +171,55 @@ static void test_retry(void **state)
     fake_close(&server);
 }
 
+static int send_buffer(int fd)
+{
+    int value = -1;
+    socklen_t size = sizeof value;
+
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &value, &size), 0);
+    return value;
+}
+
+/* A connection whose two ends ask for so much; -1: as they come. */
+static void connect_with(int size, int *server_has, int *client_has)
+{
+    const char *path = in_folder("b");
+    weir_ep server, client;
+
+    init(&server);
+    init(&client);
+    if (size >= 0) {
+        fake_set(&server, "send-buffer", size);
+        fake_set(&client, "send-buffer", size);
+    }
+    fake_serve(&server, path);
+    fake_connect(&client, path);
+    assert_true(fake_run(&reactor, &server.made, 1));
+    *server_has = send_buffer(server.fd);
+    *client_has = send_buffer(client.fd);
+    fake_close(&client);
+    fake_close(&server);
+}
+
+/* How much the system gives for what is asked for is its own affair, but more
+ * is not less, and 0 asks for nothing. */
+static void test_send_buffer(void **state)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0), plain = send_buffer(fd);
+    int server, client;
+
+    (void)state;
+    (void)close(fd);
+    connect_with(0, &server, &client);
+    assert_int_equal(server, plain);
+    assert_int_equal(client, plain);
+    connect_with(20000, &server, &client);
+    assert_in_range(server, 20000, 40000);
+    assert_in_range(client, 20000, 40000);
+    connect_with(-1, &server, &client);
+    assert_true(server >= plain && client >= plain);
+}
+
 static void test_backlog(void **state)
 {
     weir_ep server, clients[4];
@@ -637,6 +686,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_relative, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_credentials, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retry, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_send_buffer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_backlog, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lengths, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_missing_folder, set_up, tear_down),
