@@ -79,7 +79,7 @@ static const struct row table[] = {
         .doc = "Messages that may wait to be sent to one peer; at the "
                "mark the send policy holds. 0: no such mark."),
     ROW(INT, send_mark_bytes, "send-mark-bytes", SENDERS, .unit = "bytes",
-        .max = TIB, .fallback = 4 << 20, .flags = IN_URL,
+        .max = TIB, .fallback = 1 << 20, .flags = IN_URL,
         .doc = "Octets that may wait to be sent to one peer; whichever "
                "mark comes first holds. 0: no such mark. The default of PUB, "
                "XPUB, XSUB, REP and ROUTER, which drop at the mark, is "
@@ -89,7 +89,7 @@ static const struct row table[] = {
         .doc = "Messages from one peer that may wait to be received; at "
                "the mark the receive policy holds. 0: no such mark."),
     ROW(INT, recv_mark_bytes, "recv-mark-bytes", RECEIVERS, .unit = "bytes",
-        .max = TIB, .fallback = 4 << 20, .flags = IN_URL,
+        .max = TIB, .fallback = 1 << 20, .flags = IN_URL,
         .doc = "Octets from one peer that may wait to be received; "
                "whichever mark comes first holds. 0: no such mark."),
     ROW(CHOICE, send_policy, "send-policy", SENDERS,

@@ -51,7 +51,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.send_mark, 10000);
     assert_int_equal(options.send_mark_bytes, 67108864);
     assert_int_equal(options.recv_mark, 10000);
-    assert_int_equal(options.recv_mark_bytes, 4194304);
+    assert_int_equal(options.recv_mark_bytes, 1048576);
     assert_int_equal(options.send_policy, WEIR_POLICY_PATTERN);
     assert_int_equal(options.send_swap, 0);
     assert_int_equal(options.recv_swap, 0);
@@ -80,7 +80,7 @@ static void test_default_marks(void **state)
 
     (void)state;
     weir_options_init(&waits, WEIR_PUSH);
-    assert_int_equal(waits.send_mark_bytes, 4194304);
+    assert_int_equal(waits.send_mark_bytes, 1048576);
 }
 
 /* Every row is whole, has a name of its own, and its fallback is a value that
@@ -141,7 +141,7 @@ static void test_fields_apart(void **state)
     (void)state;
     for (i = 0; weir_options_info(i, &info) == 0; i++) {
         weir_options_init(&options, WEIR_ROUTER);
-        options.send_mark_bytes = 4194304; /* not what the row says */
+        options.send_mark_bytes = 1048576; /* not what the row says */
         if (!(info.sockets >> WEIR_ROUTER & 1) ||
             weir_options_set_int(&options, info.name, info.fallback + 1) < 0)
             continue;
