@@ -90,9 +90,9 @@ struct weir_side_plan {
     double warm, run; /* seconds */
     unsigned batch;   /* messages a call, where the library has such calls */
     bool reqrep, nodrop;
-    bool stamps;            /* those of the test, and of all over multicast */
-    bool group;             /* the transport is multicast */
-    unsigned long rate;     /* kbit/s that may be sent there */
+    bool stamps;        /* those of the test, and of all over multicast */
+    bool group;         /* the transport is multicast */
+    unsigned long rate; /* kbit/s that may be sent there */
     const char *settings[WEIR_SIDE_SETTINGS]; /* NAME=VALUE, for weir */
     unsigned n_settings;
     const char *device;     /* the program of the device; NULL: none */
