@@ -44,11 +44,13 @@ speak() { # NAME LIBRARY URL WHO COUNT [SIZE]
     eval "hold_$1=$!"
 }
 
-# End a publisher.
+# End a publisher, in which nothing may have gone wrong; 137: it was killed.
 hush() { # NAME
     eval "kill \$hold_$1"
     eval "wait \$hold_$1 \$pid_$1 2>/dev/null"
+    code=$?
     rm -f "$work/$1.hold"
+    [ $code = 0 ] || [ $code = 137 ] || fail "$1 ended with $code"
 }
 
 # Wait for a subscriber, which must have found nothing wrong.
