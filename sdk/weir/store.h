@@ -59,8 +59,10 @@ typedef struct weir_store_stat {
 } weir_store_stat;
 
 typedef struct weir_store_ops {
-    uint32_t size, modes; /* bits 1 << WEIR_STORE_* of the modes it has */
-    const weir_option *options;
+    uint32_t size, modes;       /* bits 1 << WEIR_STORE_* of the modes it has */
+    const weir_option *options; /* NULL, and none: they would be listed, but
+                                   in this ABI nothing sets them and no call
+                                   hands them to a store */
     uint32_t n_options, reserved;
 
     /* [ctl] Open a queue, make it if it is not there.  The store locks it:

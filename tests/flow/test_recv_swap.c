@@ -5,80 +5,24 @@
 #include "config.h"
 
 #include "flow.h"
+#include "trial.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MB (UINT64_C(1) << 20)
 
-enum { MARK = 100, ROOM = 512, LARGEST = 200000, N = 20000 };
+enum { MARK = 100, LARGEST = 200000, N = 20000 };
 
 struct stage {
     weir_context context;
     weir_socket sender, receiver;
-    char dir[ROOM];
+    char dir[TRIAL_DIR];
 };
-
-/* ---- the store's folder ---- */
-
-static void make_folder(struct stage *stage)
-{
-    const char *base = getenv("TMPDIR");
-
-    snprintf(stage->dir, ROOM, "%s/weir-swap-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(stage->dir));
-}
-
-static void name_file(const struct stage *stage, const char *name,
-                      char path[ROOM + 16])
-{
-    snprintf(path, ROOM + 16, "%s/%s", stage->dir, name);
-}
-
-static void command(const struct stage *stage, const char *name)
-{
-    char path[ROOM + 16];
-    FILE *file;
-
-    name_file(stage, name, path);
-    file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void recall(const struct stage *stage, const char *name)
-{
-    char path[ROOM + 16];
-
-    name_file(stage, name, path);
-    assert_int_equal(unlink(path), 0);
-}
-
-static void pause_a_bit(void)
-{
-    const struct timespec pause = {.tv_nsec = 1000000};
-
-    nanosleep(&pause, NULL);
-}
-
-/* The store says what it keeps in a file, which goes with it. */
-static void await_closed(const struct stage *stage)
-{
-    int64_t end = flow_now() + FLOW_SOON;
-    char path[ROOM + 16];
-
-    name_file(stage, "kept", path);
-    while (access(path, F_OK) == 0) {
-        assert_true(flow_now() < end);
-        pause_a_bit();
-    }
-    assert_int_equal(rmdir(stage->dir), 0);
-}
 
 /* ---- two sockets, one of which is read late ---- */
 
@@ -87,7 +31,7 @@ static void set_up_with(struct stage *stage, int sends, int receives,
 {
     char url[FLOW_URL];
 
-    make_folder(stage);
+    trial_folder(stage->dir);
     stage->context = flow_context(threads);
     stage->sender = flow_open(stage->context, sends);
     stage->receiver = flow_open(stage->context, receives);
@@ -113,7 +57,7 @@ static void tear_down(struct stage *stage)
     flow_drop(stage->sender);
     flow_drop(stage->receiver);
     flow_end(stage->context);
-    await_closed(stage);
+    trial_end(stage->dir);
 }
 
 /* A message of one frame, or of three; of all sizes. */
@@ -185,7 +129,7 @@ static void await_decoded(struct stage *stage, uint64_t n)
 
     while (stats.decoded < n) {
         assert_true(flow_now() < end);
-        pause_a_bit();
+        trial_pause();
         stats = flow_stats(stage->receiver);
     }
     assert_int_equal(stats.decoded, n);
@@ -199,7 +143,7 @@ static weir_stats await_swapped(struct stage *stage)
 
     while (stats.recv_swapped_out <= N / 2) {
         assert_true(flow_now() < end);
-        pause_a_bit();
+        trial_pause();
         stats = flow_stats(stage->receiver);
     }
     return stats;
@@ -273,13 +217,13 @@ static void test_meanwhile(void **state)
 
     (void)state;
     set_up(&stage, WEIR_PUSH, WEIR_PULL);
-    command(&stage, "slow");
+    trial_command(stage.dir, "slow");
     for (uint32_t in = 1; in < N; in++) {
         while (out < N && (out < in + LEAD || in % LEAD > LEAD / 2))
             flow_ok(send_one(&stage, out++, FLOW_SOON));
         receive_one(&stage, in, 0);
     }
-    recall(&stage, "slow");
+    trial_recall(stage.dir, "slow");
     tear_down(&stage);
 }
 
@@ -333,7 +277,7 @@ static void test_parted(void **state)
     assert_int_equal(flow_stats(stage.receiver).delivered, N - 1);
     flow_close(stage.receiver);
     flow_end(stage.context);
-    await_closed(&stage);
+    trial_end(stage.dir);
 }
 
 /* When the swap is used up the peer is not read, and waits. */
@@ -364,13 +308,13 @@ static void test_full(void **state)
 
     (void)state;
     set_up(&stage, WEIR_PUSH, WEIR_PULL);
-    command(&stage, "full");
+    trial_command(stage.dir, "full");
     while (send_one(&stage, n, FLOW_NOT) >= 0)
         n++;
     event = flow_event(stage.receiver, WEIR_EVENT_SWAP_FAILED);
     assert_int_equal(event.code, ENOSPC);
     assert_non_null(strstr(event.reason, stage.dir));
-    recall(&stage, "full");
+    trial_recall(stage.dir, "full");
     send_all(&stage, n, n + 3000);
     flow_event(stage.receiver, WEIR_EVENT_SWAP_RESUMED);
     receive_all(&stage, 1, n + 3000, 0);
@@ -389,7 +333,7 @@ static void check_lost(bool parted)
     send_all(&stage, 1, N);
     await_decoded(&stage, N - 1);
     (void)await_swapped(&stage);
-    command(&stage, "lost");
+    trial_command(stage.dir, "lost");
     if (parted) {
         flow_close(stage.sender);
         flow_event(stage.receiver, WEIR_EVENT_DISCONNECTED);
@@ -408,12 +352,12 @@ static void check_lost(bool parted)
     assert_int_equal(stats.recv_queued, 0);
     assert_int_equal(flow_event(stage.receiver, WEIR_EVENT_SWAP_FAILED).code,
                      EIO);
-    recall(&stage, "lost");
+    trial_recall(stage.dir, "lost");
     if (!parted)
         flow_drop(stage.sender);
     flow_drop(stage.receiver);
     flow_end(stage.context);
-    await_closed(&stage);
+    trial_end(stage.dir);
 }
 
 static void test_lost(void **state)
@@ -435,7 +379,7 @@ static void test_close(void **state)
     flow_close(stage.sender);
     flow_ok(weir_close(stage.receiver, 0, NULL));
     flow_end(stage.context);
-    await_closed(&stage);
+    trial_end(stage.dir);
 }
 
 static void test_refusals(void **state)
@@ -462,27 +406,6 @@ static void test_refusals(void **state)
     flow_end(context);
 }
 
-/* ---- the plugin ---- */
-
-static char plugin[2 * ROOM];
-
-static bool find_plugin(void)
-{
-    const char *built = getenv("top_builddir");
-
-    snprintf(plugin, sizeof(plugin),
-             "%s/tests/fixtures/plugins/" LT_OBJDIR "store_trial.so",
-             built ? built : ".");
-    return access(plugin, R_OK) == 0;
-}
-
-static int load_plugin(void **state)
-{
-    (void)state;
-    flow_ok(weir_plugin_load(plugin, NULL));
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -494,7 +417,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
     };
 
-    if (!find_plugin())
+    if (!trial_find())
         return 77; /* there are no shared plugins */
-    return cmocka_run_group_tests(tests, load_plugin, NULL);
+    return cmocka_run_group_tests(tests, trial_load, NULL);
 }

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "flow.h"
+#include "trial.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -12,17 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MB (UINT64_C(1) << 20)
 
-enum { MARK = 1000, SIZE = 1000, ROOM = 512 };
+enum { MARK = 1000, SIZE = 1000 };
 
 struct stage {
     weir_context context;
     weir_socket sender, receiver;
-    char dir[ROOM];
+    char dir[TRIAL_DIR];
 };
 
 static bool is_full_test(void)
@@ -32,92 +32,13 @@ static bool is_full_test(void)
     return full && full[0] == '1';
 }
 
-/* ---- the store's folder ---- */
-
-static void make_folder(struct stage *stage)
-{
-    const char *base = getenv("TMPDIR");
-
-    snprintf(stage->dir, ROOM, "%s/weir-swap-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(stage->dir));
-}
-
-static void name_file(const struct stage *stage, const char *name,
-                      char path[ROOM + 16])
-{
-    snprintf(path, ROOM + 16, "%s/%s", stage->dir, name);
-}
-
-static void command(const struct stage *stage, const char *name)
-{
-    char path[ROOM + 16];
-    FILE *file;
-
-    name_file(stage, name, path);
-    file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static void recall(const struct stage *stage, const char *name)
-{
-    char path[ROOM + 16];
-
-    name_file(stage, name, path);
-    assert_int_equal(unlink(path), 0);
-}
-
-/* What the store says that it keeps; -1: it is not open. */
-static long long kept(const struct stage *stage)
-{
-    char path[ROOM + 16];
-    long long octets = -1;
-    FILE *file;
-
-    name_file(stage, "kept", path);
-    file = fopen(path, "r");
-    if (!file)
-        return -1;
-    if (fscanf(file, "%lld", &octets) != 1)
-        octets = 1; /* it is being written */
-    fclose(file);
-    return octets;
-}
-
-static void pause_a_bit(void)
-{
-    const struct timespec pause = {.tv_nsec = 1000000};
-
-    nanosleep(&pause, NULL);
-}
-
-static void await_kept(const struct stage *stage, long long octets)
-{
-    int64_t end = flow_now() + FLOW_SOON;
-
-    while (kept(stage) != octets) {
-        assert_true(flow_now() < end);
-        pause_a_bit();
-    }
-}
-
-static void await_some_kept(const struct stage *stage)
-{
-    int64_t end = flow_now() + FLOW_SOON;
-
-    while (kept(stage) <= 0) {
-        assert_true(flow_now() < end);
-        pause_a_bit();
-    }
-}
-
 /* ---- two sockets, one of which does not read ---- */
 
 static void set_up(struct stage *stage, int sends, int receives, uint64_t swap)
 {
     char url[FLOW_URL];
 
-    make_folder(stage);
+    trial_folder(stage->dir);
     stage->context = flow_context(1);
     stage->sender = flow_open(stage->context, sends);
     stage->receiver = flow_open(stage->context, receives);
@@ -138,8 +59,7 @@ static void tear_down(struct stage *stage)
     flow_drop(stage->sender);
     flow_drop(stage->receiver);
     flow_end(stage->context);
-    await_kept(stage, -1);
-    assert_int_equal(rmdir(stage->dir), 0);
+    trial_end(stage->dir);
 }
 
 static size_t size_of(uint32_t number)
@@ -206,7 +126,7 @@ static void await_written(struct stage *stage, uint64_t n)
 
     while (stats.written < n) {
         assert_true(flow_now() < end);
-        pause_a_bit();
+        trial_pause();
         stats = flow_stats(stage->sender);
     }
     assert_int_equal(stats.written, n);
@@ -234,9 +154,9 @@ static void test_spills(void **state)
     assert_int_equal(stats.accepted, n - 1);
     assert_true(stats.send_queued > n / 2);
     assert_true(stats.send_queued_bytes > octets / 2);
-    await_some_kept(&stage);
+    trial_await_some(stage.dir);
     receive_all(&stage, 1, n);
-    await_kept(&stage, 0);
+    trial_await(stage.dir, 0);
     await_written(&stage, n - 1);
     if (!getenv("WEIR_SANITIZE") || !getenv("WEIR_SANITIZE")[0])
         assert_true(grown < 64 * MB);
@@ -252,15 +172,15 @@ static void test_meanwhile(void **state)
 
     (void)state;
     set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
-    command(&stage, "slow");
+    trial_command(stage.dir, "slow");
     for (uint32_t in = 1; in < N; in++) {
         while (out < N && out < in + LEAD)
             flow_ok(send_one(&stage, out++, FLOW_SOON));
         receive_one(&stage, in);
     }
-    await_kept(&stage, 0);
+    trial_await(stage.dir, 0);
     flow_stats(stage.sender);
-    recall(&stage, "slow");
+    trial_recall(stage.dir, "slow");
     tear_down(&stage);
 }
 
@@ -304,19 +224,19 @@ static void test_full(void **state)
 
     (void)state;
     set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
-    command(&stage, "full");
+    trial_command(stage.dir, "full");
     n = fill(&stage);
     assert_true(n < 100000);
     event = flow_event(stage.sender, WEIR_EVENT_SWAP_FAILED);
     assert_int_equal(event.code, ENOSPC);
     assert_non_null(strstr(event.reason, stage.dir));
     assert_in_range(event.value, 0, 64 * MB); /* the kernel may have them */
-    recall(&stage, "full");
+    trial_recall(stage.dir, "full");
     send_all(&stage, n, n + 20000);
     flow_event(stage.sender, WEIR_EVENT_SWAP_RESUMED);
-    await_some_kept(&stage);
+    trial_await_some(stage.dir);
     receive_all(&stage, 1, n + 20000);
-    await_kept(&stage, 0);
+    trial_await(stage.dir, 0);
     tear_down(&stage);
 }
 
@@ -330,12 +250,12 @@ static void test_broken(void **state)
 
     (void)state;
     set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
-    command(&stage, "broken");
+    trial_command(stage.dir, "broken");
     n = fill(&stage);
     event = flow_event(stage.sender, WEIR_EVENT_SWAP_FAILED);
     assert_int_equal(event.code, EIO);
     receive_all(&stage, 1, n);
-    recall(&stage, "broken");
+    trial_recall(stage.dir, "broken");
     send_all(&stage, n, n + 100);
     receive_all(&stage, n, n + 100);
     tear_down(&stage);
@@ -352,8 +272,8 @@ static void test_lost(void **state)
     (void)state;
     set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
     send_all(&stage, 1, N);
-    await_some_kept(&stage);
-    command(&stage, "lost");
+    trial_await_some(stage.dir);
+    trial_command(stage.dir, "lost");
     while (last < N - 1) {
         unsigned char data[30000];
         size_t size = sizeof(data);
@@ -370,7 +290,7 @@ static void test_lost(void **state)
     assert_int_equal(stats.accepted, N - 1);
     assert_true(stats.send_dropped[WEIR_DROP_STORE] > 0);
     assert_int_equal(got + stats.send_dropped[WEIR_DROP_STORE], N - 1);
-    recall(&stage, "lost");
+    trial_recall(stage.dir, "lost");
     tear_down(&stage);
 }
 
@@ -384,8 +304,8 @@ static void test_changed(void **state)
     (void)state;
     set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
     send_all(&stage, 1, N);
-    await_some_kept(&stage);
-    command(&stage, "changed");
+    trial_await_some(stage.dir);
+    trial_command(stage.dir, "changed");
     while (last < N - 1) {
         unsigned char data[30000];
         size_t size = sizeof(data);
@@ -403,7 +323,7 @@ static void test_changed(void **state)
                      EILSEQ);
     assert_int_equal(
         got + flow_stats(stage.sender).send_dropped[WEIR_DROP_STORE], N - 1);
-    recall(&stage, "changed");
+    trial_recall(stage.dir, "changed");
     tear_down(&stage);
 }
 
@@ -451,15 +371,14 @@ static void test_close(void **state)
     (void)state;
     set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
     send_all(&stage, 1, N);
-    await_some_kept(&stage);
+    trial_await_some(stage.dir);
     stats = flow_stats(stage.sender);
     r = weir_close(stage.sender, 0, &unsent);
     assert_int_equal(r, -EAGAIN);
     assert_in_range(unsent, N / 2, stats.send_queued);
-    await_kept(&stage, -1);
     flow_drop(stage.receiver);
     flow_end(stage.context);
-    assert_int_equal(rmdir(stage.dir), 0);
+    trial_end(stage.dir);
 }
 
 /* Closing with a deadline sends what is in the store. */
@@ -477,8 +396,7 @@ static void test_linger(void **state)
     flow_close(stage.sender);
     flow_drop(stage.receiver);
     flow_end(stage.context);
-    await_kept(&stage, -1);
-    assert_int_equal(rmdir(stage.dir), 0);
+    trial_end(stage.dir);
 }
 
 /* A folder that cannot be used is found when an endpoint is opened. */
@@ -487,18 +405,18 @@ static void test_folders(void **state)
     weir_context context = flow_context(1);
     weir_socket socket = flow_open(context, WEIR_PUSH);
     struct stage stage;
-    char path[ROOM + 16];
+    char path[TRIAL_PATH];
 
     (void)state;
-    make_folder(&stage);
-    name_file(&stage, "nosuch", path);
+    trial_folder(stage.dir);
+    trial_name(stage.dir, "nosuch", path);
     flow_ok(weir_set_int(socket, "send-swap", 1000000));
     flow_ok(weir_set(socket, "swap-dir", path));
     flow_fails(weir_bind(socket, "tcp://127.0.0.1:*", NULL), ENOENT);
     assert_non_null(strstr(weir_last_error(), path));
     assert_non_null(strstr(weir_last_error(), "swap-dir"));
     flow_ok(weir_set(socket, "swap-dir", stage.dir));
-    command(&stage, "nosuch"); /* a file, not a folder */
+    trial_command(stage.dir, "nosuch"); /* a file, not a folder */
     flow_ok(weir_set(socket, "swap-dir", path));
     flow_fails(weir_connect(socket, "tcp://127.0.0.1:9", NULL), ENOTDIR);
     assert_int_equal(chmod(stage.dir, 0777), 0);
@@ -508,7 +426,7 @@ static void test_folders(void **state)
     flow_ok(weir_bind(socket, "tcp://127.0.0.1:*?send-swap=0", NULL));
     flow_close(socket);
     flow_end(context);
-    recall(&stage, "nosuch");
+    trial_recall(stage.dir, "nosuch");
     assert_int_equal(rmdir(stage.dir), 0);
 }
 
@@ -536,27 +454,6 @@ static void test_refusals(void **state)
     flow_end(context);
 }
 
-/* ---- the plugin ---- */
-
-static char plugin[2 * ROOM];
-
-static bool find_plugin(void)
-{
-    const char *built = getenv("top_builddir");
-
-    snprintf(plugin, sizeof(plugin),
-             "%s/tests/fixtures/plugins/" LT_OBJDIR "store_trial.so",
-             built ? built : ".");
-    return access(plugin, R_OK) == 0;
-}
-
-static int load_plugin(void **state)
-{
-    (void)state;
-    flow_ok(weir_plugin_load(plugin, NULL));
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,7 +465,7 @@ int main(void)
         cmocka_unit_test(test_folders),   cmocka_unit_test(test_refusals),
     };
 
-    if (!find_plugin())
+    if (!trial_find())
         return 77; /* there are no shared plugins */
-    return cmocka_run_group_tests(tests, load_plugin, NULL);
+    return cmocka_run_group_tests(tests, trial_load, NULL);
 }

@@ -1,0 +1,110 @@
+#include "config.h"
+
+#include "trial.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "flow.h"
+
+static char plugin[2 * TRIAL_DIR];
+
+void trial_folder(char dir[TRIAL_DIR])
+{
+    const char *base = getenv("TMPDIR");
+
+    snprintf(dir, TRIAL_DIR, "%s/weir-swap-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(dir));
+}
+
+void trial_name(const char *dir, const char *name, char path[TRIAL_PATH])
+{
+    snprintf(path, TRIAL_PATH, "%s/%s", dir, name);
+}
+
+void trial_command(const char *dir, const char *name)
+{
+    char path[TRIAL_PATH];
+    FILE *file;
+
+    trial_name(dir, name, path);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+}
+
+void trial_recall(const char *dir, const char *name)
+{
+    char path[TRIAL_PATH];
+
+    trial_name(dir, name, path);
+    assert_int_equal(unlink(path), 0);
+}
+
+long long trial_kept(const char *dir)
+{
+    char path[TRIAL_PATH];
+    long long octets = -1;
+    FILE *file;
+
+    trial_name(dir, "kept", path);
+    file = fopen(path, "r");
+    if (!file)
+        return -1;
+    if (fscanf(file, "%lld", &octets) != 1)
+        octets = 1; /* it is being written */
+    fclose(file);
+    return octets;
+}
+
+void trial_pause(void)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+
+    nanosleep(&pause, NULL);
+}
+
+void trial_await(const char *dir, long long octets)
+{
+    int64_t end = flow_now() + FLOW_SOON;
+
+    while (trial_kept(dir) != octets) {
+        assert_true(flow_now() < end);
+        trial_pause();
+    }
+}
+
+void trial_await_some(const char *dir)
+{
+    int64_t end = flow_now() + FLOW_SOON;
+
+    while (trial_kept(dir) <= 0) {
+        assert_true(flow_now() < end);
+        trial_pause();
+    }
+}
+
+void trial_end(const char *dir)
+{
+    trial_await(dir, -1);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+bool trial_find(void)
+{
+    const char *built = getenv("top_builddir");
+
+    snprintf(plugin, sizeof(plugin),
+             "%s/tests/fixtures/plugins/" LT_OBJDIR "store_trial.so",
+             built ? built : ".");
+    return access(plugin, R_OK) == 0;
+}
+
+int trial_load(void **state)
+{
+    (void)state;
+    flow_ok(weir_plugin_load(plugin, NULL));
+    return 0;
+}
