@@ -432,10 +432,10 @@ enum weir_event_kind {
                                what WEIR_STATS wanted */
     WEIR_EVENT_OPENED = 11, /* dialed or accepted; the handshake is ahead */
     WEIR_EVENT_GAP = 12,    /* the transport lost `value` messages of a peer */
-    WEIR_EVENT_SWAP_FAILED =
-        13,                      /* what waits for a peer, or has come from it,
-                                    cannot be written to a store, or read back: `code` and
-                                    `reason`; `value` octets stay in memory */
+    WEIR_EVENT_SWAP_FAILED = 13, /* what waits for a peer or came from it is
+                                    not written to its store, or not read
+                                    back: `code` and `reason`; `value` octets
+                                    stay in memory */
     WEIR_EVENT_SWAP_RESUMED = 14 /* all of it is written, or comes back */
 };
 

@@ -26,6 +26,19 @@ struct stage {
 
 /* ---- two sockets, one of which is read late ---- */
 
+/* The transports of the fixture want a folder. */
+static void bind_at(struct stage *stage, const char *transport,
+                    char url[FLOW_URL])
+{
+    if (transport[0] != 't' || strcmp(transport, "tcp") == 0) {
+        flow_bind(stage->receiver, transport, url);
+        return;
+    }
+    assert_true(snprintf(url, FLOW_URL, "%s://%.200s/at", transport,
+                         stage->dir) < FLOW_URL);
+    flow_ok(weir_bind(stage->receiver, url, NULL));
+}
+
 static void set_up_with(struct stage *stage, int sends, int receives,
                         const char *transport, int threads, uint64_t swap)
 {
@@ -42,7 +55,7 @@ static void set_up_with(struct stage *stage, int sends, int receives,
     flow_ok(weir_set_int(stage->receiver, "recv-swap", (int64_t)swap));
     if (receives == WEIR_SUB)
         flow_ok(weir_subscribe(stage->receiver, "", 0));
-    flow_bind(stage->receiver, transport, url);
+    bind_at(stage, transport, url);
     flow_ok(weir_connect(stage->sender, url, NULL));
     flow_ok(weir_wait_peers(stage->sender, 1, FLOW_SOON));
 }
@@ -184,6 +197,14 @@ static void test_push_pull(void **state)
     (void)state;
     check_flow("tcp", WEIR_PUSH, WEIR_PULL);
     check_flow("ipc", WEIR_PUSH, WEIR_PULL);
+}
+
+/* Connections in the two other shapes. */
+static void test_shapes(void **state)
+{
+    (void)state;
+    check_flow("tstream", WEIR_PUSH, WEIR_PULL);
+    check_flow("tmessages", WEIR_PUSH, WEIR_PULL);
 }
 
 static void test_pub_sub(void **state)
@@ -406,18 +427,30 @@ static void test_refusals(void **state)
     flow_end(context);
 }
 
+static int load(void **state)
+{
+    const char *built = getenv("top_builddir");
+    char shapes[2 * TRIAL_DIR];
+
+    snprintf(shapes, sizeof(shapes),
+             "%s/tests/fixtures/plugins/" LT_OBJDIR "transport_shapes.so",
+             built ? built : ".");
+    flow_ok(weir_plugin_load(shapes, NULL));
+    return trial_load(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_push_pull),     cmocka_unit_test(test_pub_sub),
-        cmocka_unit_test(test_dealer_router), cmocka_unit_test(test_meanwhile),
-        cmocka_unit_test(test_no_threads),    cmocka_unit_test(test_parted),
-        cmocka_unit_test(test_budget),        cmocka_unit_test(test_full),
-        cmocka_unit_test(test_lost),          cmocka_unit_test(test_close),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_push_pull), cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_pub_sub),   cmocka_unit_test(test_dealer_router),
+        cmocka_unit_test(test_meanwhile), cmocka_unit_test(test_no_threads),
+        cmocka_unit_test(test_parted),    cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_full),      cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_close),     cmocka_unit_test(test_refusals),
     };
 
     if (!trial_find())
         return 77; /* there are no shared plugins */
-    return cmocka_run_group_tests(tests, trial_load, NULL);
+    return cmocka_run_group_tests(tests, load, NULL);
 }

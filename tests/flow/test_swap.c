@@ -104,20 +104,6 @@ static void receive_all(struct stage *stage, uint32_t first, uint32_t end)
         receive_one(stage, i);
 }
 
-/* Octets of memory that are ours. */
-static uint64_t resident(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    unsigned long all = 0, pages = 0;
-
-    if (!file)
-        return 0;
-    if (fscanf(file, "%lu %lu", &all, &pages) != 2)
-        pages = 0;
-    fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 /* It is counted a moment after the peer may have it. */
 static void await_written(struct stage *stage, uint64_t n)
 {
@@ -147,9 +133,9 @@ static void test_spills(void **state)
 
     (void)state;
     set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
-    before = resident();
+    before = trial_resident();
     send_all(&stage, 1, n);
-    grown = resident() - before;
+    grown = trial_resident() - before;
     stats = flow_stats(stage.sender);
     assert_int_equal(stats.accepted, n - 1);
     assert_true(stats.send_queued > n / 2);

@@ -92,6 +92,19 @@ void trial_end(const char *dir)
     assert_int_equal(rmdir(dir), 0);
 }
 
+uint64_t trial_resident(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    unsigned long all = 0, pages = 0;
+
+    if (!file)
+        return 0;
+    if (fscanf(file, "%lu %lu", &all, &pages) != 2)
+        pages = 0;
+    fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 bool trial_find(void)
 {
     const char *built = getenv("top_builddir");

@@ -10,6 +10,7 @@
 #define WEIR_TESTS_TRIAL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { TRIAL_DIR = 512, TRIAL_PATH = TRIAL_DIR + 16 };
 
@@ -33,6 +34,9 @@ void trial_await_some(const char *dir);
 
 /* Wait until no store is open, and remove the folder, which is empty then. */
 void trial_end(const char *dir);
+
+/* Octets of memory that are ours; 0: who knows. */
+uint64_t trial_resident(void);
 
 /* A millisecond. */
 void trial_pause(void);
