@@ -15,12 +15,13 @@
 enum {
     BURST = 4,        /* quick ones in a row before streaming begins */
     GAP_QUOTIENT = 4, /* quick: a gap under a quarter of a write's cost */
-    LOOK_MIN = 16,    /* messages between looks at the clock */
+    LOOK_MIN = 1,     /* messages between looks at the clock */
     LOOK_MAX = 128,
     LOOK_NS = 5000,    /* ns between looks that will do */
-    BATCH_AGE = 50000, /* ns after which a batch goes, at the earliest */
+    BATCH_AGE = 20000, /* ns after which a batch goes, at the earliest */
     AGE_MAX = 1000000, /* ns, and at the latest */
-    COST_QUOTIENT = 4, /* the share of the time that goes into writing */
+    COST_FREE = 10000, /* ns: what one write costs, sleeping reader and all */
+    COST_QUOTIENT = 4, /* the share of the time that goes into more */
     COST_START = 5000, /* ns: a guess of a write's cost */
     COST_MAX = 20000,  /* ns: more than that was not the write itself */
     TICK = 50000       /* ns until the reactor looks after the tail */
@@ -36,7 +37,7 @@ static void flush_batch(struct weir_sock *sock)
     (void)weir_drive_output(sock);
     pace->batch_at = weir_now();
     pace->since_look = 0;
-    age = (pace->batch_at - start) * COST_QUOTIENT;
+    age = (pace->batch_at - start - COST_FREE) * COST_QUOTIENT;
     if (age > AGE_MAX)
         age = AGE_MAX;
     pace->batch_age = age > BATCH_AGE ? age : BATCH_AGE;
