@@ -24,7 +24,7 @@ enum {
     COST_QUOTIENT = 4, /* the share of the time that goes into more */
     COST_START = 5000, /* ns: a guess of a write's cost */
     COST_MAX = 20000,  /* ns: more than that was not the write itself */
-    TICK = 50000       /* ns until the reactor looks after the tail */
+    TICK = 25000       /* ns until the reactor looks after the tail */
 };
 
 /* Many peers, or sleeping ones, make a batch costly: then it has to be larger,
