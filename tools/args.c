@@ -214,15 +214,75 @@ void weir_args_help(const struct weir_args *args, struct weir_text *text)
     weir_text_fini(&left);
 }
 
+/* ---- for completion ---- */
+
+void weir_args_list_line(struct weir_text *text, const char *name,
+                         const char *value, const char *words,
+                         const char *about)
+{
+    weir_text_format(text, "%s\t%s\t%s\t%.*s\n", name, value ? value : "-",
+                     words ? words : "-", about ? (int)strcspn(about, "\n") : 1,
+                     about ? about : "-");
+}
+
+static const char *words_of(const struct weir_args *args, const char *name)
+{
+    const struct weir_args_choice *choice = args->choices;
+
+    while (choice && choice->name && strcmp(choice->name, name) != 0)
+        choice++;
+    return choice && choice->name ? choice->words : NULL;
+}
+
+/* Each of the words is a line of its own. */
+static void list_arguments(struct weir_text *text, const char *words)
+{
+    char name[64];
+
+    for (size_t size; words && *words; words += size) {
+        words += strspn(words, " ");
+        size = strcspn(words, " ");
+        snprintf(name, sizeof name, "%.*s", (int)size, words);
+        if (size)
+            weir_args_list_line(text, name, NULL, NULL, NULL);
+    }
+}
+
+void weir_args_list(const struct weir_args *args, struct weir_text *text)
+{
+    struct weir_text name = {0};
+
+    list_arguments(text, words_of(args, ""));
+    for (const struct weir_args_option *o = args->options; o->name; o++) {
+        weir_text_clear(&name);
+        weir_text_format(&name, "--%s", o->name);
+        weir_args_list_line(text, weir_text_string(&name), o->value,
+                            words_of(args, o->name), o->doc);
+    }
+    weir_args_list_line(text, "--help", NULL, NULL, "this text");
+    weir_text_fini(&name);
+}
+
+static bool wants_list(int argc, const char *const *argv)
+{
+    return argc == 1 && strcmp(argv[0], "--list-options") == 0;
+}
+
 bool weir_args_take(const struct weir_args *args, void *settings,
                     struct weir_args_list *rest, int argc,
                     const char *const *argv, int *exit_code)
 {
     struct weir_text text = {0};
-    int outcome = weir_args_read(args, settings, rest, argc, argv, &text);
+    bool list = wants_list(argc, argv);
+    int outcome = list
+                      ? WEIR_ARGS_HELP
+                      : weir_args_read(args, settings, rest, argc, argv, &text);
 
     if (outcome == WEIR_ARGS_HELP) {
-        weir_args_help(args, &text);
+        if (list)
+            weir_args_list(args, &text);
+        else
+            weir_args_help(args, &text);
         fputs(weir_text_string(&text), stdout);
         *exit_code = 0;
     } else if (outcome == WEIR_ARGS_BAD) {

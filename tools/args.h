@@ -37,11 +37,18 @@ struct weir_args_option {
     size_t offset; /* of the value in the subcommand's settings */
 };
 
+/* What a value can be, or what an argument can: words with blanks between. */
+struct weir_args_choice {
+    const char *name; /* of the option; "": of an argument */
+    const char *words;
+};
+
 struct weir_args {
     const char *command; /* "cat" */
     const char *usage;   /* what follows the command's name */
     const char *about;   /* a paragraph for --help, with its newlines */
     const struct weir_args_option *options; /* ends with name NULL */
+    const struct weir_args_choice *choices; /* ends with name NULL; or NULL */
 };
 
 enum { WEIR_ARGS_GOOD, WEIR_ARGS_HELP, WEIR_ARGS_BAD };
@@ -57,8 +64,19 @@ int weir_args_read(const struct weir_args *args, void *settings,
 /* Append what --help prints. */
 void weir_args_help(const struct weir_args *args, struct weir_text *text);
 
+/* Append what --list-options prints, for completion in shells: for each option
+ * and argument a line with its name, its value, what the value can be, and what
+ * it is for, with tabs between and "-" for none. */
+void weir_args_list(const struct weir_args *args, struct weir_text *text);
+
+/* One such line; NULL is none. */
+void weir_args_list_line(struct weir_text *text, const char *name,
+                         const char *value, const char *words,
+                         const char *about);
+
 /* weir_args_read, with its outcome shown to the user: true to go on, false
- * to end with *exit_code (0 after --help, 2 after an error). */
+ * to end with *exit_code (0 after --help or --list-options, 2 after an
+ * error). */
 bool weir_args_take(const struct weir_args *args, void *settings,
                     struct weir_args_list *rest, int argc,
                     const char *const *argv, int *exit_code);

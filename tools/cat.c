@@ -57,6 +57,12 @@ static const struct weir_args_option options[] = {
     {NULL, NULL, NULL, WEIR_ARGS_FLAG, 0},
 };
 
+static const struct weir_args_choice choices[] = {
+    {"type", weir_common_kinds},
+    {"format", "raw text hex json"},
+    {NULL, NULL},
+};
+
 static const struct weir_args args = {
     .command = "cat",
     .usage = "--type T (--bind URL | --connect URL)... [option...]",
@@ -66,6 +72,7 @@ static const struct weir_args args = {
         "sent is handed over\nbefore the command ends.  Exit code 1: something "
         "failed, is missing or went\nunsent; 2: wrong arguments.\n",
     .options = options,
+    .choices = choices,
 };
 
 enum source { SOURCE_NONE, SOURCE_TEXT, SOURCE_INPUT };

@@ -69,6 +69,11 @@ static const struct weir_args_option options[] = {
     {NULL, NULL, NULL, WEIR_ARGS_FLAG, 0},
 };
 
+static const struct weir_args_choice choices[] = {
+    {"", "queue forwarder streamer"},
+    {NULL, NULL},
+};
+
 static const struct weir_args args = {
     .command = "device",
     .usage = "queue|forwarder|streamer|TYPE TYPE --front URL --back URL "
@@ -82,6 +87,7 @@ static const struct weir_args args = {
         "out, and an account is given.  Exit code 1: something\nfailed, or was "
         "left when the deadline passed; 2: wrong arguments.\n",
     .options = options,
+    .choices = choices,
 };
 
 static const struct shape {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "args.h"
 #include "common.h"
 
 static const struct subcommand {
@@ -39,6 +40,23 @@ static void usage(FILE *file)
     fputs("\n`weir COMMAND --help` says more; `weir --version` says which "
           "library this is.\n",
           file);
+}
+
+/* The commands, as weir_args_list() has options. */
+static void list(void)
+{
+    struct weir_text text = {0};
+
+    for (size_t i = 0; i < sizeof subcommands / sizeof subcommands[0]; i++)
+        if (subcommands[i].about)
+            weir_args_list_line(&text, subcommands[i].name, NULL, NULL,
+                                subcommands[i].about);
+    weir_args_list_line(&text, "--help", NULL, NULL,
+                        "which commands there are");
+    weir_args_list_line(&text, "--version", NULL, NULL,
+                        "which library this is");
+    fputs(weir_text_string(&text), stdout);
+    weir_text_fini(&text);
 }
 
 static const struct subcommand *find(const char *name)
@@ -88,6 +106,10 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("weir %s\n", weir_version());
+        return finish(0);
+    }
+    if (strcmp(argv[1], "--list-options") == 0) {
+        list();
         return finish(0);
     }
     subcommand = find(argv[1]);

@@ -13,12 +13,18 @@ static const struct weir_args_option options[] = {
     {NULL, NULL, NULL, WEIR_ARGS_FLAG, 0},
 };
 
+static const struct weir_args_choice choices[] = {
+    {"", "show"},
+    {NULL, NULL},
+};
+
 static const struct weir_args args = {
     .command = "plugins",
     .usage = "[show NAME]",
     .about = "Lists the plugins that can be loaded, or shows all that is known "
              "of one, its\noptions included.\n",
     .options = options,
+    .choices = choices,
 };
 
 static const char *state_name(uint32_t state)

@@ -421,6 +421,19 @@ static void print_usage(FILE *file)
           file);
 }
 
+static void list_tests(void)
+{
+    struct weir_text text = {0};
+
+    for (size_t i = 0; weir_side_tests[i]; i++)
+        weir_args_list_line(&text, weir_side_tests[i]->name, NULL, NULL,
+                            weir_side_tests[i]->summary);
+    weir_args_list_line(&text, "targets", NULL, NULL, "what has to be reached");
+    weir_args_list_line(&text, "--help", NULL, NULL, "which tests there are");
+    fputs(weir_text_string(&text), stdout);
+    weir_text_fini(&text);
+}
+
 int weir_bench_main(int argc, const char *const *argv)
 {
     const struct weir_side_test *test = argc ? weir_side_find(argv[0]) : NULL;
@@ -428,6 +441,10 @@ int weir_bench_main(int argc, const char *const *argv)
     if (argc &&
         (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)) {
         print_usage(stdout);
+        return 0;
+    }
+    if (argc == 1 && strcmp(argv[0], "--list-options") == 0) {
+        list_tests();
         return 0;
     }
     if (argc && strcmp(argv[0], "targets") == 0)
