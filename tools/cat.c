@@ -9,6 +9,7 @@
 
 #include "args.h"
 #include "common.h"
+#include "dialog.h"
 #include "format.h"
 #include "input.h"
 
@@ -49,7 +50,7 @@ static const struct weir_args_option options[] = {
      "each line; json is {\"frames\": [\"text\", {\"base64\": \"AA==\"}]}",
      WEIR_ARGS_TEXT, AT(format)},
     {"timeout", "S",
-     "give up after S seconds: exit code 1 if counted messages\n"
+     "give up after S seconds: exit code 3 if counted messages\n"
      "are missing",
      WEIR_ARGS_SECONDS, AT(timeout)},
     {"option", "NAME=VALUE", "set an option of the socket; can be repeated",
@@ -70,7 +71,8 @@ static const struct weir_args args = {
         "Sends and receives messages.  Before the first message is sent there "
         "must\nbe a peer; for PUB and XPUB, one that subscribed.  What was "
         "sent is handed over\nbefore the command ends.  Exit code 1: something "
-        "failed, is missing or went\nunsent; 2: wrong arguments.\n",
+        "failed, was dropped or\nwent unsent; 2: wrong arguments; 3: the time "
+        "is up, and messages are missing.\n",
     .options = options,
     .choices = choices,
 };
@@ -78,6 +80,8 @@ static const struct weir_args args = {
 enum source { SOURCE_NONE, SOURCE_TEXT, SOURCE_INPUT };
 enum answer { ANSWER_NONE, ANSWER_ECHO, ANSWER_TEXT };
 enum outcome { GO_ON, FAILED, TIMED_OUT, STOPPED };
+
+enum { EXIT_LATE = 3 }; /* counted messages are missing after --timeout */
 
 struct cat {
     struct settings set;
@@ -94,6 +98,7 @@ struct cat {
     uint64_t until;
     uint64_t to_send, to_receive, sent, received;
     int stop_fd;
+    struct weir_dialog dialog;
     bool has_next, met_peer;
     bool owed; /* REQ waits for an answer; REP has to give one */
 };
@@ -352,8 +357,10 @@ static enum outcome meet_peer(struct cat *cat)
             weir_common_fail_code(code, "cannot wait for a peer");
             return FAILED;
         }
-        if (code < 0)
+        if (code < 0) {
+            weir_dialog_wait(&cat->dialog, cat->kind->name);
             outcome = outside(cat);
+        }
     } while (code < 0 && outcome == GO_ON);
     cat->met_peer = code >= 0;
     return outcome;
@@ -361,10 +368,20 @@ static enum outcome meet_peer(struct cat *cat)
 
 /* ---- sending ---- */
 
+static uint64_t octets_of(weir_message *message)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < weir_message_count(message); i++)
+        sum += weir_frame_size(weir_message_frame(message, i));
+    return sum;
+}
+
 static enum outcome send_next(struct cat *cat)
 {
     bool ready, unused;
     enum outcome outcome = meet_peer(cat);
+    uint64_t octets = octets_of(&cat->next);
     int code;
 
     while (outcome == GO_ON) {
@@ -381,6 +398,7 @@ static enum outcome send_next(struct cat *cat)
         return outcome;
     cat->has_next = false;
     cat->sent++;
+    weir_dialog_count(&cat->dialog, cat->sent, octets);
     cat->owed = cat->kind->turns == WEIR_TURNS_ASK;
     return GO_ON;
 }
@@ -452,6 +470,7 @@ static bool may_receive(const struct cat *cat)
 /* Show a message, and say what is due for it. */
 static enum outcome take_message(struct cat *cat, weir_message *message)
 {
+    weir_dialog_clear(&cat->dialog);
     weir_text_clear(&cat->out);
     weir_format_write(cat->format, message, &cat->out);
     if (cat->out.size && fwrite(cat->out.data, cat->out.size, 1, stdout) != 1)
@@ -511,13 +530,17 @@ static bool finished(const struct cat *cat)
 static enum outcome wait_and_take(struct cat *cat, bool input)
 {
     bool message = false, piece = false;
-    enum outcome outcome = wait_for(cat, may_receive(cat) ? WEIR_POLL_IN : 0,
-                                    input, &message, &piece);
+    enum outcome outcome;
     int code;
 
+    if (input)
+        weir_dialog_prompt(&cat->dialog);
+    outcome = wait_for(cat, may_receive(cat) ? WEIR_POLL_IN : 0, input,
+                       &message, &piece);
     if (outcome == GO_ON && message)
         outcome = receive_some(cat);
     if (outcome == GO_ON && piece) {
+        weir_dialog_answered(&cat->dialog);
         code = weir_input_fill(&cat->input);
         if (code < 0) {
             weir_common_fail("standard input: %s", weir_strerror(code));
@@ -593,7 +616,7 @@ static int report_missing(const struct cat *cat, enum outcome outcome)
                                                           : "sent",
                      done, want);
     report_nobody(cat);
-    return 1;
+    return EXIT_LATE;
 }
 
 static int report_drops(struct cat *cat)
@@ -617,6 +640,7 @@ static int end(struct cat *cat, enum outcome outcome)
     int code = outcome == FAILED, closed;
     uint64_t unsent = 0;
 
+    weir_dialog_clear(&cat->dialog);
     outcome = flush(cat, outcome);
     if (outcome == TIMED_OUT || outcome == STOPPED)
         code |= report_missing(cat, outcome);
@@ -650,6 +674,8 @@ static int run(struct cat *cat)
     if (code)
         return code;
     weir_input_init(&cat->input, STDIN_FILENO, cat->format == WEIR_FORMAT_RAW);
+    weir_dialog_init(&cat->dialog, cat->source == SOURCE_INPUT,
+                     cat->kind->receives);
     cat->until = weir_common_until(cat->set.timeout);
     cat->stop_fd = weir_common_catch_signals();
     if (cat->stop_fd < 0)

@@ -125,13 +125,13 @@ heard 'two endpoints' 0 '{"frames": ["same"]}
 
 # ---- ends ----
 
-refused 'received 0 of 1' 1 cat --type pull --bind "$url" --count 1 \
+refused 'received 0 of 1' 3 cat --type pull --bind "$url" --count 1 \
     --timeout 0.2
-refused 'sent 0 of 1' 1 cat --type push --connect "$url" --send x --timeout 0.2
-refused "no peer: $url: cannot connect" 1 cat --type push --connect "$url" \
+refused 'sent 0 of 1' 3 cat --type push --connect "$url" --send x --timeout 0.2
+refused "no peer: $url: cannot connect" 3 cat --type push --connect "$url" \
     --send x --timeout 0.2
-refused 'heard 0 of 1' 1 cat --type req --connect "$url" --send x --timeout 0.2
-refused 'sent 0 of 1' 1 cat --type pub --bind "$url" --send x --timeout 0.2
+refused 'heard 0 of 1' 3 cat --type req --connect "$url" --send x --timeout 0.2
+refused 'sent 0 of 1' 3 cat --type pub --bind "$url" --send x --timeout 0.2
 talk 'timeout without a count' 0 '' --type pull --bind "$url" --timeout 0.2
 
 for signal in INT TERM; do
