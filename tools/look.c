@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,8 +59,8 @@ static bool is_alive(const char *path)
         return false;
     strcpy(address.sun_path, path);
     fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (fd < 0)
-        return true; /* who knows */
+    if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+        return fd < 0 || close(fd) == 0; /* who knows */
     alive =
         connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 ||
         errno == EACCES;
@@ -170,21 +171,18 @@ int weir_look_find_one(struct weir_looks *looks, const char *word)
 
 /* ---- asking ---- */
 
-static char reason[256];
-
-const char *weir_look_reason(int code)
+static int fail(struct weir_look *look, int code, const char *reason)
 {
-    if (reason[0])
-        return reason;
-    return code == -EAGAIN ? "no answer" : weir_common_reason(code);
+    snprintf(look->reason, sizeof look->reason, "%s", reason);
+    weir_look_close(look);
+    return code;
 }
 
 /* Answers are of any size: it is the user who wants them. */
-int weir_look_open(struct weir_look *look, weir_context context)
+static int open_look(struct weir_look *look, weir_context context)
 {
     int code;
 
-    reason[0] = '\0';
     if (look->socket.generation)
         return 0;
     code = weir_open(&look->socket, context, WEIR_DEALER);
@@ -192,18 +190,25 @@ int weir_look_open(struct weir_look *look, weir_context context)
         code = weir_set(look->socket, "linger", "0");
     if (code >= 0)
         code = weir_connect(look->socket, look->url, NULL);
-    if (code < 0) {
-        snprintf(reason, sizeof reason, "%s", weir_last_error());
-        weir_look_close(look);
-    }
     return code;
+}
+
+int weir_look_send(struct weir_look *look, weir_context context,
+                   const char *question)
+{
+    int code = open_look(look, context);
+
+    if (code >= 0)
+        code = weir_send(look->socket, question, strlen(question), WEIR_NOWAIT);
+    return code < 0 ? fail(look, code, weir_common_reason(code)) : 0;
 }
 
 static int read_answer(struct weir_look *look, weir_message *message,
                        struct weir_tree *tree)
 {
-    struct weir_json_error error;
     weir_frame *frame = weir_message_frame(message, 0);
+    struct weir_json_error error;
+    char words[200];
 
     weir_text_clear(&look->answer);
     weir_text_add(&look->answer, weir_frame_data(frame),
@@ -211,51 +216,50 @@ static int read_answer(struct weir_look *look, weir_message *message,
     if (weir_tree_read(tree, weir_text_string(&look->answer), look->answer.size,
                        &error) == 0)
         return 0;
-    snprintf(reason, sizeof reason, "what answers is no stats endpoint: %s",
+    snprintf(words, sizeof words, "what answers is no stats endpoint: %s",
              error.rule);
-    return -EPROTO;
+    return fail(look, -EPROTO, words);
 }
 
-int weir_look_hear(struct weir_look *look, uint64_t until,
-                   struct weir_tree *tree)
+static int receive(struct weir_look *look, int deadline, struct weir_tree *tree)
 {
     weir_message message;
     int code;
 
     weir_message_init(&message);
-    code =
-        weir_recv_message(look->socket, &message, weir_common_left(until, -1));
+    code = weir_recv_message(look->socket, &message, deadline);
     if (code >= 0)
         code = read_answer(look, &message, tree);
+    else if (code != -EAGAIN)
+        code = fail(look, code, weir_common_reason(code));
     weir_message_fini(&message);
     return code;
 }
 
 /* Why there is nobody, if that is known. */
-static void keep_reason(const struct weir_look *look)
+static int fail_in_vain(struct weir_look *look)
 {
     weir_stats stats = {.size = sizeof stats};
 
-    if (weir_socket_stats(look->socket, &stats) == 0 && !stats.peers)
-        snprintf(reason, sizeof reason, "%s", stats.last_reason);
+    if (weir_socket_stats(look->socket, &stats) < 0 || stats.peers ||
+        !stats.last_reason[0])
+        return fail(look, -EAGAIN, "no answer");
+    return fail(look, -EAGAIN, stats.last_reason);
 }
 
-int weir_look_ask(struct weir_look *look, weir_context context,
-                  const char *question, uint64_t until, struct weir_tree *tree)
+int weir_look_answer(struct weir_look *look, uint64_t until,
+                     struct weir_tree *tree)
 {
-    int code = weir_look_open(look, context);
+    int code = -ENOTCONN;
 
-    if (code >= 0)
-        code = weir_send(look->socket, question, strlen(question),
-                         weir_common_left(until, -1));
-    if (code >= 0)
-        code = weir_look_hear(look, until, tree);
-    if (code >= 0 || !look->socket.generation)
-        return code;
-    if (code == -EAGAIN)
-        keep_reason(look);
-    weir_look_close(look);
-    return code;
+    if (look->socket.generation)
+        code = receive(look, weir_common_left(until, -1), tree);
+    return code == -EAGAIN ? fail_in_vain(look) : code;
+}
+
+int weir_look_hear(struct weir_look *look, struct weir_tree *tree)
+{
+    return receive(look, WEIR_NOWAIT, tree);
 }
 
 /* ---- the end ---- */

@@ -21,6 +21,7 @@ struct weir_look {
     char *url;
     weir_socket socket; /* all zero: not open */
     struct weir_text answer;
+    char reason[256]; /* why the last one failed */
 };
 
 struct weir_looks {
@@ -39,24 +40,21 @@ int weir_look_find(struct weir_looks *looks,
 /* The one that a word means; 1 after a complaint if it is not one alone. */
 int weir_look_find_one(struct weir_looks *looks, const char *word);
 
-/* Connect a DEALER, if that has not been done.
- * Returns 0 or -errno, with a sentence. */
-int weir_look_open(struct weir_look *look, weir_context context);
+/* Ask, on a connection that is made if there is none, without waiting.
+ * Returns 0 or -errno, and why is in look->reason; it is closed then. */
+int weir_look_send(struct weir_look *look, weir_context context,
+                   const char *question);
 
-/* Ask, and wait for the answer until `until` (weir_common_until).  The answer
- * is read into `tree`, and as a text in look->answer.
- * Returns 0 or -errno; -EPROTO is an answer that is none.  After one it was
- * closed, so that nothing late is taken for a later answer. */
-int weir_look_ask(struct weir_look *look, weir_context context,
-                  const char *question, uint64_t until, struct weir_tree *tree);
+/* Wait for the answer until `until` (weir_common_until).  It is read into
+ * `tree`, and is in look->answer as a text.
+ * Returns 0 or -errno, and why is in look->reason.  It is closed then, so that
+ * nothing late is taken for a later answer. */
+int weir_look_answer(struct weir_look *look, uint64_t until,
+                     struct weir_tree *tree);
 
-/* The next answer that comes to an open one; as above. */
-int weir_look_hear(struct weir_look *look, uint64_t until,
-                   struct weir_tree *tree);
-
-/* Why an ask failed: the sentence of the last connection's problem, if there
- * is one. */
-const char *weir_look_reason(int code);
+/* The next thing that comes without having been asked for again, if it is
+ * there.  Returns 0; -EAGAIN; or what else failed, as above. */
+int weir_look_hear(struct weir_look *look, struct weir_tree *tree);
 
 void weir_look_close(struct weir_look *look);
 

@@ -177,11 +177,10 @@ static int show_waiting(struct monitor *monitor, struct weir_look *look)
     int code = 0;
 
     while (!code && !finished(monitor)) {
-        code = weir_look_hear(look, 0, &monitor->tree);
+        code = weir_look_hear(look, &monitor->tree);
         if (code == -EAGAIN)
             return 0;
-        code = code < 0 ? weir_common_fail("%s", weir_look_reason(code))
-                        : show(monitor);
+        code = code < 0 ? weir_common_fail("%s", look->reason) : show(monitor);
     }
     return code;
 }
@@ -221,16 +220,16 @@ static int watch(struct monitor *monitor, struct weir_look *look)
 static int begin(struct monitor *monitor, struct weir_look *look)
 {
     uint64_t until = weir_common_until(monitor->set.timeout);
-    int code =
-        weir_look_ask(look, monitor->context, "events", until, &monitor->tree);
-    const char *error =
-        weir_tree_text(&monitor->tree, weir_tree_root(&monitor->tree), "error");
+    int code = weir_look_send(look, monitor->context, "events");
+    const char *error;
 
+    if (code >= 0)
+        code = weir_look_answer(look, until, &monitor->tree);
     if (code < 0)
-        return weir_common_fail("%s: %s", look->target, weir_look_reason(code));
-    if (*error)
-        return weir_common_fail("%s: %s", look->target, error);
-    return 0;
+        return weir_common_fail("%s: %s", look->target, look->reason);
+    error =
+        weir_tree_text(&monitor->tree, weir_tree_root(&monitor->tree), "error");
+    return *error ? weir_common_fail("%s: %s", look->target, error) : 0;
 }
 
 static int run(struct monitor *monitor, const char *word)

@@ -111,20 +111,20 @@ static void print_table(const struct weir_look *look,
 
 /* ---- all ---- */
 
-/* One that cannot be looked into does not hide the others. */
+/* One that cannot be looked into does not hide the others, whose answers come
+ * while it is waited for. */
 static int ask_all(struct stats *stats)
 {
     uint64_t until = weir_common_until(stats->set.timeout);
     int failed = 0;
 
+    for (size_t i = 0; i < stats->looks.count; i++)
+        (void)weir_look_send(&stats->looks.items[i], stats->context, "stats");
     for (size_t i = 0; i < stats->looks.count; i++) {
         struct weir_look *look = &stats->looks.items[i];
-        int code = weir_look_ask(look, stats->context, "stats", until,
-                                 &stats->trees[i]);
 
-        if (code < 0)
-            failed = weir_common_fail("%s: %s", look->target,
-                                      weir_look_reason(code));
+        if (weir_look_answer(look, until, &stats->trees[i]) < 0)
+            failed = weir_common_fail("%s: %s", look->target, look->reason);
     }
     return failed;
 }

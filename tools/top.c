@@ -54,7 +54,6 @@ static const struct weir_args args = {
 /* A report and the one before; they take turns. */
 struct pair {
     struct weir_tree trees[2];
-    char error[256];
 };
 
 struct top {
@@ -70,28 +69,24 @@ struct top {
 
 /* ---- looking ---- */
 
-static void look(struct top *top, size_t i, uint64_t until)
-{
-    struct pair *pair = &top->pairs[i];
-    struct weir_tree *tree = &pair->trees[top->turn];
-    int code =
-        weir_look_ask(&top->looks.items[i], top->context, "stats", until, tree);
-
-    top->any |= code >= 0;
-    if (code >= 0)
-        return;
-    weir_tree_fini(tree);
-    snprintf(pair->error, sizeof pair->error, "%s", weir_look_reason(code));
-}
-
-/* One that does not answer costs the others no more than the timeout. */
+/* One that does not answer costs the others no more than the timeout: their
+ * answers come while it is waited for. */
 static void look_at_all(struct top *top)
 {
     uint64_t until = weir_common_until(top->set.timeout);
+    struct weir_look *looks = top->looks.items;
 
     top->turn = !top->turn;
-    for (size_t i = 0; i < top->looks.count && !weir_common_stopped(); i++)
-        look(top, i, until);
+    for (size_t i = 0; i < top->looks.count; i++)
+        (void)weir_look_send(&looks[i], top->context, "stats");
+    for (size_t i = 0; i < top->looks.count && !weir_common_stopped(); i++) {
+        struct weir_tree *tree = &top->pairs[i].trees[top->turn];
+
+        if (weir_look_answer(&looks[i], until, tree) < 0)
+            weir_tree_fini(tree);
+        else
+            top->any = true;
+    }
 }
 
 /* ---- showing ---- */
@@ -105,7 +100,7 @@ static void write_view(struct top *top, int columns, int rows)
 
     for (size_t i = 0; i < top->looks.count; i++)
         programs[i] = (struct weir_top_program){
-            top->looks.items[i].target, top->pairs[i].error,
+            top->looks.items[i].target, top->looks.items[i].reason,
             &top->pairs[i].trees[top->turn], &top->pairs[i].trees[!top->turn]};
     if (top->set.json)
         weir_top_write_json(&view, &top->out);

@@ -86,6 +86,9 @@ complains 'nobody'
 run 1 stats --prometheus "$here" "ipc://$dir/nobody" --timeout 2
 says '^weir_up{target=".*nobody"} 0$'
 says '^weir_up{target=".*here"} 1$'
+run 0 top "ipc://$dir/nobody" "$here" --once --timeout 0.5 --interval 0.1
+says 'nobody: .*nobody'
+says "^    at $front"
 # A socket that is no stats endpoint.
 refused "$front" 1 stats "$front" --timeout 0.5
 # Ctrl-C is no failure.
