@@ -7,306 +7,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "args.h"
-#include "common.h"
-#include "dialog.h"
-#include "format.h"
-#include "input.h"
+#include "cat.h"
 
-struct settings {
-    const char *type, *send, *reply, *format;
-    struct weir_args_list binds, connects, topics, options;
-    bool echo;
-    uint64_t count;
-    double timeout;
-};
-
-#define AT(member) offsetof(struct settings, member)
-
-static const struct weir_args_option options[] = {
-    {"type", "T",
-     "PUSH PULL PUB SUB XPUB XSUB REQ REP DEALER ROUTER PAIR\n"
-     "XREQ XREP, in small letters too",
-     WEIR_ARGS_TEXT, AT(type)},
-    {"bind", "URL", "listen there", WEIR_ARGS_MANY, AT(binds)},
-    {"connect", "URL", "connect there", WEIR_ARGS_MANY, AT(connects)},
-    {"send", "TEXT", "send a message; - sends what comes from standard input",
-     WEIR_ARGS_TEXT, AT(send)},
-    {"reply", "TEXT", "answer each message with this one", WEIR_ARGS_TEXT,
-     AT(reply)},
-    {"echo", NULL, "answer each message with itself; REP does so anyway",
-     WEIR_ARGS_FLAG, AT(echo)},
-    {"subscribe", "P",
-     "SUB, XSUB: take what begins with P; can be repeated.\n"
-     "Without it they take everything",
-     WEIR_ARGS_ONE, AT(topics)},
-    {"count", "N",
-     "end after N received messages; with a type that only\n"
-     "sends, and REQ, after N sent ones",
-     WEIR_ARGS_COUNT, AT(count)},
-    {"format", "F",
-     "raw, text (the default), hex or json, in and out.\n"
-     "raw sends standard input as one message, the others\n"
-     "each line; json is {\"frames\": [\"text\", {\"base64\": \"AA==\"}]}",
-     WEIR_ARGS_TEXT, AT(format)},
-    {"timeout", "S",
-     "give up after S seconds: exit code 3 if counted messages\n"
-     "are missing",
-     WEIR_ARGS_SECONDS, AT(timeout)},
-    {"option", "NAME=VALUE", "set an option of the socket; can be repeated",
-     WEIR_ARGS_ONE, AT(options)},
-    {NULL, NULL, NULL, WEIR_ARGS_FLAG, 0},
-};
-
-static const struct weir_args_choice choices[] = {
-    {"type", weir_common_kinds},
-    {"format", "raw text hex json"},
-    {NULL, NULL},
-};
-
-static const struct weir_args args = {
-    .command = "cat",
-    .usage = "--type T (--bind URL | --connect URL)... [option...]",
-    .about =
-        "Sends and receives messages.  Before the first message is sent there "
-        "must\nbe a peer; for PUB and XPUB, one that subscribed.  What was "
-        "sent is handed over\nbefore the command ends.  Exit code 1: something "
-        "failed, was dropped or\nwent unsent; 2: wrong arguments; 3: the time "
-        "is up, and messages are missing.\n",
-    .options = options,
-    .choices = choices,
-};
-
-enum source { SOURCE_NONE, SOURCE_TEXT, SOURCE_INPUT };
-enum answer { ANSWER_NONE, ANSWER_ECHO, ANSWER_TEXT };
 enum outcome { GO_ON, FAILED, TIMED_OUT, STOPPED };
 
 enum { EXIT_LATE = 3 }; /* counted messages are missing after --timeout */
 
-struct cat {
-    struct settings set;
-    const struct weir_socket_kind *kind;
-    enum weir_format format;
-    enum source source;
-    enum answer answer;
-    weir_context context;
-    weir_socket socket;
-    struct weir_input input;
-    weir_message fixed; /* the message of --send or --reply */
-    weir_message next;  /* to be sent now, if has_next */
-    struct weir_text out;
-    uint64_t until;
-    uint64_t to_send, to_receive, sent, received;
-    int stop_fd;
-    struct weir_dialog dialog;
-    bool has_next, met_peer;
-    bool owed; /* REQ waits for an answer; REP has to give one */
-};
-
-/* ---- what the arguments mean ---- */
-
-static int usage_error(const char *sentence)
-{
-    weir_common_fail("%s\n(weir cat --help says more)", sentence);
-    return 2;
-}
-
-static int check_settings(struct cat *cat)
-{
-    const struct settings *set = &cat->set;
-    int format = weir_format_find(set->format);
-
-    if (!set->type)
-        return usage_error("--type is missing");
-    cat->kind = weir_common_kind(set->type);
-    if (!cat->kind) {
-        weir_common_fail("--type %s: want one of %s", set->type,
-                         weir_common_kinds);
-        return 2;
-    }
-    if (!set->binds.count && !set->connects.count)
-        return usage_error("want --bind URL or --connect URL");
-    if (format < 0) {
-        weir_common_fail("--format %s: want raw, text, hex or json",
-                         set->format);
-        return 2;
-    }
-    cat->format = (enum weir_format)format;
-    if (set->send && !cat->kind->sends)
-        return usage_error("--send: this type does not send");
-    if ((set->reply || set->echo) &&
-        (!cat->kind->receives || !cat->kind->sends))
-        return usage_error("--reply and --echo want a type that goes both "
-                           "ways");
-    if (!!set->send + !!set->reply + set->echo > 1)
-        return usage_error("want one of --send, --reply and --echo");
-    if (cat->kind->sends && !cat->kind->receives && !set->send)
-        return usage_error("--send is missing: this type only sends");
-    return 0;
-}
-
-/* Who says what: --send of a REP is a reply. */
-static void choose_roles(struct cat *cat)
-{
-    const struct settings *set = &cat->set;
-    bool answers = cat->kind->turns == WEIR_TURNS_ANSWER;
-
-    if (set->send && strcmp(set->send, "-") == 0)
-        cat->source = SOURCE_INPUT;
-    else if (set->send && !answers)
-        cat->source = SOURCE_TEXT;
-    if (set->reply || (set->send && answers && !cat->source))
-        cat->answer = ANSWER_TEXT;
-    else if (set->echo || (answers && !cat->source))
-        cat->answer = ANSWER_ECHO;
-}
-
-static void choose_limits(struct cat *cat)
-{
-    uint64_t count = cat->set.count;
-    uint64_t sends = cat->source == SOURCE_TEXT ? 1 : UINT64_MAX;
-    bool asks = cat->kind->turns == WEIR_TURNS_ASK;
-
-    cat->to_send = sends;
-    cat->to_receive = 0;
-    if (!cat->kind->receives || asks) {
-        cat->to_send = count ? count : sends;
-        cat->to_receive = asks ? UINT64_MAX : 0;
-    } else if (count) {
-        cat->to_receive = count;
-    } else if (cat->source == SOURCE_NONE ||
-               cat->kind->turns == WEIR_TURNS_ANSWER) {
-        cat->to_receive = UINT64_MAX;
-    }
-}
-
-static int read_fixed(struct cat *cat)
-{
-    const char *text = cat->set.reply ? cat->set.reply : cat->set.send;
-    struct weir_text error = {0};
-    int code = 0;
-
-    if (!text || cat->source == SOURCE_INPUT)
-        return 0;
-    if (weir_format_read(cat->format, text, strlen(text), 1, &cat->fixed,
-                         &error) != 0 ||
-        !weir_message_count(&cat->fixed)) {
-        weir_common_fail("--%s: %s", cat->set.reply ? "reply" : "send",
-                         error.size ? error.data : "no message");
-        code = 2;
-    }
-    weir_text_fini(&error);
-    return code;
-}
-
-/* ---- setting up ---- */
-
-static int set_option(struct cat *cat, const char *word)
-{
-    const char *equals = strchr(word, '=');
-    char name[64];
-    int code;
-
-    if (!equals || (size_t)(equals - word) >= sizeof name) {
-        weir_common_fail("--option %s: want name=value", word);
-        return 2;
-    }
-    memcpy(name, word, (size_t)(equals - word));
-    name[equals - word] = '\0';
-    code = weir_set(cat->socket, name, equals + 1);
-    return code < 0 ? weir_common_fail_code(code, "--option %s", word) : 0;
-}
-
-/* An XSUB subscribes by sending 01 and the prefix. */
-static int subscribe(struct cat *cat, const char *topic)
-{
-    struct weir_text order = {0};
-    int code;
-
-    if (strcmp(cat->kind->name, "XSUB") == 0) {
-        weir_text_add_char(&order, '\1');
-        weir_text_add(&order, topic, strlen(topic));
-        code = weir_send(cat->socket, order.data, order.size, WEIR_NOWAIT);
-        weir_text_fini(&order);
-    } else {
-        code = weir_subscribe(cat->socket, topic, strlen(topic));
-    }
-    if (code < 0)
-        return weir_common_fail_code(code, "--subscribe %s", topic);
-    return 0;
-}
-
-static int subscribe_all(struct cat *cat)
-{
-    const struct weir_args_list *topics = &cat->set.topics;
-    int code = 0;
-
-    if (!topics->count && (strcmp(cat->kind->name, "SUB") == 0 ||
-                           strcmp(cat->kind->name, "XSUB") == 0))
-        return subscribe(cat, "");
-    for (size_t i = 0; i < topics->count && !code; i++)
-        code = subscribe(cat, topics->items[i]);
-    return code;
-}
-
-/* Where it listens is told if that is not what was asked for, such as any port.
- */
-static int listen_at(struct cat *cat, const char *url)
-{
-    size_t size = strcspn(url, "?");
-    weir_endpoint endpoint;
-    char actual[512];
-    int code = weir_bind(cat->socket, url, &endpoint);
-
-    if (code >= 0)
-        code = weir_endpoint_url(endpoint, actual, sizeof(actual));
-    if (code < 0)
-        return weir_common_fail_code(code, "--bind %s", url);
-    if (strlen(actual) != size || strncmp(url, actual, size) != 0)
-        fprintf(stderr, "listening at %s\n", actual);
-    return 0;
-}
-
-static int make_endpoints(struct cat *cat)
-{
-    const struct weir_args_list *urls = &cat->set.binds;
-    int code;
-
-    for (size_t i = 0; i < urls->count; i++) {
-        code = listen_at(cat, urls->items[i]);
-        if (code)
-            return code;
-    }
-    urls = &cat->set.connects;
-    for (size_t i = 0; i < urls->count; i++) {
-        code = weir_connect(cat->socket, urls->items[i], NULL);
-        if (code < 0)
-            return weir_common_fail_code(code, "--connect %s", urls->items[i]);
-    }
-    return 0;
-}
-
-static int set_up(struct cat *cat)
-{
-    int code = weir_context_open(&cat->context, 1);
-
-    if (code < 0)
-        return weir_common_fail_code(code, "no context");
-    code = weir_open_named(&cat->socket, cat->context, cat->kind->name);
-    if (code < 0)
-        return weir_common_fail_code(code, "no %s socket", cat->kind->name);
-    code = 0;
-    for (size_t i = 0; i < cat->set.options.count && !code; i++)
-        code = set_option(cat, cat->set.options.items[i]);
-    if (!code)
-        code = subscribe_all(cat);
-    return code ? code : make_endpoints(cat);
-}
-
 /* ---- waiting ---- */
 
 /* What ends the work from outside, if anything has. */
-static enum outcome outside(const struct cat *cat)
+static enum outcome outside(const struct weir_cat *cat)
 {
     if (weir_common_stopped())
         return STOPPED;
@@ -315,7 +25,7 @@ static enum outcome outside(const struct cat *cat)
 
 /* Wait for the socket's `events` (may be 0), for input if `input`, for a
  * signal or the end of time.  *ready: does the socket have one of them? */
-static enum outcome wait_for(struct cat *cat, short events, bool input,
+static enum outcome wait_for(struct weir_cat *cat, short events, bool input,
                              bool *socket_ready, bool *input_ready)
 {
     weir_poll_item items[3];
@@ -343,7 +53,7 @@ static enum outcome wait_for(struct cat *cat, short events, bool input,
 }
 
 /* Nothing is sent into the void: wait for a first peer. */
-static enum outcome meet_peer(struct cat *cat)
+static enum outcome meet_peer(struct weir_cat *cat)
 {
     enum outcome outcome = GO_ON;
     int code;
@@ -377,7 +87,7 @@ static uint64_t octets_of(weir_message *message)
     return sum;
 }
 
-static enum outcome send_next(struct cat *cat)
+static enum outcome send_next(struct weir_cat *cat)
 {
     bool ready, unused;
     enum outcome outcome = meet_peer(cat);
@@ -404,15 +114,15 @@ static enum outcome send_next(struct cat *cat)
 }
 
 /* Is there more to send, now or later? */
-static bool more_to_send(const struct cat *cat)
+static bool more_to_send(const struct weir_cat *cat)
 {
-    if (cat->source == SOURCE_NONE || cat->sent >= cat->to_send)
+    if (cat->source == WEIR_CAT_SOURCE_NONE || cat->sent >= cat->to_send)
         return false;
-    return cat->source == SOURCE_TEXT || !weir_input_over(&cat->input);
+    return cat->source == WEIR_CAT_SOURCE_TEXT || !weir_input_over(&cat->input);
 }
 
 /* Is it our turn to take the next message from the source? */
-static bool wants_source(const struct cat *cat)
+static bool wants_source(const struct weir_cat *cat)
 {
     if (cat->has_next || !more_to_send(cat))
         return false;
@@ -421,7 +131,7 @@ static bool wants_source(const struct cat *cat)
     return !cat->owed;
 }
 
-static enum outcome share_fixed(struct cat *cat)
+static enum outcome share_fixed(struct weir_cat *cat)
 {
     int code = weir_message_share(&cat->next, &cat->fixed);
 
@@ -432,14 +142,14 @@ static enum outcome share_fixed(struct cat *cat)
 }
 
 /* The next message of the source into `next`, if it is here. */
-static enum outcome take_source(struct cat *cat)
+static enum outcome take_source(struct weir_cat *cat)
 {
     struct weir_text error = {0};
     const char *data;
     size_t size;
     int code = 0;
 
-    if (cat->source == SOURCE_TEXT)
+    if (cat->source == WEIR_CAT_SOURCE_TEXT)
         return share_fixed(cat);
     while (!code && !cat->has_next &&
            weir_input_next(&cat->input, &data, &size)) {
@@ -455,7 +165,7 @@ static enum outcome take_source(struct cat *cat)
 
 /* ---- receiving ---- */
 
-static bool may_receive(const struct cat *cat)
+static bool may_receive(const struct weir_cat *cat)
 {
     if (!cat->kind->receives || cat->has_next)
         return false;
@@ -468,7 +178,7 @@ static bool may_receive(const struct cat *cat)
 }
 
 /* Show a message, and say what is due for it. */
-static enum outcome take_message(struct cat *cat, weir_message *message)
+static enum outcome take_message(struct weir_cat *cat, weir_message *message)
 {
     weir_dialog_clear(&cat->dialog);
     weir_text_clear(&cat->out);
@@ -477,9 +187,9 @@ static enum outcome take_message(struct cat *cat, weir_message *message)
         return FAILED; /* main() says why */
     cat->received++;
     cat->owed = cat->kind->turns == WEIR_TURNS_ANSWER;
-    if (cat->answer == ANSWER_TEXT)
+    if (cat->answer == WEIR_CAT_ANSWER_TEXT)
         return share_fixed(cat);
-    if (cat->answer == ANSWER_ECHO) {
+    if (cat->answer == WEIR_CAT_ANSWER_ECHO) {
         weir_message_move(&cat->next, message);
         cat->has_next = true;
     }
@@ -487,7 +197,7 @@ static enum outcome take_message(struct cat *cat, weir_message *message)
 }
 
 /* What is there, but not for ever: others want their turn. */
-static enum outcome receive_some(struct cat *cat)
+static enum outcome receive_some(struct weir_cat *cat)
 {
     enum outcome outcome = GO_ON;
     weir_message message;
@@ -511,7 +221,7 @@ static enum outcome receive_some(struct cat *cat)
 
 /* ---- the loop ---- */
 
-static bool finished(const struct cat *cat)
+static bool finished(const struct weir_cat *cat)
 {
     if (cat->has_next)
         return false;
@@ -527,7 +237,7 @@ static bool finished(const struct cat *cat)
     return !more_to_send(cat) && cat->received >= cat->to_receive;
 }
 
-static enum outcome wait_and_take(struct cat *cat, bool input)
+static enum outcome wait_and_take(struct weir_cat *cat, bool input)
 {
     bool message = false, piece = false;
     enum outcome outcome;
@@ -550,7 +260,7 @@ static enum outcome wait_and_take(struct cat *cat, bool input)
     return outcome;
 }
 
-static enum outcome turn(struct cat *cat)
+static enum outcome turn(struct weir_cat *cat)
 {
     enum outcome outcome = GO_ON;
 
@@ -563,7 +273,7 @@ static enum outcome turn(struct cat *cat)
     return outcome;
 }
 
-static enum outcome work(struct cat *cat)
+static enum outcome work(struct weir_cat *cat)
 {
     enum outcome outcome = GO_ON;
 
@@ -575,7 +285,7 @@ static enum outcome work(struct cat *cat)
 /* ---- the end ---- */
 
 /* Hand over what was accepted, as long as there is time. */
-static enum outcome flush(struct cat *cat, enum outcome outcome)
+static enum outcome flush(struct weir_cat *cat, enum outcome outcome)
 {
     int code = cat->sent ? -EAGAIN : 0;
 
@@ -588,7 +298,7 @@ static enum outcome flush(struct cat *cat, enum outcome outcome)
 }
 
 /* Why there is no peer, if that is known. */
-static void report_nobody(const struct cat *cat)
+static void report_nobody(const struct weir_cat *cat)
 {
     weir_stats stats = {.size = sizeof stats};
 
@@ -598,7 +308,7 @@ static void report_nobody(const struct cat *cat)
 }
 
 /* Counted messages that are missing. */
-static int report_missing(const struct cat *cat, enum outcome outcome)
+static int report_missing(const struct weir_cat *cat, enum outcome outcome)
 {
     bool receives = cat->kind->receives && cat->kind->turns != WEIR_TURNS_ASK;
     uint64_t done = receives ? cat->received : cat->sent - cat->owed;
@@ -619,7 +329,7 @@ static int report_missing(const struct cat *cat, enum outcome outcome)
     return EXIT_LATE;
 }
 
-static int report_drops(struct cat *cat)
+static int report_drops(struct weir_cat *cat)
 {
     weir_stats stats = {.size = sizeof stats};
     int code = 0;
@@ -635,7 +345,7 @@ static int report_drops(struct cat *cat)
     return code;
 }
 
-static int end(struct cat *cat, enum outcome outcome)
+static int end(struct weir_cat *cat, enum outcome outcome)
 {
     int code = outcome == FAILED, closed;
     uint64_t unsent = 0;
@@ -652,7 +362,7 @@ static int end(struct cat *cat, enum outcome outcome)
     return code;
 }
 
-static void tear_down(struct cat *cat)
+static void tear_down(struct weir_cat *cat)
 {
     weir_close(cat->socket, 0, NULL);
     weir_context_close(cat->context, 5000);
@@ -662,35 +372,30 @@ static void tear_down(struct cat *cat)
     weir_text_fini(&cat->out);
 }
 
-static int run(struct cat *cat)
+static int run(struct weir_cat *cat)
 {
-    int code = check_settings(cat);
+    int code = weir_cat_understand(cat);
 
     if (code)
         return code;
-    choose_roles(cat);
-    choose_limits(cat);
-    code = read_fixed(cat);
-    if (code)
-        return code;
     weir_input_init(&cat->input, STDIN_FILENO, cat->format == WEIR_FORMAT_RAW);
-    weir_dialog_init(&cat->dialog, cat->source == SOURCE_INPUT,
+    weir_dialog_init(&cat->dialog, cat->source == WEIR_CAT_SOURCE_INPUT,
                      cat->kind->receives);
     cat->until = weir_common_until(cat->set.timeout);
     cat->stop_fd = weir_common_catch_signals();
     if (cat->stop_fd < 0)
         return weir_common_fail("no pipe: %s", weir_strerror(cat->stop_fd));
-    code = set_up(cat);
+    code = weir_cat_open(cat);
     return code ? code : end(cat, work(cat));
 }
 
 int weir_cat_main(int argc, const char *const *argv)
 {
-    struct cat cat = {.set = {.format = "text", .timeout = -1}};
+    struct weir_cat cat = {.set = {.format = "text", .timeout = -1}};
     struct weir_args_list rest = {.count = 0};
     int code;
 
-    if (!weir_args_take(&args, &cat.set, &rest, argc, argv, &code))
+    if (!weir_args_take(&weir_cat_args, &cat.set, &rest, argc, argv, &code))
         return code;
     if (rest.count) {
         weir_common_fail("%s: options begin with --", rest.items[0]);
