@@ -207,7 +207,7 @@ static int read_answer(struct weir_look *look, weir_message *message,
                        struct weir_tree *tree)
 {
     weir_frame *frame = weir_message_frame(message, 0);
-    struct weir_json_error error;
+    struct weir_json_error error = {0};
     char words[200];
 
     weir_text_clear(&look->answer);
