@@ -770,6 +770,54 @@ static void list_plugins(struct scene *scene)
     CALL(weir_option_at(NULL, 0, &info));
 }
 
+/* ---- a stats endpoint ---- */
+
+static bool is_report(weir_message *message)
+{
+    static const char begin[] = "{\"weir\": ";
+    weir_frame *frame = weir_message_frame(message, 0);
+
+    return weir_frame_size(frame) > sizeof(begin) &&
+           memcmp(weir_frame_data(frame), begin, sizeof(begin) - 1) == 0;
+}
+
+/* Ask once.  The answer may be an error, or lost. */
+static bool get_report(weir_socket dealer)
+{
+    weir_message message;
+    bool is = false;
+
+    CALL(weir_send(dealer, "stats", 5, patience()));
+    if (gave_up)
+        return false;
+    weir_message_init(&message);
+    if (weir_recv_message(dealer, &message, IMPATIENT) >= 0)
+        is = is_report(&message);
+    weir_message_fini(&message);
+    return is;
+}
+
+/* The program asks its own endpoint. */
+static void observe(struct scene *scene)
+{
+    int64_t end = now_ms() + SOON;
+    size_t size = SOCKET_URL;
+    bool came = false;
+
+    open_context(scene);
+    CALL(weir_context_set(scene->context, "stats", scene->address));
+    CALL(weir_context_get(scene->context, "stats", scene->url, &size));
+    open_socket(scene, &scene->b, "DEALER");
+    CALL(weir_connect(scene->b, scene->url, NULL));
+    while (!came && !gave_up) {
+        came = get_report(scene->b);
+        if (shortage_hits() > 0 && !came)
+            notice();
+        if (now_ms() > end)
+            die("the stats endpoint", "does not answer");
+    }
+}
+
 /* ---- a device ---- */
 
 /* The device is between a and b; what comes through it. */
@@ -1162,6 +1210,8 @@ static void add_all(void)
     add((struct play){"frames", frames}, "", 0, WARM);
     add((struct play){"open_all", open_all}, "", 0, WARM);
     add((struct play){"open_all", open_all}, "", 2, WARM);
+    add((struct play){"observe", observe}, "ipc://*", 1, WARM);
+    add((struct play){"observe", observe}, "tcp://127.0.0.1:*", 0, WARM);
     if (knows_localhost())
         add((struct play){"by_name", by_name}, "tcp://localhost", 1, WARM);
     add((struct play){"list_plugins", list_plugins}, "", 0, COLD);
