@@ -7,6 +7,7 @@
 #include <weir/weir.h>
 
 #include "common.h"
+#include "json.h"
 #include "listing.h"
 #include "text.h"
 
@@ -236,5 +237,60 @@ bool weir_listing_print_mdoc(const char *owner, FILE *file)
     }
     if (i)
         fputs(".El\n", file);
+    return i > 0;
+}
+
+/* ---- JSON ---- */
+
+static void add_member(struct weir_text *text, const char *name,
+                       const char *value)
+{
+    weir_text_format(text, "%s\"%s\": ", text->size > 1 ? ", " : "", name);
+    weir_json_string(text, value, strlen(value));
+}
+
+static void add_filled(struct weir_text *text, const char *name,
+                       void (*fill)(struct weir_text *text,
+                                    const weir_option_info *info),
+                       const weir_option_info *info)
+{
+    struct weir_text value = {0};
+
+    fill(&value, info);
+    add_member(text, name, weir_text_string(&value));
+    weir_text_fini(&value);
+}
+
+static void add_whom(struct weir_text *text, const weir_option_info *info)
+{
+    add_types(text, info->sockets);
+}
+
+static void print_json(const char *owner, const weir_option_info *info,
+                       FILE *file)
+{
+    struct weir_text text = {0};
+
+    weir_text_add_char(&text, '{');
+    add_member(&text, "of", owner ? owner : "sockets");
+    add_member(&text, "name", info->name);
+    add_member(&text, "type", type_name(info->type));
+    add_member(&text, "unit", info->unit ? info->unit : "");
+    add_filled(&text, "default", add_default, info);
+    add_filled(&text, "range", add_range, info);
+    add_filled(&text, "types", add_whom, info);
+    add_member(&text, "set_on", where(owner, info));
+    add_member(&text, "doc", info->doc);
+    fprintf(file, "%s}\n", weir_text_string(&text));
+    weir_text_fini(&text);
+}
+
+bool weir_listing_print_json(const char *owner, FILE *file)
+{
+    weir_option_info info = {.size = sizeof info};
+    int i;
+
+    for (i = 0; weir_option_at(owner, i, &info) >= 0; i++)
+        print_json(owner, &info, file);
     return i > 0;
 }

@@ -12,6 +12,9 @@
  * Returns false, with nothing printed, if there are none. */
 bool weir_listing_print(const char *owner, FILE *file);
 
+/* The same as a line of JSON for each. */
+bool weir_listing_print_json(const char *owner, FILE *file);
+
 /* The same as an mdoc(7) list, .Bl to .El. */
 bool weir_listing_print_mdoc(const char *owner, FILE *file);
 

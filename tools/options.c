@@ -10,18 +10,20 @@
 #include "listing.h"
 
 struct settings {
-    bool mdoc;
+    bool mdoc, json;
 };
 
 static const struct weir_args_option options[] = {
     {"mdoc", NULL, "as lists for a manual page", WEIR_ARGS_FLAG,
      offsetof(struct settings, mdoc)},
+    {"json", NULL, "a line of JSON for each", WEIR_ARGS_FLAG,
+     offsetof(struct settings, json)},
     {NULL, NULL, NULL, WEIR_ARGS_FLAG, 0},
 };
 
 static const struct weir_args args = {
     .command = "options",
-    .usage = "[--mdoc] [PLUGIN...]",
+    .usage = "[--mdoc | --json] [PLUGIN...]",
     .about = "Prints the options of sockets and of every plugin, or those of "
              "the plugins named\n(\"sockets\" for the sockets' own), such as "
              "transport_tcp, or tcp for short.\n",
@@ -49,6 +51,8 @@ static void print(struct printing *printing, const char *owner,
     if (printing->set->mdoc) {
         printf(".Ss %s\n", title);
         weir_listing_print_mdoc(owner, stdout);
+    } else if (printing->set->json) {
+        weir_listing_print_json(owner, stdout);
     } else {
         printf("%s%s\n", printing->printed ? "\n" : "", title);
         weir_listing_print(owner, stdout);
@@ -117,12 +121,16 @@ static int print_named(struct printing *printing, const char *name)
 int weir_options_main(int argc, const char *const *argv)
 {
     struct weir_args_list names = {.count = 0};
-    struct settings set = {false};
+    struct settings set = {false, false};
     struct printing printing = {.set = &set};
     int code = 0;
 
     if (!weir_args_take(&args, &set, &names, argc, argv, &code))
         return code;
+    if (set.mdoc && set.json) {
+        weir_common_fail("want one of --mdoc and --json");
+        return 2;
+    }
     printing.count = weir_common_plugins(&printing.found);
     if (printing.count < 0)
         return weir_common_fail_code(printing.count, "cannot look for plugins");

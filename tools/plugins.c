@@ -7,9 +7,16 @@
 
 #include "args.h"
 #include "common.h"
+#include "json.h"
 #include "listing.h"
 
+struct settings {
+    bool json;
+};
+
 static const struct weir_args_option options[] = {
+    {"json", NULL, "a line of JSON for each", WEIR_ARGS_FLAG,
+     offsetof(struct settings, json)},
     {NULL, NULL, NULL, WEIR_ARGS_FLAG, 0},
 };
 
@@ -20,7 +27,7 @@ static const struct weir_args_choice choices[] = {
 
 static const struct weir_args args = {
     .command = "plugins",
-    .usage = "[show NAME]",
+    .usage = "[show NAME] [--json]",
     .about = "Lists the plugins that can be loaded, or shows all that is known "
              "of one, its\noptions included.\n",
     .options = options,
@@ -115,17 +122,55 @@ static void show(const weir_plugin_info *info)
         printf("  It has no options of its own.\n");
 }
 
+/* ---- JSON ---- */
+
+static void show_json(const weir_plugin_info *info)
+{
+    const struct {
+        const char *name, *value;
+    } facts[] = {
+        {"name", info->name},
+        {"kind", info->kind},
+        {"version", info->version},
+        {"license", info->license},
+        {"state", state_name(info->state)},
+        {"provides", info->provides},
+        {"summary", info->summary},
+        {"file", info->file},
+        {"reason", info->reason},
+    };
+    struct weir_text text = {0};
+
+    weir_text_format(&text, "{\"abi\": %u", (unsigned)info->abi);
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        weir_text_format(&text, ", \"%s\": ", facts[i].name);
+        weir_json_string(&text, facts[i].value, strlen(facts[i].value));
+    }
+    printf("%s}\n", weir_text_string(&text));
+    weir_text_fini(&text);
+}
+
+static int list_json(const weir_plugin_info *found, int count)
+{
+    for (int i = 0; i < count; i++)
+        show_json(&found[i]);
+    return 0;
+}
+
 static int show_named(const weir_plugin_info *found, int count,
-                      const char *name)
+                      const char *name, bool json)
 {
     int shown = 0;
 
     for (int i = 0; i < count; i++) {
         if (!weir_common_is_plugin(&found[i], name))
             continue;
-        if (shown++)
+        if (shown++ && !json)
             printf("\n");
-        show(&found[i]);
+        if (json)
+            show_json(&found[i]);
+        else
+            show(&found[i]);
     }
     if (!shown)
         return weir_common_fail("%s: no such plugin; `weir plugins` lists "
@@ -137,10 +182,11 @@ static int show_named(const weir_plugin_info *found, int count,
 int weir_plugins_main(int argc, const char *const *argv)
 {
     struct weir_args_list rest = {.count = 0};
+    struct settings set = {false};
     weir_plugin_info *found = NULL;
     int code, count;
 
-    if (!weir_args_take(&args, NULL, &rest, argc, argv, &code))
+    if (!weir_args_take(&args, &set, &rest, argc, argv, &code))
         return code;
     if (rest.count && (rest.count != 2 || strcmp(rest.items[0], "show") != 0)) {
         weir_common_fail("want nothing, or `show NAME`");
@@ -149,8 +195,10 @@ int weir_plugins_main(int argc, const char *const *argv)
     count = weir_common_plugins(&found);
     if (count < 0)
         return weir_common_fail_code(count, "cannot look for plugins");
-    code = rest.count ? show_named(found, count, rest.items[1])
-                      : list(found, count);
+    if (rest.count)
+        code = show_named(found, count, rest.items[1], set.json);
+    else
+        code = set.json ? list_json(found, count) : list(found, count);
     free(found);
     return code;
 }

@@ -43,6 +43,14 @@ says '^  send-mark .* default 10000'
 says 'Options of transport_tcp'
 run 0 options --mdoc sockets
 says '^.It Cm send-mark'
+run 0 options --json sockets
+says '^{"of": "sockets", "name": "send-mark", "type": "number", "unit": "'
+run 0 plugins --json
+says '^{"abi": 1, "name": "transport_tcp", .* "state": "loaded"'
+run 0 plugins show tcp --json
+[ "$(wc -l <"$dir/out")" = 1 ] || wrong "more than one line for one plugin"
+run 2 options --json --mdoc
+complains 'one of --mdoc and'
 run 1 options nosuch
 complains 'nosuch: no such plugin'
 run 1 options tcp nosuch
