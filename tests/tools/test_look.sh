@@ -39,9 +39,17 @@ grep -q "PULL.* connected  $front  uid " "$dir/events" ||
 grep -q "disconnected .*closed the connection" "$dir/events" ||
     wrong "monitor: no reason"
 
-run 0 stats jobs
+# shows WORDS ARGUMENT...: it does, once the device knows that its peers are gone.
+shows() {
+    words=$1
+    shift
+    run 0 "$@"
+    grep -q -e "$words" "$dir/out"
+}
+await shows \
+    '^  PULL  *[0-9]*  *0  *[0-9]*[02468]  *[0-9]*[02468]  *0  *0  *0  *0  *0$' \
+    stats jobs
 says '^jobs\.[0-9]*\.[0-9]*: weir, pid '"$device"
-says '^  PULL  *[0-9]*  *0  *[0-9]*[02468]  *[0-9]*[02468]  *0  *0  *0  *0  *0$'
 run 0 stats jobs --json
 says '"pid": '"$device"', '
 says '"lent": true'
@@ -51,10 +59,10 @@ says '^weir_socket_delivered_messages_total{.*type="PULL"} [1-9]'
 run 0 stats "ipc://$(echo "$XDG_RUNTIME_DIR"/weir/jobs.*)" --json
 says '"sockets": \['
 
-run 0 top jobs --interval 0.1
+await shows '^PUSH  *[0-9]*  *0  *0  *0  *0  *0  *0  *0$' \
+    top jobs --interval 0.1
 says '^socket  *peers  *in/s  *out/s  *unread  *unsent  *drops/s  *dropped$'
 says "^    at $front\$"
-says '^PUSH  *[0-9]*  *0  *0  *0  *0  *0  *0  *0$'
 run 0 top --json --count 2 --interval 0.1
 [ "$(grep -c '^{"programs": \[{"target": "jobs\.' "$dir/out")" = 2 ] ||
     wrong "top --json --count 2: not two lines"
