@@ -10,12 +10,18 @@ front=ipc://$dir/front
 back=ipc://$dir/back
 here=ipc://$dir/here
 
+# begin ARGUMENT...: a device that has begun, in $device.
+begin() {
+    rm -f "$dir/device"
+    "$weir" device streamer --front "$front" --back "$back" "$@" \
+        >"$dir/device" 2>&1 &
+    device=$!
+    await grep -qs '^back' "$dir/device"
+}
+
 # ---- a device with a name, and what can be seen of it ----
 
-"$weir" device streamer --stats-at jobs --front "$front" --back "$back" \
-    >"$dir/device" 2>&1 &
-device=$!
-await grep -q '^back' "$dir/device"
+begin --stats-at jobs
 
 # Events are told from when it says that it watches, so they come again until
 # some are seen.
@@ -81,10 +87,10 @@ refused 'no program of that name' 1 top jobs
 
 # ---- by URL, and by what the environment says ----
 
-WEIR_STATS=$here "$weir" device streamer --front "$front" --back "$back" \
-    >"$dir/device" 2>&1 &
-device=$!
-await grep -q '^back' "$dir/device"
+WEIR_STATS=$here
+export WEIR_STATS
+begin
+unset WEIR_STATS
 run 0 stats "$here"
 says "^$here: weir, pid $device"
 # One that is not there does not hide the one that is.
@@ -100,11 +106,11 @@ says "^    at $front"
 # A socket that is no stats endpoint.
 refused "$front" 1 stats "$front" --timeout 0.5
 # Ctrl-C is no failure.
-"$weir" monitor "$here" >"$dir/out" 2>"$dir/err" &
+"$weir" monitor "$here" >"$dir/watched" 2>"$dir/err" &
 monitor=$!
 watches() {
     cat_ --type PUSH --connect "$front" --send x
-    [ -s "$dir/out" ]
+    [ -s "$dir/watched" ]
 }
 await watches
 kill -TERM $monitor
@@ -115,10 +121,7 @@ wait "$device"
 # ---- files that nobody listens to, and others, are passed over ----
 
 mkdir -p "$XDG_RUNTIME_DIR/weir"
-"$weir" device streamer --stats-at dead --front "$front" --back "$back" \
-    >"$dir/device" 2>&1 &
-device=$!
-await grep -q '^back' "$dir/device"
+begin --stats-at dead
 kill -KILL "$device"
 wait "$device" 2>/dev/null
 [ -S "$(echo "$XDG_RUNTIME_DIR"/weir/dead.*)" ] || wrong "no file was left"
