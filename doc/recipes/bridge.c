@@ -6,20 +6,6 @@
  */
 #include "recipe.h"
 
-/* Forward until stopped: the device works in this thread. */
-static int run(weir_device device)
-{
-    uint64_t held;
-    int rc;
-
-    do
-        rc = weir_device_run(device, STEP);
-    while (rc == -EAGAIN && !stopped());
-    if (rc != -EAGAIN)
-        return rc;
-    return weir_device_stop(device, PATIENCE, &held);
-}
-
 static int bridge(const char *from_url, const char *to_url)
 {
     weir_socket from, to, none = {0, 0};
@@ -34,7 +20,8 @@ static int bridge(const char *from_url, const char *to_url)
         (rc = weir_bind(to, to_url, NULL)) < 0 ||
         (rc = weir_connect(from, from_url, NULL)) < 0 ||
         (rc = weir_device_start(&device, from, to, none, 0)) < 0 ||
-        (rc = run(device)) < 0 || (rc = weir_close(from, PATIENCE, NULL)) < 0)
+        (rc = run_device(device)) < 0 ||
+        (rc = weir_close(from, PATIENCE, NULL)) < 0)
         return failed("bridge", rc);
     return close_one(context, to);
 }

@@ -8,18 +8,6 @@
 
 #include "recipe.h"
 
-/* Answer one request with itself, if there is one. */
-static int answer(weir_socket socket)
-{
-    char text[1000];
-    size_t size = sizeof(text);
-    int rc = weir_recv(socket, text, &size, WEIR_NOWAIT);
-
-    if (rc == 0)
-        rc = weir_send(socket, text, size, WEIR_NOWAIT);
-    return rc == -EAGAIN ? 0 : rc;
-}
-
 /* A descriptor that is readable when a signal has come. */
 static int signal_fd(void)
 {
@@ -56,7 +44,7 @@ static int loop(int set, int signals, weir_socket socket)
             continue;
         if (event.data.fd == signals)
             return 0;
-        if ((rc = answer(socket)) < 0)
+        if ((rc = answer_one(socket)) < 0)
             return rc;
     }
     return -errno;

@@ -17,14 +17,10 @@ struct server {
 static void on_readable(evutil_socket_t fd, short what, void *argument)
 {
     struct server *server = argument;
-    char text[1000];
-    size_t size = sizeof(text);
-    int rc = weir_recv(server->socket, text, &size, WEIR_NOWAIT);
+    int rc = answer_one(server->socket);
 
     (void)fd, (void)what;
-    if (rc == 0)
-        rc = weir_send(server->socket, text, size, WEIR_NOWAIT);
-    if (rc < 0 && rc != -EAGAIN) {
+    if (rc < 0) {
         server->code = rc;
         event_base_loopbreak(server->base);
     }

@@ -32,18 +32,6 @@ static int catch_signals(void)
     return 0;
 }
 
-/* Answer one request with itself, if there is one. */
-static int answer(weir_socket socket)
-{
-    char text[1000];
-    size_t size = sizeof(text);
-    int rc = weir_recv(socket, text, &size, WEIR_NOWAIT);
-
-    if (rc == 0)
-        rc = weir_send(socket, text, size, WEIR_NOWAIT);
-    return rc == -EAGAIN ? 0 : rc;
-}
-
 /* The descriptor is readable as long as there is a message, so one answer a
  * turn is enough, and others get their turns. */
 static int loop(weir_socket socket)
@@ -58,7 +46,7 @@ static int loop(weir_socket socket)
         if (poll(items, 2, -1) < 0)
             rc = errno == EINTR ? 0 : -errno;
         else if (items[0].revents)
-            rc = answer(socket);
+            rc = answer_one(socket);
     }
     return rc;
 }

@@ -26,16 +26,10 @@ static void end(struct server *server, int code)
 static void on_readable(uv_poll_t *handle, int status, int events)
 {
     struct server *server = handle->data;
-    char text[1000];
-    size_t size = sizeof(text);
-    int rc = status;
+    int rc = status < 0 ? status : answer_one(server->socket);
 
     (void)events;
-    if (rc == 0)
-        rc = weir_recv(server->socket, text, &size, WEIR_NOWAIT);
-    if (rc == 0)
-        rc = weir_send(server->socket, text, size, WEIR_NOWAIT);
-    if (rc < 0 && rc != -EAGAIN)
+    if (rc < 0)
         end(server, rc);
 }
 

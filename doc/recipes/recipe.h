@@ -84,4 +84,30 @@ static inline int close_one(weir_context context, weir_socket socket)
     return EXIT_SUCCESS;
 }
 
+/* Forward until stopped: the device works in this thread. */
+static inline int run_device(weir_device device)
+{
+    uint64_t held;
+    int rc;
+
+    do
+        rc = weir_device_run(device, STEP);
+    while (rc == -EAGAIN && !stopped());
+    if (rc != -EAGAIN)
+        return rc;
+    return weir_device_stop(device, PATIENCE, &held);
+}
+
+/* Answer one request with itself, if there is one.  Never waits. */
+static inline int answer_one(weir_socket socket)
+{
+    char text[1000];
+    size_t size = sizeof(text);
+    int rc = weir_recv(socket, text, &size, WEIR_NOWAIT);
+
+    if (rc == 0)
+        rc = weir_send(socket, text, size, WEIR_NOWAIT);
+    return rc == -EAGAIN ? 0 : rc;
+}
+
 #endif

@@ -51,7 +51,7 @@ static int ask(const char *url, const char *question)
 }
 
 /* Answer one request in capitals. */
-static int answer_one(weir_socket socket, char *text, size_t size)
+static int answer_loudly(weir_socket socket, char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++)
         text[i] = (char)toupper((unsigned char)text[i]);
@@ -83,7 +83,7 @@ static int answer(const char *url, int crashes)
                        ? EXIT_FAILURE
                        : answer(url, crashes - 1);
         }
-        if (rc < 0 || (rc = answer_one(socket, text, size)) < 0)
+        if (rc < 0 || (rc = answer_loudly(socket, text, size)) < 0)
             return failed("answer", rc);
     }
     return close_one(context, socket);

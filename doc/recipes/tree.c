@@ -53,20 +53,6 @@ static int source(const char *url, char **topics)
     return close_one(context, socket);
 }
 
-/* Forward until stopped: the device works in this thread. */
-static int run(weir_device device)
-{
-    uint64_t held;
-    int rc;
-
-    do
-        rc = weir_device_run(device, STEP);
-    while (rc == -EAGAIN && !stopped());
-    if (rc != -EAGAIN)
-        return rc;
-    return weir_device_stop(device, PATIENCE, &held);
-}
-
 static int forward(const char *above_url, const char *below_url)
 {
     weir_socket above, below, none = {0, 0};
@@ -80,7 +66,8 @@ static int forward(const char *above_url, const char *below_url)
         (rc = weir_connect(above, above_url, NULL)) < 0 ||
         (rc = weir_bind(below, below_url, NULL)) < 0 ||
         (rc = weir_device_start(&device, above, below, none, 0)) < 0 ||
-        (rc = run(device)) < 0 || (rc = weir_close(above, PATIENCE, NULL)) < 0)
+        (rc = run_device(device)) < 0 ||
+        (rc = weir_close(above, PATIENCE, NULL)) < 0)
         return failed("forward", rc);
     return close_one(context, below);
 }
