@@ -57,7 +57,7 @@ static int do_jobs(weir_socket socket)
         char text[16];
         size_t size = sizeof(text) - 1;
 
-        rc = weir_recv(socket, text, &size, done ? 1000 : PATIENCE);
+        rc = weir_recv(socket, text, &size, done ? 3000 : PATIENCE);
         if (rc < 0)
             break;
         text[size] = '\0';
