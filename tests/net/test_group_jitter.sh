@@ -13,6 +13,7 @@ count=${count:-200}
 
 # DELAY JITTER, in ms: a wire of TAP devices, slow0 and slow1.
 impair() {
+    : >"$work/impair.log" # what the last one said is over
     ip netns exec "$near" "$top_builddir/tests/net/impair" slow0 slow1 \
         "$1" "$2" >"$work/impair.log" 2>&1 &
     impair=$!
