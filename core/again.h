@@ -45,18 +45,6 @@ static inline void weir_again_leave(struct weir_sock *sock)
         weir_sock_nudge(sock);
 }
 
-/* While the kernel has no room who puts something says nothing of it.  There
- * may be room since we looked. */
-static inline void weir_again_tell(struct weir_sock *sock,
-                                   struct weir_pipe *pipe)
-{
-    if (WEIR_LIKELY(weir_link_waits_for_room(&pipe->link)))
-        return;
-    weir_sock_touch(sock, pipe);
-    if (!weir_list_empty(&sock->unflushed))
-        weir_pace_sent(sock);
-}
-
 static inline bool weir_again_append(struct weir_sock *sock, const void *data,
                                      size_t size)
 {
@@ -71,14 +59,10 @@ static inline bool weir_again_append(struct weir_sock *sock, const void *data,
                           (size_t)(sock->again.limit - in->write) ||
                       in->put >= in->message_credit))
         return false;
-    if (weir_list_empty(&sock->unflushed)
-            ? sock->again.waits && !weir_link_waits_for_room(&pipe->link)
-            : !weir_pace_goes_on(sock))
+    if (!weir_list_empty(&sock->unflushed) && !weir_pace_goes_on(sock))
         return false;
     weir_queue_write(in, data, size, 0);
     weir_queue_commit(pipe->out);
-    if (WEIR_UNLIKELY(sock->again.waits))
-        weir_again_tell(sock, pipe);
     sock->asked = true;
     sock->uses++;
     return true;
@@ -120,11 +104,14 @@ static inline struct weir_pipe *weir_again_peek(struct weir_sock *sock,
     return pipe;
 }
 
+/* What was taken may have made room for what a link has to read. */
 static inline void weir_again_received(struct weir_sock *sock)
 {
     sock->received++;
     sock->news = sock->asked = false;
     sock->uses++;
+    if (WEIR_UNLIKELY(weir_sock_leaves_input(sock)))
+        weir_sock_hand_input_on(sock);
 }
 
 static inline bool weir_again_take(struct weir_sock *sock,

@@ -93,7 +93,8 @@ static void look_at_clock(struct weir_sock *sock)
     if (now - pace->batch_at < pace->batch_age)
         return;
     flush_batch(sock);
-    if (sock->options.pace == WEIR_PACE_AUTO && thin(pace, now))
+    if (sock->options.pace == WEIR_PACE_LATENCY ||
+        (sock->options.pace == WEIR_PACE_AUTO && thin(pace, now)))
         weir_pace_leave(sock);
     pace->window_at = now;
     pace->window_sent = 0;

@@ -51,13 +51,13 @@ static inline struct weir_pipe *next_out(struct weir_sock *sock)
 }
 
 /* What is put is only appended: to a stream, or to what waits for the kernel to
- * have room, or on inproc, where the peer takes it. */
+ * have room, which is over only under the lock, or on inproc, where the peer
+ * takes it. */
 static bool appends(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     if (!weir_list_empty(&sock->unflushed))
         return sock->pace.streaming && !sock->pace.full &&
                !weir_list_empty(&pipe->flush);
-    sock->again.waits = !pipe->splice;
     return pipe->splice || (atomic_load(&pipe->link.live) &&
                             weir_link_waits_for_room(&pipe->link));
 }
@@ -84,7 +84,6 @@ static void expect_send(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     struct weir_queue *queue = pipe->out;
 
-    sock->again.waits = false;
     if (!appends(sock, pipe) || pipe->out_turn.next != pipe->out_turn.prev ||
         !expects_calm(sock) ||
         weir_queue_position(queue) >= queue->in.octet_credit)
@@ -108,9 +107,10 @@ bool weir_quick_send(weir_socket handle, const void *data, size_t size,
     weir_loadbalance_turn(sock, pipe);
     sock->asked = true;
     weir_rest_use(sock);
-    if (!weir_list_empty(&sock->unflushed) && !weir_pace_appends(sock))
-        weir_pace_sent(sock);
-    expect_send(sock, pipe);
+    if (weir_list_empty(&sock->unflushed) || weir_pace_appends(sock))
+        expect_send(sock, pipe);
+    else
+        weir_pace_sent(sock); /* gives the lock up: who knows what is then */
     weir_sock_put(sock);
     return true;
 }

@@ -98,8 +98,7 @@ void weir_sock_deliver_and_unlock(struct weir_sock *sock)
         if (sock->watched)
             weir_readiness_update(sock);
         weir_wait_release(sock);
-    } while (left > 0 && weir_sock_has_mail(sock) &&
-             weir_lock_try(&sock->lock));
+    } while (left > 0 && weir_sock_has_mail(sock) && weir_sock_try_lock(sock));
 }
 
 void weir_sock_nudge(struct weir_sock *sock)
@@ -424,8 +423,13 @@ void weir_sock_put_slow(struct weir_sock *sock)
     if (sock->state == WEIR_SOCK_CLOSING && leave_closing(sock))
         return; /* that took the lock */
     if (!weir_list_empty(&sock->readable))
-        weir_wait_hand_on(sock, LOOK_AGAIN);
+        weir_sock_hand_input_on(sock);
     weir_sock_unlock(sock);
+}
+
+void weir_sock_hand_input_on(struct weir_sock *sock)
+{
+    weir_wait_hand_on(sock, LOOK_AGAIN);
 }
 
 /* ---- life ---- */

@@ -93,7 +93,6 @@ struct weir_slot {
 struct weir_again {
     _Atomic(struct weir_pipe *) pipe[2]; /* WEIR_WAIT_IN, WEIR_WAIT_OUT */
     const uint8_t *limit; /* a frame must end there, were its head long */
-    bool waits;           /* the kernel has no room: nothing is flushed */
     bool alone;           /* no other pipe has a turn to receive from */
 };
 
@@ -106,9 +105,9 @@ struct weir_sock {
     uint32_t generation; /* of the handle; changes when it is closed */
     _Atomic uint64_t fork_generation;
     enum weir_sock_state state;
+    struct weir_again again;
 
     struct weir_ctx *ctx; /* first of those that begin as zero */
-    struct weir_again again;
     struct weir_reactor *reactor;
     const struct weir_pattern_ops *pattern;
     void *state_memory; /* pattern->state_size octets, the pattern's */
@@ -393,6 +392,9 @@ static inline bool weir_sock_leaves_input(struct weir_sock *sock)
     return !weir_list_empty(&sock->readable) &&
            !atomic_load_explicit(&sock->tick.wanted, memory_order_relaxed);
 }
+
+/* Have somebody read it, soon.  Lock held. */
+void weir_sock_hand_input_on(struct weir_sock *sock);
 
 static inline void weir_sock_put(struct weir_sock *sock)
 {

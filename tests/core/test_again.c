@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -420,6 +421,159 @@ static void test_watched(void **state)
     hear(pull, "text");
 }
 
+/* ---- while others are here ---- */
+
+/* Called between this thread's release of a lock and its next look at the
+ * mail. */
+static _Thread_local void (*after_release)(struct weir_sock *sock);
+
+void __real_weir_wait_release(struct weir_sock *sock);
+void __wrap_weir_wait_release(struct weir_sock *sock);
+
+void __wrap_weir_wait_release(struct weir_sock *sock)
+{
+    void (*then)(struct weir_sock * sock) = after_release;
+
+    __real_weir_wait_release(sock);
+    after_release = NULL;
+    if (then)
+        then(sock);
+}
+
+/* Somebody sends, and somebody else's peer parts, but has not said so yet. */
+static void send_and_part(struct weir_sock *sock)
+{
+    struct weir_list *node = weir_list_first(&sock->out_turn);
+
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(weir_send(push, "x", 1, SOON), 0);
+    assert_non_null(weir_again_pipe(sock, WEIR_WAIT_OUT));
+    weir_pipe_post(WEIR_CONTAINER(node, struct weir_pipe, out_turn),
+                   WEIR_MAIL_PARTED);
+}
+
+/* Who delivers mail takes the lock once more for more of it: that is somebody
+ * too. */
+static void test_mail_again(void **state)
+{
+    struct weir_sock *sock;
+
+    (void)state;
+    join(push, pull, "inproc://again");
+    warm();
+    assert_int_equal(weir_sock_get(push, &sock), 0);
+    weir_pipe_post(WEIR_CONTAINER(weir_list_first(&sock->out_turn),
+                                  struct weir_pipe, out_turn),
+                   WEIR_MAIL_ROOM);
+    after_release = send_and_part;
+    weir_sock_put(sock);
+    assert_null(after_release);
+    assert_null(weir_again_pipe(sock, WEIR_WAIT_OUT));
+    assert_false(weir_again_send(push, "y", 1));
+}
+
+/* A link that was paused at the mark is to be read again, by whoever: we may
+ * be away next. */
+static void test_room_for_a_link(void **state)
+{
+    static char data[2000];
+    weir_context own;
+    struct weir_sock *sock;
+    int sent = 0, again = 0;
+
+    (void)state;
+    assert_int_equal(weir_context_open(&own, 1), 0);
+    assert_int_equal(weir_close(push, 0, NULL), 0);
+    assert_int_equal(weir_open(&push, own, WEIR_PUSH), 0);
+    assert_int_equal(weir_set(push, "send-mark", "100"), 0);
+    assert_int_equal(weir_set(pull, "recv-mark", "100"), 0);
+    join(pull, push, "tcp://127.0.0.1:*");
+    while (weir_send(push, data, sizeof data, 50) == 0)
+        sent++;
+    for (int i = 0; i < sent; i++) {
+        size_t size = sizeof data;
+        bool due;
+
+        if (weir_again_recv(pull, data, &size))
+            again++;
+        else
+            assert_int_equal(weir_recv(pull, data, &size, SOON), 0);
+        sock = weir_shells_sock(pull.index);
+        weir_lock_take(&sock->lock); /* nobody was here */
+        due = weir_sock_leaves_input(sock);
+        weir_lock_release(&sock->lock);
+        assert_false(due);
+    }
+    assert_true(again > 50);
+    assert_int_equal(weir_close(push, 0, NULL), 0);
+    assert_int_equal(weir_context_close(own, SOON), 0);
+}
+
+struct crowd {
+    weir_socket stream; /* the peer that stays */
+    _Atomic bool over;
+    _Atomic int came;
+};
+
+static void *receive_all(void *arg)
+{
+    struct crowd *crowd = arg;
+    char data[ROOM];
+
+    while (!crowd->over) {
+        size_t size = sizeof data;
+
+        if (weir_recv(crowd->stream, data, &size, 10) == 0)
+            crowd->came++;
+    }
+    return NULL;
+}
+
+static void come_and_go(int messages)
+{
+    weir_socket peer = open_socket(WEIR_PULL);
+    char data[ROOM];
+
+    assert_int_equal(weir_connect(peer, "inproc://crowd", NULL), 0);
+    (void)weir_wait_peers(peer, 1, 100);
+    for (int i = 0; i < messages; i++) {
+        size_t size = sizeof data;
+
+        (void)weir_recv(peer, data, &size, 1);
+    }
+    assert_int_equal(weir_close(peer, 0, NULL), 0);
+}
+
+static void *send_all(void *arg)
+{
+    struct crowd *crowd = arg;
+    char data[200] = {0};
+
+    while (!crowd->over)
+        (void)weir_send(push, data, sizeof data, 10);
+    return NULL;
+}
+
+/* Peers part while a stream is flushed, without the lock. */
+static void test_crowd(void **state)
+{
+    struct crowd crowd = {.stream = pull};
+    pthread_t sender, receiver;
+
+    (void)state;
+    assert_int_equal(weir_set(push, "pace", "throughput"), 0);
+    join(pull, push, "tcp://127.0.0.1:*");
+    assert_int_equal(weir_bind(push, "inproc://crowd", NULL), 0);
+    assert_int_equal(pthread_create(&sender, NULL, send_all, &crowd), 0);
+    assert_int_equal(pthread_create(&receiver, NULL, receive_all, &crowd), 0);
+    for (int i = 0; i < 300; i++)
+        come_and_go(i % 20);
+    crowd.over = true;
+    assert_int_equal(pthread_join(sender, NULL), 0);
+    assert_int_equal(pthread_join(receiver, NULL), 0);
+    assert_true(crowd.came > 0);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -440,6 +594,9 @@ int main(void)
         CASE(test_many_frames),
         CASE(test_no_room),
         CASE(test_watched),
+        CASE(test_mail_again),
+        CASE(test_room_for_a_link),
+        CASE(test_crowd),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
