@@ -176,6 +176,7 @@ static void test_drop_old_large(void **state)
 
         fx_open(WEIR_PUSH);
         fx.binder->send_mark = 2;
+        fx.binder->send_mark_bytes = 4 << 20; /* not what counts here */
         fx.binder->send_policy = WEIR_POLICY_DROP_OLD;
         pipe = fx_accept(NULL);
         assert_int_equal(fx_send_long(sizes[i]), 0);
