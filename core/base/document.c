@@ -116,6 +116,16 @@ static void add_escape(struct weir_document *doc, unsigned char octet)
     add_string(doc, text);
 }
 
+/* Those that a terminal obeys, in their longer form too: U+0080 to U+009F. */
+static bool is_control(const char *text, size_t n)
+{
+    unsigned char first = (unsigned char)text[0];
+
+    if (n == 1)
+        return first < 0x20 || first == 0x7f;
+    return n == 2 && first == 0xc2 && (unsigned char)text[1] < 0xa0;
+}
+
 static void add_quoted(struct weir_document *doc, const char *text)
 {
     add(doc, "\"", 1);
@@ -124,9 +134,8 @@ static void add_quoted(struct weir_document *doc, const char *text)
 
         if (n == 0)
             add_string(doc, "\\ufffd");
-        else if (n == 1 && ((unsigned char)*text < 0x20 || *text == 0x7f ||
-                            *text == '"' || *text == '\\'))
-            add_escape(doc, (unsigned char)*text);
+        else if (*text == '"' || *text == '\\' || is_control(text, n))
+            add_escape(doc, (unsigned char)text[n - 1]);
         else
             add(doc, text, n);
         text += n ? n : 1;

@@ -56,11 +56,13 @@ static void test_strings(void **state)
     check_text("a\"b\\c\n\x7f", "\"a\\\"b\\\\c\\u000a\\u007f\"");
     check_text("\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80",
                "\"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80\"");
-    check_text("\xc3", "\"\\ufffd\"");            /* it ends too soon */
-    check_text("\xc3x", "\"\\ufffdx\"");          /* nothing follows */
-    check_text("\x80z", "\"\\ufffdz\"");          /* nothing is before */
-    check_text("\xff", "\"\\ufffd\"");            /* never an octet of it */
-    check_text("\xc0\x80", "\"\\ufffd\\ufffd\""); /* too long a form */
+    check_text("\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0",
+               "\"\\u0080\\u009b\\u009f\xc2\xa0\""); /* a terminal's */
+    check_text("\xc3", "\"\\ufffd\"");               /* it ends too soon */
+    check_text("\xc3x", "\"\\ufffdx\"");             /* nothing follows */
+    check_text("\x80z", "\"\\ufffdz\"");             /* nothing is before */
+    check_text("\xff", "\"\\ufffd\"");               /* never an octet of it */
+    check_text("\xc0\x80", "\"\\ufffd\\ufffd\"");    /* too long a form */
     check_text("\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\""); /* a surrogate */
     check_text("\xf4\x90\x80\x80",
                "\"\\ufffd\\ufffd\\ufffd\\ufffd\""); /* beyond the last */
