@@ -2,7 +2,9 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,20 +15,25 @@ static const struct subcommand {
     const char *name;
     weir_command *run;
     const char *about; /* NULL: for the command's own use */
+    bool serves;       /* others may look into it, see forbid_looking() */
 } subcommands[] = {
-    {"cat", weir_cat_main, "send and receive messages from the shell"},
-    {"device", weir_device_main, "queues, forwarders, streamers as a service"},
-    {"top", weir_top_main, "a live view of programs that opted in"},
-    {"monitor", weir_monitor_main, "events of such a program, as they happen"},
-    {"stats", weir_stats_main, "counters of such programs, for Prometheus too"},
-    {"plugins", weir_plugins_main, "which plugins there are, and where"},
-    {"check", weir_check_main, "does a plugin's file do all it must?"},
-    {"swap", weir_swap_main, "look into durable queues, send or drop them"},
-    {"options", weir_options_main, "the options of sockets and plugins"},
-    {"bench", weir_bench_main, "how fast it is, beside other libraries"},
-    {"demo", weir_demo_main, "a tour of all patterns and transports"},
-    {"demo-part", weir_demo_part_main, NULL},
-    {"bench-side", weir_bench_side_main, NULL},
+    {"cat", weir_cat_main, "send and receive messages from the shell", true},
+    {"device", weir_device_main, "queues, forwarders, streamers as a service",
+     true},
+    {"top", weir_top_main, "a live view of programs that opted in", false},
+    {"monitor", weir_monitor_main, "events of such a program, as they happen",
+     false},
+    {"stats", weir_stats_main, "counters of such programs, for Prometheus too",
+     false},
+    {"plugins", weir_plugins_main, "which plugins there are, and where", false},
+    {"check", weir_check_main, "does a plugin's file do all it must?", false},
+    {"swap", weir_swap_main, "look into durable queues, send or drop them",
+     false},
+    {"options", weir_options_main, "the options of sockets and plugins", false},
+    {"bench", weir_bench_main, "how fast it is, beside other libraries", true},
+    {"demo", weir_demo_main, "a tour of all patterns and transports", true},
+    {"demo-part", weir_demo_part_main, NULL, true},
+    {"bench-side", weir_bench_side_main, NULL, true},
 };
 
 static void usage(FILE *file)
@@ -89,6 +96,14 @@ static void hold_standard_descriptors(void)
     }
 }
 
+/* A command that looks at others, or at files, would otherwise find itself
+ * among the programs that can be looked into. */
+static void forbid_looking(const struct subcommand *subcommand)
+{
+    if (!subcommand->serves)
+        unsetenv("WEIR_STATS");
+}
+
 int main(int argc, char **argv)
 {
     const struct subcommand *subcommand;
@@ -118,6 +133,7 @@ int main(int argc, char **argv)
         usage(stderr);
         return 2;
     }
+    forbid_looking(subcommand);
     weir_common_begin(subcommand->name);
     return finish(subcommand->run(argc - 2, (const char *const *)(argv + 2)));
 }
