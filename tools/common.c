@@ -102,32 +102,51 @@ static volatile sig_atomic_t stopped;
 static void remember(int signal_number)
 {
     int saved = errno;
-    ssize_t written = write(stop_pipe[1], "", 1);
+    ssize_t written;
 
-    (void)written; /* the pipe is empty: one octet fits */
-    stopped = signal_number;
+    stopped = signal_number; /* before anybody wakes up */
+    written = write(stop_pipe[1], "", 1);
+    (void)written; /* there is room for each signal once */
     errno = saved;
+}
+
+static void remember_from(int signal_number)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = remember;
+    action.sa_flags = (int)SA_RESETHAND;
+    sigaction(signal_number, &action, NULL);
 }
 
 int weir_common_catch_signals(void)
 {
-    struct sigaction action;
-
     if (pipe(stop_pipe) != 0)
         return -errno;
     for (int i = 0; i < 2; i++)
         fcntl(stop_pipe[i], F_SETFD, FD_CLOEXEC);
-    memset(&action, 0, sizeof action);
-    action.sa_handler = remember;
-    action.sa_flags = (int)SA_RESETHAND;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    remember_from(SIGINT);
+    remember_from(SIGTERM);
     return stop_pipe[0];
+}
+
+void weir_common_catch(int signal_number)
+{
+    struct sigaction now;
+
+    if (sigaction(signal_number, NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+        remember_from(signal_number);
 }
 
 bool weir_common_stopped(void)
 {
     return stopped != 0;
+}
+
+void weir_common_stop(void)
+{
+    stopped = SIGINT;
 }
 
 /* ---- socket types ---- */

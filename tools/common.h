@@ -58,8 +58,15 @@ int weir_common_left(uint64_t until, int most);
  * Returns -errno if that cannot be. */
 int weir_common_catch_signals(void);
 
+/* Another signal that is to do the same; not one that is ignored, as by
+ * nohup(1).  After the above. */
+void weir_common_catch(int signal_number);
+
 /* Has there been one? */
 bool weir_common_stopped(void);
+
+/* From now on it is as if there had been: a key says so. */
+void weir_common_stop(void);
 
 /* ---- socket types ---- */
 

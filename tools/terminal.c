@@ -46,46 +46,60 @@ void weir_terminal_size(int fd, int *columns, int *rows)
     }
 }
 
-static int size_pipe[2] = {-1, -1};
+/* ---- what happens to it ---- */
 
-static void note_size(int number)
+static int news_pipe[2] = {-1, -1};
+static volatile sig_atomic_t to_suspend;
+
+static void note(int number)
 {
     int saved = errno;
-    ssize_t written = write(size_pipe[1], "", 1);
+    ssize_t written;
 
-    (void)number;
+    if (number == SIGTSTP)
+        to_suspend = 1;
+    written = write(news_pipe[1], "", 1);
     (void)written; /* a full pipe is readable already */
     errno = saved;
 }
 
-int weir_terminal_watch_size(void)
+/* What was done before is in *before, if it is not NULL. */
+static void note_signal(int number, struct sigaction *before)
 {
     struct sigaction action;
 
-    if (pipe(size_pipe) != 0)
-        return -errno;
-    for (int i = 0; i < 2; i++) {
-        fcntl(size_pipe[i], F_SETFD, FD_CLOEXEC);
-        fcntl(size_pipe[i], F_SETFL, O_NONBLOCK);
-    }
     memset(&action, 0, sizeof action);
-    action.sa_handler = note_size;
+    action.sa_handler = note;
     action.sa_flags = SA_RESTART;
-    sigaction(SIGWINCH, &action, NULL);
-    return size_pipe[0];
+    sigaction(number, &action, before);
 }
 
-void weir_terminal_resized(void)
+int weir_terminal_watch(void)
+{
+    if (pipe(news_pipe) != 0)
+        return -errno;
+    for (int i = 0; i < 2; i++) {
+        fcntl(news_pipe[i], F_SETFD, FD_CLOEXEC);
+        fcntl(news_pipe[i], F_SETFL, O_NONBLOCK);
+    }
+    note_signal(SIGWINCH, NULL);
+    return news_pipe[0];
+}
+
+void weir_terminal_attend(void)
 {
     char octets[64];
 
-    while (read(size_pipe[0], octets, sizeof octets) > 0)
+    while (read(news_pipe[0], octets, sizeof octets) > 0)
         ;
+    if (to_suspend)
+        weir_terminal_suspend();
 }
 
 /* ---- a screen of its own ---- */
 
 static struct termios was;
+static struct sigaction stop_was; /* what SIGTSTP did */
 static bool entered;
 
 static void put(const char *text)
@@ -114,6 +128,9 @@ int weir_terminal_enter(void)
     if (tcsetattr(STDIN_FILENO, TCSADRAIN, &keys) != 0)
         return -errno;
     entered = true;
+    note_signal(SIGTSTP, &stop_was);
+    if (stop_was.sa_handler == SIG_IGN)
+        sigaction(SIGTSTP, &stop_was, NULL);
     put("\033[?1049h\033[?25l");
     return 0;
 }
@@ -125,11 +142,13 @@ void weir_terminal_leave(void)
     entered = false;
     put("\033[0m\033[?25h\033[?1049l");
     tcsetattr(STDIN_FILENO, TCSADRAIN, &was);
+    sigaction(SIGTSTP, &stop_was, NULL);
 }
 
 void weir_terminal_suspend(void)
 {
     weir_terminal_leave();
+    to_suspend = 0;
     raise(SIGTSTP);
     (void)weir_terminal_enter();
 }

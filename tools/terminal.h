@@ -39,9 +39,13 @@ void weir_terminal_leave(void);
 /* Stop as Ctrl-Z does, the terminal being as it was meanwhile. */
 void weir_terminal_suspend(void);
 
-/* A descriptor that is readable when the size has changed, until
- * weir_terminal_resized() is called; -errno. */
-int weir_terminal_watch_size(void);
-void weir_terminal_resized(void);
+/* A descriptor that is readable when the size has changed, or when a signal
+ * says that a program that has taken the terminal over is to stop as Ctrl-Z
+ * does; -errno. */
+int weir_terminal_watch(void);
+
+/* Take note of what has happened: it is readable no longer, and what was to
+ * stop has stopped, and goes on. */
+void weir_terminal_attend(void);
 
 #endif

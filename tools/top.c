@@ -63,31 +63,9 @@ struct top {
     struct pair pairs[WEIR_LOOK_MOST];
     int turn; /* which tree is the last one */
     bool live, any;
-    int stop_fd, size_fd;
+    int stop_fd, news_fd;
     struct weir_text out;
 };
-
-/* ---- looking ---- */
-
-/* One that does not answer costs the others no more than the timeout: their
- * answers come while it is waited for. */
-static void look_at_all(struct top *top)
-{
-    uint64_t until = weir_common_until(top->set.timeout);
-    struct weir_look *looks = top->looks.items;
-
-    top->turn = !top->turn;
-    for (size_t i = 0; i < top->looks.count; i++)
-        (void)weir_look_send(&looks[i], top->context, "stats");
-    for (size_t i = 0; i < top->looks.count && !weir_common_stopped(); i++) {
-        struct weir_tree *tree = &top->pairs[i].trees[top->turn];
-
-        if (weir_look_answer(&looks[i], until, tree) < 0)
-            weir_tree_fini(tree);
-        else
-            top->any = true;
-    }
-}
 
 /* ---- showing ---- */
 
@@ -144,46 +122,91 @@ static int show(struct top *top)
 
 /* ---- waiting ---- */
 
-enum key { KEY_NONE, KEY_QUIT };
-
-/* q, Q, Ctrl-C, and the end of input. */
-static enum key read_key(void)
+/* q, Q, Ctrl-C, and the end of input end it, as a signal does. */
+static void read_key(void)
 {
     char key = 'q';
 
     if (read(STDIN_FILENO, &key, 1) < 0 && errno == EINTR)
-        return KEY_NONE;
+        return;
     if (key == 'q' || key == 'Q' || key == 3)
-        return KEY_QUIT;
+        weir_common_stop();
     if (key == 26) /* Ctrl-Z */
         weir_terminal_suspend();
-    return KEY_NONE;
 }
 
-/* Until it is time to look again; true: it is time to end. */
-static bool wait_for_turn(struct top *top, uint64_t until, int *code)
+/* Heed keys and signals until `until`, or until there is something on `socket`,
+ * if it is not NULL.  Returns 0, or 1 after a complaint. */
+static int wait_for(struct top *top, const weir_socket *socket, uint64_t until)
 {
     weir_poll_item items[] = {
         {.fd = top->stop_fd, .events = WEIR_POLL_IN},
         {.fd = top->live ? STDIN_FILENO : -1, .events = WEIR_POLL_IN},
-        {.fd = top->live ? top->size_fd : -1, .events = WEIR_POLL_IN},
+        {.fd = top->live ? top->news_fd : -1, .events = WEIR_POLL_IN},
+        {.fd = -1, .events = WEIR_POLL_IN},
     };
-    int n = 1;
+    int n = 1, code = 0;
 
-    while (n > 0 && !*code) {
-        n = weir_poll(items, 3, weir_common_left(until, -1));
+    if (socket)
+        items[3].socket = *socket;
+    while (n > 0 && !code && !weir_common_stopped()) {
+        n = weir_poll(items, 4, weir_common_left(until, -1));
         if (n < 0)
-            *code = weir_common_fail_code(n, "cannot wait");
-        if (weir_common_stopped() || (n > 0 && items[0].ready))
-            return true;
-        if (n > 0 && items[1].ready && read_key() == KEY_QUIT)
-            return true;
+            return weir_common_fail_code(n, "cannot wait");
+        if (n > 0 && items[3].ready)
+            break;
+        if (n > 0 && items[1].ready)
+            read_key();
         if (n > 0 && (items[1].ready || items[2].ready)) {
-            weir_terminal_resized();
-            *code = show(top);
+            weir_terminal_attend();
+            code = show(top);
         }
     }
-    return false;
+    return code;
+}
+
+/* ---- looking ---- */
+
+/* The answer of one of them, into the tree that is not shown. */
+static int hear(struct top *top, size_t i, uint64_t until)
+{
+    struct weir_look *look = &top->looks.items[i];
+    struct weir_tree *tree = &top->pairs[i].trees[!top->turn];
+    int code = 0;
+
+    if (look->socket.generation)
+        code = wait_for(top, &look->socket, until);
+    if (code || weir_common_stopped())
+        return code;
+    if (weir_look_answer(look, until, tree) < 0)
+        weir_tree_fini(tree);
+    else
+        top->any = true;
+    return 0;
+}
+
+/* One that does not answer costs the others no more than the timeout: their
+ * answers come while it is waited for. */
+static int look_at_all(struct top *top)
+{
+    uint64_t until = weir_common_until(top->set.timeout);
+    int code = 0;
+
+    for (size_t i = 0; i < top->looks.count; i++)
+        (void)weir_look_send(&top->looks.items[i], top->context, "stats");
+    for (size_t i = 0; i < top->looks.count && !code; i++)
+        code = hear(top, i, until);
+    top->turn = !top->turn;
+    return code;
+}
+
+/* ---- one time after the other ---- */
+
+static int look_and_show(struct top *top)
+{
+    int code = look_at_all(top);
+
+    return code || weir_common_stopped() ? code : show(top);
 }
 
 static int run_live(struct top *top)
@@ -194,12 +217,10 @@ static int run_live(struct top *top)
     while (!code && !weir_common_stopped()) {
         uint64_t next = weir_common_until(top->set.interval);
 
-        look_at_all(top);
-        code = show(top);
-        shown++;
-        if (code || (top->set.count && shown == top->set.count) ||
-            wait_for_turn(top, next, &code))
+        code = look_and_show(top);
+        if (code || (top->set.count && ++shown == top->set.count))
             break;
+        code = wait_for(top, NULL, next);
     }
     return code;
 }
@@ -208,15 +229,13 @@ static int run_live(struct top *top)
 static int run_lines(struct top *top)
 {
     uint64_t shown = 0;
-    int code = 0;
+    int code = look_at_all(top);
 
-    look_at_all(top);
-    while (!code && (!top->set.count || shown < top->set.count)) {
-        if (wait_for_turn(top, weir_common_until(top->set.interval), &code) ||
-            code)
-            break;
-        look_at_all(top);
-        code = show(top);
+    while (!code && !weir_common_stopped() &&
+           (!top->set.count || shown < top->set.count)) {
+        code = wait_for(top, NULL, weir_common_until(top->set.interval));
+        if (!code)
+            code = look_and_show(top);
         shown++;
     }
     return code;
@@ -251,9 +270,11 @@ static int begin(struct top *top)
     if (code < 0)
         return weir_common_fail_code(code, "no context");
     top->stop_fd = weir_common_catch_signals();
-    top->size_fd = weir_terminal_watch_size();
-    if (top->stop_fd < 0 || top->size_fd < 0)
+    top->news_fd = weir_terminal_watch();
+    if (top->stop_fd < 0 || top->news_fd < 0)
         return weir_common_fail("no pipe: %s", weir_strerror(EMFILE));
+    weir_common_catch(SIGHUP);
+    weir_common_catch(SIGQUIT);
     code = top->live ? weir_terminal_enter() : 0;
     if (code < 0)
         return weir_common_fail("the terminal: %s", weir_strerror(code));

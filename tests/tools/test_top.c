@@ -182,6 +182,31 @@ static void test_suspend(void **state)
     session_end(&session, 0);
 }
 
+/* The signal that others send for it does the same. */
+static void test_suspend_signal(void **state)
+{
+    struct session session;
+    int status;
+    size_t from;
+
+    (void)state;
+    session_begin(&session, live);
+    session_await(&session, 0, "PUSH");
+    from = session.size;
+    kill(session.pid, SIGTSTP);
+    session_await(&session, from, "\033[?1049l");
+    if (waitpid(session.pid, &status, WUNTRACED | WNOHANG) == session.pid) {
+        assert_true(WIFSTOPPED(status));
+        session_expect_as_it_was(&session);
+        kill(session.pid, SIGCONT);
+    }
+    session_await(&session, from, "\033[?1049h");
+    from = session.size;
+    session_await(&session, from, "PUSH");
+    session_press(&session, "q");
+    session_end(&session, 0);
+}
+
 static void test_colours(void **state)
 {
     struct session session;
@@ -219,10 +244,10 @@ static void test_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_screen),  cmocka_unit_test(test_once),
-        cmocka_unit_test(test_rates),   cmocka_unit_test(test_resizing),
-        cmocka_unit_test(test_signal),  cmocka_unit_test(test_suspend),
-        cmocka_unit_test(test_colours),
+        cmocka_unit_test(test_screen),         cmocka_unit_test(test_once),
+        cmocka_unit_test(test_rates),          cmocka_unit_test(test_resizing),
+        cmocka_unit_test(test_signal),         cmocka_unit_test(test_suspend),
+        cmocka_unit_test(test_suspend_signal), cmocka_unit_test(test_colours),
     };
 
     setenv("TERM", "xterm", 1);
