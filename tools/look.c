@@ -31,6 +31,18 @@ static char *copy(const char *text)
     return made;
 }
 
+/* It is for showing, and whoever made a file chose its name. */
+static char *copy_plain(const char *text)
+{
+    struct weir_text plain = {0};
+    char *made;
+
+    weir_text_add_plain(&plain, text, strlen(text));
+    made = copy(weir_text_string(&plain));
+    weir_text_fini(&plain);
+    return made;
+}
+
 static int add(struct weir_looks *looks, const char *target, const char *url)
 {
     struct weir_look *look = &looks->items[looks->count];
@@ -42,7 +54,7 @@ static int add(struct weir_looks *looks, const char *target, const char *url)
     if (looks->count == WEIR_LOOK_MOST)
         return weir_common_fail("more than %d endpoints", WEIR_LOOK_MOST);
     memset(look, 0, sizeof *look);
-    look->target = copy(target);
+    look->target = copy_plain(target);
     look->url = copy(url);
     looks->count++;
     return 0;
@@ -68,6 +80,7 @@ static bool is_alive(const char *path)
     return alive;
 }
 
+/* A symbolic link leads out of the folder, to what is not ours to touch. */
 static int add_path(struct weir_looks *looks, const char *folder,
                     const char *name, const char *below)
 {
@@ -77,7 +90,7 @@ static int add_path(struct weir_looks *looks, const char *folder,
     if (snprintf(path, sizeof path, "%s/%s%s", folder, name, below) >=
         (int)sizeof path)
         return 0;
-    if (stat(path, &is) < 0 || !S_ISSOCK(is.st_mode) || !is_alive(path))
+    if (lstat(path, &is) < 0 || !S_ISSOCK(is.st_mode) || !is_alive(path))
         return 0;
     snprintf(url, sizeof url, "ipc://%s", path);
     return add(looks, name, url);
@@ -171,9 +184,14 @@ int weir_look_find_one(struct weir_looks *looks, const char *word)
 
 /* ---- asking ---- */
 
+/* The reason may have come from the other side: it is made plain. */
 static int fail(struct weir_look *look, int code, const char *reason)
 {
-    snprintf(look->reason, sizeof look->reason, "%s", reason);
+    struct weir_text plain = {0};
+
+    weir_text_add_plain(&plain, reason, strlen(reason));
+    snprintf(look->reason, sizeof look->reason, "%s", weir_text_string(&plain));
+    weir_text_fini(&plain);
     weir_look_close(look);
     return code;
 }
@@ -203,22 +221,57 @@ int weir_look_send(struct weir_look *look, weir_context context,
     return code < 0 ? fail(look, code, weir_common_reason(code)) : 0;
 }
 
+/* Blanks that are no spaces can only be between the words of JSON that was
+ * read, and other control characters only in its strings. */
+static void keep_plain(struct weir_text *answer, const char *data, size_t size)
+{
+    uint32_t character;
+    size_t length;
+
+    weir_text_clear(answer);
+    for (size_t i = 0; i < size; i += length) {
+        length = weir_text_decode(data + i, size - i, &character);
+        if (character < 0x20)
+            weir_text_add_char(answer, ' ');
+        else if (weir_text_is_control(character))
+            weir_text_format(answer, "\\u%04x", (unsigned)character);
+        else
+            weir_text_add(answer, data + i, length);
+    }
+}
+
+/* An answer that is none leaves no tree. */
+static int refuse(struct weir_look *look, struct weir_tree *tree,
+                  const char *reason)
+{
+    char words[200];
+
+    snprintf(words, sizeof words, "what answers is no stats endpoint: %s",
+             reason);
+    weir_tree_fini(tree);
+    return fail(look, -EPROTO, words);
+}
+
 static int read_answer(struct weir_look *look, weir_message *message,
                        struct weir_tree *tree)
 {
     weir_frame *frame = weir_message_frame(message, 0);
+    const char *data = weir_frame_data(frame);
+    const struct weir_tree_node *root;
     struct weir_json_error error = {0};
-    char words[200];
+    int code = 0;
 
-    weir_text_clear(&look->answer);
-    weir_text_add(&look->answer, weir_frame_data(frame),
-                  weir_frame_size(frame));
-    if (weir_tree_read(tree, weir_text_string(&look->answer), look->answer.size,
-                       &error) == 0)
-        return 0;
-    snprintf(words, sizeof words, "what answers is no stats endpoint: %s",
-             error.rule);
-    return fail(look, -EPROTO, words);
+    if (weir_tree_read(tree, data, weir_frame_size(frame), &error) < 0)
+        return refuse(look, tree, error.rule);
+    root = weir_tree_root(tree);
+    if (root->kind != WEIR_TREE_OBJECT)
+        return refuse(look, tree, "its answer is no object");
+    keep_plain(&look->answer, data, weir_frame_size(frame));
+    if (weir_tree_member(tree, root, "error")) {
+        code = fail(look, -EPROTO, weir_tree_text(tree, root, "error"));
+        weir_tree_fini(tree);
+    }
+    return code;
 }
 
 static int receive(struct weir_look *look, int deadline, struct weir_tree *tree)

@@ -17,11 +17,11 @@
 #define WEIR_LOOK_MOST 64
 
 struct weir_look {
-    char *target; /* as it was asked for, or the file's name */
+    char *target; /* as it was asked for, or the file's name; plain */
     char *url;
     weir_socket socket; /* all zero: not open */
     struct weir_text answer;
-    char reason[256]; /* why the last one failed */
+    char reason[256]; /* why the last one failed; plain */
 };
 
 struct weir_looks {
@@ -32,7 +32,7 @@ struct weir_looks {
 /* Find what each word means: a URL, or the name of programs that are in the
  * runtime folders ($XDG_RUNTIME_DIR/weir and /run/weir): the file NAME, those
  * that begin with NAME and a point, and NAME/stats.  No words: all there are.
- * A file that nobody listens to is passed over.
+ * A file that nobody listens to is passed over, and so is a symbolic link.
  * Returns 0, or 1 after a complaint: a name that nobody has, or too many. */
 int weir_look_find(struct weir_looks *looks,
                    const struct weir_args_list *words);
@@ -46,9 +46,10 @@ int weir_look_send(struct weir_look *look, weir_context context,
                    const char *question);
 
 /* Wait for the answer until `until` (weir_common_until).  It is read into
- * `tree`, and is in look->answer as a text.
+ * `tree`, and is in look->answer as a line without control characters.
  * Returns 0 or -errno, and why is in look->reason.  It is closed then, so that
- * nothing late is taken for a later answer. */
+ * nothing late is taken for a later answer.  -EPROTO: it is no object, or tells
+ * of an error; the tree is empty. */
 int weir_look_answer(struct weir_look *look, uint64_t until,
                      struct weir_tree *tree);
 

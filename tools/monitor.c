@@ -217,19 +217,31 @@ static int watch(struct monitor *monitor, struct weir_look *look)
     return code;
 }
 
+/* Until it answers, or a signal says that it is enough. */
+static void wait_for_it(struct monitor *monitor, struct weir_look *look,
+                        uint64_t until)
+{
+    weir_poll_item items[] = {
+        {.socket = look->socket, .events = WEIR_POLL_IN},
+        {.fd = monitor->stop_fd, .events = WEIR_POLL_IN},
+    };
+
+    (void)weir_poll(items, 2, weir_common_left(until, -1));
+}
+
 static int begin(struct monitor *monitor, struct weir_look *look)
 {
     uint64_t until = weir_common_until(monitor->set.timeout);
     int code = weir_look_send(look, monitor->context, "events");
-    const char *error;
 
     if (code >= 0)
+        wait_for_it(monitor, look, until);
+    if (weir_common_stopped())
+        return 0;
+    if (code >= 0)
         code = weir_look_answer(look, until, &monitor->tree);
-    if (code < 0)
-        return weir_common_fail("%s: %s", look->target, look->reason);
-    error =
-        weir_tree_text(&monitor->tree, weir_tree_root(&monitor->tree), "error");
-    return *error ? weir_common_fail("%s: %s", look->target, error) : 0;
+    return code < 0 ? weir_common_fail("%s: %s", look->target, look->reason)
+                    : 0;
 }
 
 static int run(struct monitor *monitor, const char *word)

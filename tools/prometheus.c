@@ -90,20 +90,26 @@ static void write_head(struct weir_text *text, const char *name,
                      type);
 }
 
-/* A backslash, a quote and a newline are escaped. */
+/* A backslash, a quote and a newline are escaped.  What else could lead a
+ * terminal or a reader astray, and what is no UTF-8, becomes U+FFFD. */
 static void add_label(struct weir_text *text, const char *name,
                       const char *value)
 {
     char before = text->data[text->size - 1];
+    uint32_t character;
+    size_t length;
 
     weir_text_format(text, "%s%s=\"", before == '{' ? "" : ",", name);
-    for (; *value; value++) {
+    for (; *value; value += length ? length : 1) {
+        length = weir_text_decode(value, strlen(value), &character);
         if (*value == '\n')
             weir_text_add(text, "\\n", 2);
         else if (*value == '\\' || *value == '"')
             weir_text_format(text, "\\%c", *value);
+        else if (!length || weir_text_is_control(character))
+            weir_text_encode(text, 0xfffd);
         else
-            weir_text_add_char(text, *value);
+            weir_text_add(text, value, length);
     }
     weir_text_add_char(text, '"');
 }

@@ -74,7 +74,7 @@ static void add_row(struct weir_table *table, const struct weir_tree *tree,
                                           "recv_queued", "accepted",
                                           "written",     "send_queued"};
 
-    weir_table_add(table, "%s", weir_tree_text(tree, socket, "type"));
+    weir_table_add_plain(table, weir_tree_text(tree, socket, "type"));
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         weir_table_add(table, "%" PRIu64,
                        weir_tree_number(tree, socket, members[i]));
@@ -92,8 +92,7 @@ static void print_table(const struct weir_look *look,
     struct weir_text title = {0};
     struct weir_table table;
 
-    weir_text_add_plain(&title, look->target, strlen(look->target));
-    weir_text_format(&title, ": ");
+    weir_text_format(&title, "%s: ", look->target);
     weir_text_add_plain(&title, weir_tree_text(tree, root, "program"),
                         strlen(weir_tree_text(tree, root, "program")));
     printf("%s, pid %" PRIu64 ", context %" PRIu64 "\n",

@@ -211,6 +211,15 @@ void weir_table_add(struct weir_table *table, const char *format, ...)
         *width = width_of(table->cells.data + start);
 }
 
+void weir_table_add_plain(struct weir_table *table, const char *string)
+{
+    struct weir_text cell = {0};
+
+    weir_text_add_plain(&cell, string, strlen(string));
+    weir_table_add(table, "%s", weir_text_string(&cell));
+    weir_text_fini(&cell);
+}
+
 static void print_cell(const struct weir_table *table, unsigned column,
                        const char *cell, FILE *file)
 {

@@ -66,6 +66,9 @@ void weir_table_fini(struct weir_table *table);
 void weir_table_add(struct weir_table *table, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The same with words from elsewhere, as weir_text_add_plain() has them. */
+void weir_table_add_plain(struct weir_table *table, const char *string);
+
 /* Print it with two blanks between columns and `indent` before the first. */
 void weir_table_print(const struct weir_table *table, int indent, FILE *file);
 

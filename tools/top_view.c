@@ -224,6 +224,16 @@ static void add_plain(struct page *page, const char *text)
     weir_text_add_plain(&page->line, text, strlen(text));
 }
 
+/* A cell to the left: words that came from elsewhere. */
+static void add_left(struct page *page, int width, const char *text)
+{
+    struct weir_text cell = {0};
+
+    weir_text_add_plain(&cell, text, strlen(text));
+    weir_text_format(&page->line, "%-*s", width, weir_text_string(&cell));
+    weir_text_fini(&cell);
+}
+
 /* A cell to the right: a number, or nothing if it is not known. */
 static void add_cell(struct page *page, int width, double number)
 {
@@ -360,8 +370,8 @@ static void write_socket(struct page *page, const struct weir_top_view *view,
     struct peer peers[PEERS_MOST];
     size_t n;
 
-    weir_text_format(&page->line, "%-8s%-16" PRIu64 "%6" PRIu64,
-                     weir_tree_text(tree, socket, "type"),
+    add_left(page, 8, weir_tree_text(tree, socket, "type"));
+    weir_text_format(&page->line, "%-16" PRIu64 "%6" PRIu64,
                      weir_tree_number(tree, socket, "id"),
                      weir_tree_number(tree, socket, "peers_ready"));
     add_figures(page, &line);

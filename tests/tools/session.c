@@ -129,7 +129,7 @@ void session_expect_as_it_was(struct session *session)
     assert_memory_equal(is.c_cc, session->was.c_cc, sizeof is.c_cc);
 }
 
-void session_end(struct session *session, int code)
+void session_finish(struct session *session, int code)
 {
     int64_t until = session_now() + SESSION_SOON;
     int status = -1;
@@ -146,9 +146,20 @@ void session_end(struct session *session, int code)
     while (session_take(session, 0))
         ;
     assert_true(WIFEXITED(status));
-    assert_int_equal(WEXITSTATUS(status), code);
+    if (WEXITSTATUS(status) != code)
+        fail_msg("exit code %d: %s", WEXITSTATUS(status), session->seen);
     session_expect_as_it_was(session);
+}
+
+void session_free(struct session *session)
+{
     close(session->slave);
     close(session->master);
     free(session->seen);
+}
+
+void session_end(struct session *session, int code)
+{
+    session_finish(session, code);
+    session_free(session);
 }

@@ -52,7 +52,12 @@ void session_press(struct session *session, const char *keys);
 /* The terminal is as it was before the command began. */
 void session_expect_as_it_was(struct session *session);
 
-/* It ends with that code, and leaves the terminal as it was. */
+/* It ends with that code, and leaves the terminal as it was.  What was seen
+ * stays until session_free(). */
+void session_finish(struct session *session, int code);
+void session_free(struct session *session);
+
+/* Both. */
 void session_end(struct session *session, int code);
 
 #endif

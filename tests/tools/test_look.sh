@@ -105,6 +105,17 @@ says 'nobody: .*nobody'
 says "^    at $front"
 # A socket that is no stats endpoint.
 refused "$front" 1 stats "$front" --timeout 0.5
+# Who looks is not among those who can be looked into, nor are links.
+mkdir -p "$XDG_RUNTIME_DIR/weir"
+ln -s "$dir/here" "$XDG_RUNTIME_DIR/weir/link"
+WEIR_STATS=me
+export WEIR_STATS
+refused 'me: no program of that name' 1 stats me
+run 0 stats "$here"
+refused 'me: no program of that name' 1 top me
+refused 'me: no program of that name' 1 monitor me
+unset WEIR_STATS
+refused 'link: no program of that name' 1 stats link
 # Ctrl-C is no failure.
 "$weir" monitor "$here" >"$dir/watched" 2>"$dir/err" &
 monitor=$!
