@@ -371,6 +371,16 @@ void weir_ep_less_handshakes(struct weir_ep *ep)
         resume_accepting(ep);
 }
 
+/* It has as many connections as it may, those in their handshake included.  Who
+ * waits is looked at again after a while. */
+static bool is_full(const struct weir_ep *ep)
+{
+    const struct weir_sock *sock = ep->sock;
+
+    return sock->most_peers &&
+           atomic_load(&sock->n_up) + ep->n_handshakes >= sock->most_peers;
+}
+
 static void on_newcomers(struct weir_watch *watch, unsigned events)
 {
     struct weir_ep *ep = WEIR_CONTAINER(watch, struct weir_listener, watch)->ep;
@@ -379,8 +389,13 @@ static void on_newcomers(struct weir_watch *watch, unsigned events)
     for (int i = 0; i < ACCEPTS && !ep->paused; i++) {
         struct sockaddr_storage from;
         socklen_t size = sizeof(from);
-        int fd = accept_one(watch->fd, &from, &size);
+        int fd;
 
+        if (is_full(ep)) {
+            pause_accepting(ep, true);
+            return;
+        }
+        fd = accept_one(watch->fd, &from, &size);
         if (fd < 0) {
             if (errno != EAGAIN && errno != EWOULDBLOCK)
                 no_accept(ep, errno);

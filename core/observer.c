@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/document.h"
@@ -25,8 +26,10 @@
 #include "socket.h"
 
 enum {
-    LOOK_MS = 50,            /* between looks for events, while somebody does */
-    AS_NEW_NS = 20 * 1000000 /* a report that is no older is as good as new */
+    LOOK_MS = 50, /* between looks for events, while somebody does */
+    AS_NEW_NS = 20 * 1000000, /* a report that is no older is as good as new */
+    REST_NS = 2 * 1000000,    /* after each question, */
+    REST_OCTET_NS = 16        /* and for each octet that was answered */
 };
 
 /* Somebody who gets events. */
@@ -47,6 +50,7 @@ struct weir_observer {
     int n_watchers;
     struct weir_document report, line;
     int64_t reported_at;
+    uint64_t told; /* octets ever */
 };
 
 /* ---- events come ---- */
@@ -74,8 +78,11 @@ static struct weir_ctx *watched(const struct weir_observer *observer)
 static void want_events(struct weir_observer *observer, bool want)
 {
     struct weir_ctx *ctx = watched(observer);
+    struct weir_observer *now = atomic_load(&ctx->observer);
     weir_event event;
 
+    if (now && now != observer)
+        return; /* another has taken our place, and wants what it wants */
     if (want && !atomic_load(&ctx->events_wanted))
         while (weir_monitor_take(&ctx->events, &event, 0) == 0)
             ; /* from when somebody else wanted them */
@@ -97,6 +104,8 @@ static int tell(struct weir_observer *observer, const weir_message *way,
     if (r >= 0)
         r = weir_send_message(observer->socket, &message, WEIR_NOWAIT);
     weir_message_fini(&message);
+    if (r >= 0)
+        observer->told += doc->size;
     return r;
 }
 
@@ -122,6 +131,16 @@ static void tell_error(struct weir_observer *observer, const weir_message *way,
         (void)tell(observer, way, line);
 }
 
+/* Octets of all that was told and not taken. */
+static uint64_t waiting(const struct weir_observer *observer)
+{
+    weir_stats stats = {.size = sizeof(stats)};
+
+    return weir_socket_stats(observer->socket, &stats) < 0
+               ? 0
+               : stats.send_queued_bytes;
+}
+
 static void tell_report(struct weir_observer *observer, const weir_message *way)
 {
     int64_t now = weir_now();
@@ -134,6 +153,8 @@ static void tell_report(struct weir_observer *observer, const weir_message *way)
     }
     if (r < 0)
         tell_error(observer, way, weir_error_text());
+    else if (waiting(observer) + observer->report.size > WEIR_OBSERVER_WAITING)
+        tell_error(observer, way, "too much waits for those who do not read");
     else
         (void)tell(observer, way, &observer->report);
 }
@@ -272,11 +293,23 @@ static void answer(struct weir_observer *observer, weir_message *message)
     weir_frame_fini(&question);
 }
 
+/* So that those who ask, however many they are, take a part of one processor at
+ * most.  No longer than events may wait. */
+static void rest(uint64_t octets)
+{
+    const int64_t most = LOOK_MS * INT64_C(1000000);
+    int64_t ns = REST_NS + (int64_t)octets * REST_OCTET_NS;
+    struct timespec time = {0, (long)(ns < most ? ns : most)};
+
+    (void)nanosleep(&time, NULL);
+}
+
 /* Out of memory a question is lost, and counted by the socket. */
 static void *observe(void *arg)
 {
     struct weir_observer *observer = arg;
     weir_message message;
+    uint64_t told;
     int r = 0;
 
     weir_message_init(&message);
@@ -284,9 +317,13 @@ static void *observe(void *arg)
         r = weir_recv_message(observer->socket, &message,
                               observer->n_watchers > 0 ? LOOK_MS
                                                        : WEIR_FOREVER);
+        told = observer->told;
         if (r >= 0)
             answer(observer, &message);
+        told = observer->told - told;
         tell_events(observer);
+        if (r >= 0)
+            rest(told);
     }
     weir_message_fini(&message);
     while (observer->n_watchers > 0)
@@ -310,7 +347,8 @@ static int open_socket(struct weir_observer *observer)
     return r;
 }
 
-/* Who asks much and reads little, and who sends much, has little. */
+/* Who asks much and reads little, and who sends much, has little: beyond the
+ * mark there is one report at most, which goes to a queue that is empty. */
 static int set_options(struct weir_observer *observer)
 {
     static const char *const settings[][2] = {
@@ -318,10 +356,11 @@ static int set_options(struct weir_observer *observer)
         {"notify", "disconnect"},
         {"linger", "0"},
         {"send-mark", "1000"},
-        {"send-mark-bytes", "16777216"},
+        {"send-mark-bytes", "262144"},
         {"recv-mark", "64"},
         {"max-message", "256"},
         {"max-frames", "8"},
+        {"handshake", "5000"},
     };
     struct weir_sock *sock;
     int r = weir_sock_get(observer->socket, &sock);
@@ -331,6 +370,7 @@ static int set_options(struct weir_observer *observer)
     for (size_t i = 0; i < sizeof(settings) / sizeof(*settings) && r >= 0; i++)
         r = weir_options_set_text(&sock->options, settings[i][0],
                                   settings[i][1], strlen(settings[i][1]));
+    sock->most_peers = WEIR_OBSERVER_PEERS;
     weir_sock_put(sock);
     return r;
 }

@@ -14,7 +14,10 @@
  *   events   is answered at once, and then with each event, until the one who
  *            asked is gone or sends a message whose last frame is empty
  *
- * Whoever does not read his answers misses some, and is told how many.
+ * Whoever does not read his answers misses some, and of events is told how
+ * many.  Those who are connected, what waits for them all together, and how
+ * much is answered in a second are bounded, so that nobody who may look can
+ * take memory, descriptors or a processor from the program.
  * Above: api.c, context.c, endpoint.c.  Below: report.h, the public calls.
  */
 #ifndef WEIR_OBSERVER_H
@@ -29,8 +32,10 @@ struct weir_observer;
 struct weir_sock;
 
 enum {
-    WEIR_OBSERVER_WATCHERS = 64, /* who get events, at most */
-    WEIR_OBSERVER_EVENTS = 1024, /* that wait to be told */
+    WEIR_OBSERVER_WATCHERS = 64,      /* who get events, at most */
+    WEIR_OBSERVER_PEERS = 80,         /* who are connected, at most */
+    WEIR_OBSERVER_EVENTS = 1024,      /* that wait to be told */
+    WEIR_OBSERVER_WAITING = 16 << 20, /* octets of answers nobody has read */
     WEIR_OBSERVER_URL = 1100
 };
 

@@ -116,7 +116,8 @@ struct weir_sock {
 
     struct weir_list eps;   /* endpoints */
     struct weir_list pipes; /* all pipes */
-    uint32_t n_up;          /* pipes that count for weir_wait_peers */
+    _Atomic uint32_t n_up;  /* pipes that count for weir_wait_peers */
+    uint32_t most_peers;    /* that are accepted; 0: as many as come */
     uint32_t n_links;       /* pipes with a descriptor in `set` */
     struct weir_slot *slots;
     uint32_t n_slots, free_slot; /* number + 1 of the first free one */

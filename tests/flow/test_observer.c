@@ -248,6 +248,117 @@ static void test_strangers(void **state)
     free(answer);
 }
 
+/* More than may be are not accepted until one goes. */
+static void test_peers(void **state)
+{
+    enum { MOST = 80 };
+    char url[FLOW_URL], *answer = malloc(ANSWER);
+    weir_context context = open_observed(url), other = flow_context(1);
+    weir_socket peers[MOST], late;
+    size_t size = ANSWER;
+
+    (void)state;
+    assert_non_null(answer);
+    for (int i = 0; i < MOST; i++) {
+        peers[i] = ask(other, WEIR_DEALER, url, "stats");
+        hear(peers[i], answer);
+    }
+    late = ask(other, WEIR_DEALER, url, "stats");
+    flow_fails(weir_recv(late, answer, &size, 400), EAGAIN);
+    flow_close(peers[0]);
+    hear(late, answer);
+    expect(answer, "\"sockets\": []");
+    for (int i = 1; i < MOST; i++)
+        flow_close(peers[i]);
+    flow_close(late);
+    flow_end(other);
+    flow_end(context);
+    free(answer);
+}
+
+/* However fast it is asked, a question takes two milliseconds. */
+static void test_pace(void **state)
+{
+    enum { MANY = 200 };
+    char url[FLOW_URL], *answer = malloc(ANSWER);
+    weir_context context = open_observed(url), other = flow_context(1);
+    weir_socket dealer = ask(other, WEIR_DEALER, url, "stats");
+    int64_t since = flow_now();
+
+    (void)state;
+    assert_non_null(answer);
+    for (int i = 1; i < MANY; i++)
+        flow_say(dealer, "stats");
+    for (int i = 0; i < MANY; i++)
+        hear(dealer, answer);
+    assert_true(flow_now() - since >= (MANY - 2) * 2);
+    flow_close(dealer);
+    flow_end(other);
+    flow_end(context);
+    free(answer);
+}
+
+enum { LARGE_SOCKETS = 60 };
+
+/* A context whose report is about four million octets. */
+static weir_context open_large(char url[FLOW_URL],
+                               weir_socket pairs[LARGE_SOCKETS])
+{
+    weir_context context = open_observed(url);
+    char name[300];
+    weir_endpoint endpoint;
+
+    for (int i = 0; i < LARGE_SOCKETS; i++) {
+        pairs[i] = flow_open(context, WEIR_PAIR);
+        for (int j = 0; j < 100; j++) {
+            snprintf(name, sizeof(name), "inproc://%d-%d-%0200d", i, j, 0);
+            flow_ok(weir_bind(pairs[i], name, &endpoint));
+        }
+    }
+    return context;
+}
+
+/* Somebody who has asked, and has one answer and room for no more. */
+static weir_socket open_unread(weir_context context, const char *url)
+{
+    weir_socket dealer = flow_open(context, WEIR_DEALER);
+    weir_poll_item item = {.socket = dealer, .events = WEIR_POLL_IN};
+
+    flow_ok(weir_set(dealer, "recv-mark", "1"));
+    flow_ok(weir_connect(dealer, url, NULL));
+    flow_say(dealer, "stats");
+    assert_int_equal(weir_poll(&item, 1, FLOW_SOON), 1);
+    return dealer;
+}
+
+/* Many who ask and do not read: what waits for them stays within bounds. */
+static void test_unread(void **state)
+{
+    enum { MANY = 12, LARGE = 8 << 20 };
+    char url[FLOW_URL], *answer = malloc(LARGE);
+    weir_socket pairs[LARGE_SOCKETS], dealers[MANY];
+    weir_context context = open_large(url, pairs), other = flow_context(1);
+    size_t size = LARGE;
+
+    (void)state;
+    assert_non_null(answer);
+    for (int i = 0; i < MANY; i++) {
+        dealers[i] = open_unread(other, url);
+        flow_say(dealers[i], "stats"); /* its answer waits over there */
+    }
+    flow_ok(weir_recv(dealers[0], answer, &size, FLOW_SOON));
+    assert_true(size > 2 << 20);
+    hear(dealers[MANY - 1], answer);
+    expect(answer, "{\"error\": \"too much waits");
+    for (int i = 0; i < MANY; i++)
+        flow_drop(dealers[i]);
+    for (int i = 0; i < LARGE_SOCKETS; i++)
+        flow_drop(pairs[i]);
+    flow_end(other);
+    flow_end(context);
+    free(answer);
+}
+
 /* Another place takes that of the first; none ends it. */
 static void test_replaced(void **state)
 {
@@ -421,6 +532,9 @@ int main(void)
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_slow_watcher),
         cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_peers),
+        cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_unread),
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_environment),
