@@ -86,12 +86,15 @@ static int choose_folder(char folder[FOLDER_ROOM])
     return 0;
 }
 
-/* Made for us alone; one that is there must be ours. */
+/* One that is there must be ours.  Root's is the machine's, which a service
+ * that is not root has its own folder in: others may pass, and find files that
+ * are for root alone. */
 static int make_folder(const char *folder)
 {
+    const mode_t mode = geteuid() == 0 ? 0755 : 0700;
     struct stat is;
 
-    if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+    if (mkdir(folder, mode) < 0 && errno != EEXIST)
         return weir_fail(errno, "stats: %s: %s", folder, weir_strerror(errno));
     if (lstat(folder, &is) < 0)
         return weir_fail(errno, "stats: %s: %s", folder, weir_strerror(errno));

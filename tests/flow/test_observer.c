@@ -413,6 +413,7 @@ static void test_environment(void **state)
     (void)state;
     assert_non_null(answer);
     assert_non_null(mkdtemp(folder));
+    umask(022);
     setenv("XDG_RUNTIME_DIR", folder, 1);
     setenv("WEIR_STATS", "jobs", 1);
     context = flow_context(1);
@@ -423,7 +424,7 @@ static void test_environment(void **state)
     assert_int_equal(is.st_mode & 0777, 0600);
     snprintf(made, sizeof(made), "%s/weir", folder);
     assert_int_equal(stat(made, &is), 0);
-    assert_int_equal(is.st_mode & 0777, 0700);
+    assert_int_equal(is.st_mode & 0777, geteuid() == 0 ? 0755 : 0700);
     get_report(url, answer);
     flow_end(context);
     assert_int_equal(access(url + strlen("ipc://"), F_OK), -1);
