@@ -32,8 +32,21 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t watch = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool watched;
 
+/* A child that never calls the library would hold the stats endpoints of its
+ * parent: a port stays taken as long as it lives, and who connects waits for an
+ * answer. */
+static void leave_observers(void)
+{
+    struct weir_ctx *ctx;
+
+    for (uint32_t i = 0; (ctx = weir_shells_ctx(i)) != NULL; i++)
+        if (atomic_load(&ctx->fork_generation) == weir_fork_generation())
+            weir_observer_leave(ctx);
+}
+
 static void in_child(void)
 {
+    leave_observers();
     weir_park_after_fork();
     weir_shells_in_child();
     atomic_fetch_add(&weir_forks, 1);

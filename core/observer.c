@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/document.h"
 #include "base/error.h"
+#include "base/owned.h"
 #include "base/privileged.h"
 #include "base/thread.h"
 #include "context.h"
@@ -465,6 +466,17 @@ void weir_observer_abandon(struct weir_ctx *ctx)
 
     if (observer)
         (void)weir_ctx_close(observer->own, WEIR_NOWAIT);
+}
+
+/* An observer that a context has is whole, its lists need not be. */
+void weir_observer_leave(struct weir_ctx *ctx)
+{
+    const struct weir_observer *observer = atomic_load(&ctx->observer);
+
+    if (!observer)
+        return;
+    weir_owned_close(weir_owned_by_sock(observer->socket.index));
+    weir_owned_close(weir_owned_by_ctx(observer->own.index));
 }
 
 /* ---- for contexts ---- */

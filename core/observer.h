@@ -64,6 +64,10 @@ void weir_observer_put(struct weir_sock *sock, const weir_event *event);
 struct weir_observer *weir_observer_detach(struct weir_ctx *ctx);
 void weir_observer_end(struct weir_observer *observer);
 
+/* In the handler of a fork, in the child: close its listeners and connections.
+ * Nothing else is touched, and no lock taken. */
+void weir_observer_leave(struct weir_ctx *ctx);
+
 /* In a forked child: close its descriptors, touch nothing else. */
 void weir_observer_abandon(struct weir_ctx *ctx);
 

@@ -488,6 +488,41 @@ static void test_fork(void **state)
     free(answer);
 }
 
+/* A child that leaves the library alone does not keep the endpoint's place. */
+static void test_idle_child(void **state)
+{
+    weir_context context = flow_context(1);
+    int begun[2], end[2], status;
+    char url[FLOW_URL], octet, *answer = malloc(ANSWER);
+    pid_t pid;
+
+    (void)state;
+    assert_non_null(answer);
+    assert_int_equal(pipe(begun), 0);
+    assert_int_equal(pipe(end), 0);
+    flow_ok(weir_context_set(context, "stats", "tcp://127.0.0.1:*"));
+    where(context, url);
+    get_report(url, answer); /* so it listens */
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(end[1]);
+        _exit(write(begun[1], "", 1) == 1 && read(end[0], &octet, 1) == 0 ? 0
+                                                                          : 1);
+    }
+    close(end[0]);
+    assert_int_equal(read(begun[0], &octet, 1), 1);
+    flow_ok(weir_context_set(context, "stats", ""));
+    flow_ok(weir_context_set(context, "stats", url));
+    close(end[1]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(begun[0]);
+    close(begun[1]);
+    flow_end(context);
+    free(answer);
+}
+
 /* A context without I/O threads has one all the same. */
 static void test_no_threads(void **state)
 {
@@ -541,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_environment),
         cmocka_unit_test(test_bad_environment),
         cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_idle_child),
         cmocka_unit_test(test_no_threads),
         cmocka_unit_test(test_names),
     };
