@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #include "filter.h"
 
@@ -89,13 +90,18 @@ static int check_descriptors(const struct weir_pgm_plan *plan,
 
 /* A socket of openpgm that ends before it has descriptors for its notices
  * closes descriptor 0 with them.  A copy of that is kept meanwhile; fd < 0:
- * there is none. */
+ * there is none.  None is made of a file, since closing the copy would release
+ * the locks that the process has on it, see fcntl(2). */
 struct zero {
     int fd, flags;
 };
 
 static struct zero keep_zero(void)
 {
+    struct stat is;
+
+    if (fstat(STDIN_FILENO, &is) < 0 || S_ISREG(is.st_mode))
+        return (struct zero){.fd = -1};
     return (struct zero){.fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC,
                                      STDERR_FILENO + 1),
                          .flags = fcntl(STDIN_FILENO, F_GETFD)};

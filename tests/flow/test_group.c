@@ -204,6 +204,44 @@ static void test_quiet(void **state)
     assert_int_equal(run_child(connect_loudly), 0);
 }
 
+/* Has the process `holder` a lock on it? */
+static bool is_locked(int fd, pid_t holder)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int status = -1;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type == F_WRLCK &&
+                      lock.l_pid == holder
+                  ? 0
+                  : 1);
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* A lock on the file that is standard input stays. */
+static int connect_locked(void)
+{
+    char path[] = "/tmp/weir-group-XXXXXX";
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = mkstemp(path), rc;
+
+    if (fd < 0)
+        return 11;
+    (void)unlink(path);
+    if (dup2(fd, STDIN_FILENO) < 0 || fcntl(fd, F_SETLK, &lock) < 0 ||
+        !is_locked(fd, getpid()))
+        return 12;
+    rc = try_connect("epgm://;" GROUP ":5999", 0, NULL);
+    return rc ? rc : is_locked(fd, getpid()) ? 0 : 13;
+}
+
+static void test_locks(void **state)
+{
+    (void)state;
+    assert_int_equal(run_child(connect_locked), 0);
+}
+
 /* With few descriptors it fails, and closes none that are not its own. */
 static int connect_poorly(void)
 {
@@ -212,6 +250,7 @@ static int connect_poorly(void)
     struct rlimit few = {0, 0};
     int first, failed = 0;
 
+    (void)dup2(open("/dev/null", O_RDONLY), STDIN_FILENO); /* no file */
     if (weir_context_open(&inside, 1) < 0 ||
         weir_open(&socket, inside, WEIR_PUB) < 0)
         return 1;
@@ -584,12 +623,13 @@ static int down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_quiet),       TEST(test_privilege),
-        TEST(test_refusals),    TEST(test_types),
-        TEST(test_descriptors), TEST(test_few_descriptors),
-        TEST(test_traffic),     TEST(test_subscriptions),
-        TEST(test_at_the_mark), TEST(test_packets),
-        TEST(test_rate),        TEST(test_buffers),
+        TEST(test_quiet),         TEST(test_privilege),
+        TEST(test_refusals),      TEST(test_types),
+        TEST(test_descriptors),   TEST(test_few_descriptors),
+        TEST(test_locks),         TEST(test_traffic),
+        TEST(test_subscriptions), TEST(test_at_the_mark),
+        TEST(test_packets),       TEST(test_rate),
+        TEST(test_buffers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
