@@ -2,6 +2,8 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "json.h"
@@ -96,29 +98,63 @@ static struct line measure(const struct weir_top_program *program,
 
 /* ---- the same thing in the report before ---- */
 
-static const struct weir_tree_node *find(const struct weir_tree *tree,
-                                         const struct weir_tree_node *list,
-                                         uint64_t id, uint64_t generation)
-{
-    const struct weir_tree_node *node;
+/* What a list has, in the order of its numbers: lists may be long. */
+struct known {
+    struct entry {
+        uint64_t id, generation;
+        const struct weir_tree_node *node;
+    } * entries;
+    size_t n;
+};
 
-    for (node = weir_tree_first(tree, list); node;
-         node = weir_tree_next(tree, node)) {
-        if (weir_tree_number(tree, node, "id") == id &&
-            weir_tree_number(tree, node, "generation") == generation)
-            return node;
-    }
-    return NULL;
+static int compare(const void *one, const void *other)
+{
+    const struct entry *a = one, *b = other;
+
+    if (a->id != b->id)
+        return a->id < b->id ? -1 : 1;
+    if (a->generation != b->generation)
+        return a->generation < b->generation ? -1 : 1;
+    return 0;
 }
 
-static const struct weir_tree_node *
-before_of(const struct weir_top_program *program,
-          const struct weir_tree_node *old_list,
-          const struct weir_tree_node *node)
+static struct entry entry_of(const struct weir_tree *tree,
+                             const struct weir_tree_node *node)
 {
-    return find(program->before, old_list,
-                weir_tree_number(program->now, node, "id"),
-                weir_tree_number(program->now, node, "generation"));
+    return (struct entry){weir_tree_number(tree, node, "id"),
+                          weir_tree_number(tree, node, "generation"), node};
+}
+
+static void learn(struct known *known, const struct weir_tree *tree,
+                  const struct weir_tree_node *list)
+{
+    const struct weir_tree_node *node;
+    size_t n = 0;
+
+    for (node = weir_tree_first(tree, list); node;
+         node = weir_tree_next(tree, node))
+        n++;
+    *known = (struct known){n ? malloc(n * sizeof *known->entries) : NULL, 0};
+    if (n && !known->entries) {
+        fputs("weir: out of memory\n", stderr);
+        exit(1);
+    }
+    for (node = weir_tree_first(tree, list); node;
+         node = weir_tree_next(tree, node))
+        known->entries[known->n++] = entry_of(tree, node);
+    if (n)
+        qsort(known->entries, n, sizeof *known->entries, compare);
+}
+
+static const struct weir_tree_node *before_of(const struct known *known,
+                                              const struct weir_tree *tree,
+                                              const struct weir_tree_node *node)
+{
+    struct entry key = entry_of(tree, node), *found = NULL;
+
+    if (known->n)
+        found = bsearch(&key, known->entries, known->n, sizeof key, compare);
+    return found ? found->node : NULL;
 }
 
 static const struct weir_tree_node *sockets_of(const struct weir_tree *tree)
@@ -163,18 +199,21 @@ static size_t choose_peers(const struct weir_top_program *program,
 {
     const struct weir_tree_node *list =
         weir_tree_member(program->now, socket, "peers");
-    const struct weir_tree_node *old =
-        weir_tree_member(program->before, before, "peers");
+    struct known known;
     size_t n = 0;
 
+    learn(&known, program->before,
+          weir_tree_member(program->before, before, "peers"));
     for (const struct weir_tree_node *node =
              weir_tree_first(program->now, list);
          node; node = weir_tree_next(program->now, node)) {
-        struct peer peer = {node, measure(program, node,
-                                          before_of(program, old, node))};
+        struct peer peer = {node,
+                            measure(program, node,
+                                    before_of(&known, program->now, node))};
 
         n = insert(peers, n, most, &peer);
     }
+    free(known.entries);
     return n;
 }
 
@@ -361,11 +400,10 @@ static void write_left_out(struct page *page, const struct weir_tree *tree,
 
 static void write_socket(struct page *page, const struct weir_top_view *view,
                          const struct weir_top_program *program,
-                         const struct weir_tree_node *socket)
+                         const struct weir_tree_node *socket,
+                         const struct weir_tree_node *before)
 {
     const struct weir_tree *tree = program->now;
-    const struct weir_tree_node *before =
-        before_of(program, sockets_of(program->before), socket);
     struct line line = measure(program, socket, before);
     struct peer peers[PEERS_MOST];
     size_t n;
@@ -392,6 +430,7 @@ static void write_program(struct page *page, const struct weir_top_view *view,
 {
     const struct weir_tree *tree = program->now;
     const struct weir_tree_node *root = weir_tree_root(tree);
+    struct known known;
 
     end_line(page, WEIR_COLOUR_PLAIN);
     add_plain(page, program->target);
@@ -407,10 +446,13 @@ static void write_program(struct page *page, const struct weir_top_view *view,
                      weir_tree_number(tree, root, "pid"),
                      weir_tree_number(tree, root, "context"));
     end_line(page, WEIR_COLOUR_BOLD);
+    learn(&known, program->before, sockets_of(program->before));
     for (const struct weir_tree_node *socket =
              weir_tree_first(tree, sockets_of(tree));
          socket; socket = weir_tree_next(tree, socket))
-        write_socket(page, view, program, socket);
+        write_socket(page, view, program, socket,
+                     before_of(&known, tree, socket));
+    free(known.entries);
 }
 
 void weir_top_write(const struct weir_top_view *view, int columns, int rows,
@@ -501,11 +543,10 @@ static void add_json_drops(struct weir_text *text, const struct weir_tree *tree,
 
 static void add_json_socket(struct weir_text *text,
                             const struct weir_top_program *program,
-                            const struct weir_tree_node *socket)
+                            const struct weir_tree_node *socket,
+                            const struct weir_tree_node *before)
 {
     const struct weir_tree *tree = program->now;
-    const struct weir_tree_node *before =
-        before_of(program, sockets_of(program->before), socket);
     const struct weir_tree_node *swap = weir_tree_member(tree, socket, "swap");
     struct line line = measure(program, socket, before);
 
@@ -530,6 +571,7 @@ static void add_json_program(struct weir_text *text,
 {
     const struct weir_tree *tree = program->now;
     const struct weir_tree_node *root = weir_tree_root(tree);
+    struct known known;
     const char *comma = "";
 
     weir_text_add_char(text, '{');
@@ -542,13 +584,15 @@ static void add_json_program(struct weir_text *text,
     }
     weir_text_format(text, ", \"pid\": %" PRIu64 ", \"sockets\": [",
                      weir_tree_number(tree, root, "pid"));
+    learn(&known, program->before, sockets_of(program->before));
     for (const struct weir_tree_node *socket =
              weir_tree_first(tree, sockets_of(tree));
          socket; socket = weir_tree_next(tree, socket)) {
         weir_text_format(text, "%s", comma);
-        add_json_socket(text, program, socket);
+        add_json_socket(text, program, socket, before_of(&known, tree, socket));
         comma = ", ";
     }
+    free(known.entries);
     weir_text_format(text, "]}");
 }
 

@@ -1,9 +1,11 @@
 /* What weir top shows of two reports: figures, lines, JSON. */
 #include "config.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -104,6 +106,49 @@ static void test_room(void **state)
                                                 "(7 lines more)\n");
 }
 
+/* A report of one socket whose peers stand in this order or the other. */
+static void read_long(struct weir_tree *tree, int n, bool backwards,
+                      uint64_t time, int step)
+{
+    struct weir_text text = {0};
+
+    weir_text_format(&text,
+                     "{\"pid\": 7, \"time_ns\": %" PRIu64
+                     ", \"sockets\": [{\"id\": 1, \"type\": \"PUB\","
+                     " \"peers\": [",
+                     time);
+    for (int i = 0; i < n; i++) {
+        int id = backwards ? n - i : i + 1;
+
+        weir_text_format(&text, "%s{\"id\": %d, \"written\": %d}",
+                         i ? ", " : "", id, id * step);
+    }
+    weir_text_format(&text, "]}]}");
+    read_tree(tree, weir_text_string(&text));
+    weir_text_fini(&text);
+}
+
+/* However many there are, each is compared with itself, and soon: one by one
+ * through the list it would take minutes. */
+static void test_long(void **state)
+{
+    enum { MANY = 60000 };
+    const struct weir_top_program program = {"a", "", &new_tree, &old_tree};
+    const struct weir_top_view view = {&program, 1, 1, false};
+    struct timespec since, until;
+
+    (void)state;
+    read_long(&old_tree, MANY, true, 1000000000, 1);
+    read_long(&new_tree, MANY, false, 2000000000, 2);
+    weir_text_clear(&out);
+    clock_gettime(CLOCK_MONOTONIC, &since);
+    weir_top_write(&view, 80, 0, &out);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    /* the last has the most: 60000 each second */
+    assert_non_null(strstr(weir_text_string(&out), " 60000 "));
+    assert_in_range(until.tv_sec - since.tv_sec, 0, 10);
+}
+
 static void test_json(void **state)
 {
     struct weir_tree tree = {0};
@@ -162,9 +207,8 @@ static int fini(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_room),
-        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_lines), cmocka_unit_test(test_room),
+        cmocka_unit_test(test_long),  cmocka_unit_test(test_json),
         cmocka_unit_test(test_short),
     };
 
