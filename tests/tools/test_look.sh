@@ -33,7 +33,8 @@ visit() {
     cat_ --type PULL --connect "$back" --count 2 --timeout 5 >/dev/null &
     printf 'a\nb\n' | cat_ --type PUSH --connect "$front" --send -
     wait $!
-    grep -q 'disconnected' "$dir/events"
+    grep -q "PULL.* connected  $front  uid " "$dir/events" &&
+        grep -q 'disconnected' "$dir/events"
 }
 await visit
 wait $counted || wrong "monitor --count: exit code $?"
