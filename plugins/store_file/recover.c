@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -118,13 +119,17 @@ int weir_recover_sum(const struct weir_segment *segment, uint64_t at,
     return rc;
 }
 
-/* A segment under way. */
+/* The segment under way, and what is not settled of those before. */
 struct scan {
     const struct weir_segment_folder *folder;
     struct weir_recovery *recovery;
     struct weir_segment *segment;
-    uint64_t length;   /* of the file */
-    uint64_t last_bad; /* blocks at the end so far whose octets are wrong */
+    uint64_t length; /* of its file */
+    /* Blocks at the end of all so far whose octets are wrong: torn off, if no
+     * whole one comes any more, in whichever segment. */
+    struct weir_segment *bad_in;
+    uint64_t bad, bad_octets;
+    uint64_t end_without; /* the end of bad_in, less these */
 };
 
 static int keep(struct scan *scan, uint64_t at,
@@ -151,126 +156,188 @@ static int keep(struct scan *scan, uint64_t at,
     return 0;
 }
 
-/* One record at the segment's end.
- * Returns 1: there was one; 0: there is no whole head; or an error. */
+/* What the disk does not give back now it may give back another time. */
+static bool is_unreadable(int rc)
+{
+    return rc < 0 && rc != -ENOMEM;
+}
+
+/* There is a record from `at` to `next`, with right octets or wrong ones. */
+static void settle(struct scan *scan, uint64_t at, uint64_t next, bool good)
+{
+    if (good || scan->bad_in != scan->segment)
+        scan->bad = scan->bad_octets = 0;
+    if (good)
+        return;
+    if (scan->bad == 0) {
+        scan->bad_in = scan->segment;
+        scan->end_without = scan->segment->end;
+    }
+    scan->bad++;
+    scan->bad_octets += next - at;
+}
+
+enum found {
+    FOUND_NOTHING, /* no whole head */
+    FOUND_RECORD,
+    FOUND_CUT /* a head, and the file ends before its block does */
+};
+
+/* What is at `at`: an enum found, or an error. */
 static int scan_record(struct scan *scan, uint64_t at, uint64_t *next)
 {
     uint8_t head[WEIR_RECORD_HEAD], mark;
     struct weir_record record;
     uint32_t consumed, crc;
-    int rc;
+    int rc = weir_segment_read(scan->segment, head, sizeof head, at);
 
-    if (scan->length < at + sizeof head)
-        return 0;
-    rc = weir_segment_read(scan->segment, head, sizeof head, at);
     if (rc < 0)
         return rc;
     if (!weir_record_unpack(head, scan->segment->number, at, &record, &consumed,
-                            &mark) ||
-        record.len > scan->length - at - sizeof head)
-        return 0;
+                            &mark))
+        return FOUND_NOTHING;
+    if (record.len > scan->length - at - sizeof head)
+        return FOUND_CUT;
     *next = at + sizeof head + record.len;
     if (consumed == WEIR_RECORD_ALL) {
-        scan->last_bad = 0;
-        return 1;
+        settle(scan, at, *next, true);
+        return FOUND_RECORD;
     }
     rc = weir_recover_sum(scan->segment, at + sizeof head, record.len, &crc);
-    /* What the disk does not give back now, read() may find again, or not. */
-    if (rc == -EIO)
-        crc = ~record.crc;
-    else if (rc < 0)
+    if (rc < 0 && !is_unreadable(rc))
         return rc;
-    scan->last_bad = crc == record.crc ? 0 : scan->last_bad + 1;
+    settle(scan, at, *next, rc < 0 || crc == record.crc);
     rc = keep(scan, at, &record, consumed, mark);
-    return rc < 0 ? rc : 1;
+    return rc < 0 ? rc : FOUND_RECORD;
 }
 
-/* The last blocks of the segment were torn off: they go.  Blocks have the
- * places from 0 on, so the newest is known by their number. */
-static void forget_last(struct scan *scan)
+static bool has_room(const struct scan *scan, uint64_t at)
 {
-    struct weir_recovery *recovery = scan->recovery;
+    return at <= scan->length && scan->length - at >= WEIR_RECORD_HEAD;
+}
 
-    for (; scan->last_bad > 0; scan->last_bad--) {
-        struct weir_place *place = &recovery->places.list[--recovery->blocks];
+/* The next record at or behind `at`: a head that is damaged is no end of those
+ * behind it.  One that can be read another time keeps the segment as it is.
+ * Returns an enum found, or an error. */
+static int find_record(struct scan *scan, uint64_t *at, uint64_t *next)
+{
+    int rc = FOUND_NOTHING;
 
-        recovery->messages -= place->messages - place->consumed;
-        scan->segment->blocks--;
-        weir_places_free(&recovery->places, place);
+    while (rc == FOUND_NOTHING && has_room(scan, *at)) {
+        rc = scan_record(scan, *at, next);
+        if (rc == FOUND_NOTHING)
+            *at += WEIR_RECORD_HEAD;
+        if (!is_unreadable(rc))
+            continue;
+        scan->segment->unread = true;
+        *at = weir_segment_pages(*at + 1);
+        rc = FOUND_NOTHING;
     }
+    return rc;
 }
 
 static int scan_records(struct scan *scan)
 {
     struct weir_segment *segment = scan->segment;
-    uint64_t at = WEIR_RECORD_HEAD, next = at;
+    uint64_t at = WEIR_RECORD_HEAD, next = at, behind = at;
     int rc;
 
     segment->end = at;
-    while ((rc = scan_record(scan, at, &next)) > 0) {
-        if (scan->last_bad == 0)
-            segment->end = next;
-        at = weir_record_align(next);
+    while ((rc = find_record(scan, &at, &next)) == FOUND_RECORD) {
+        scan->recovery->torn += at - behind;
+        segment->end = next;
+        at = behind = weir_record_align(next);
     }
-    forget_last(scan);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
-static int scan_segment(struct scan *scan, weir_error *error)
+/* The last blocks of all were torn off: they go.  Blocks have the places from
+ * 0 on, so the newest is known by their number. */
+static void forget_last(struct scan *scan)
+{
+    struct weir_recovery *recovery = scan->recovery;
+
+    if (scan->bad > 0)
+        scan->bad_in->end = scan->end_without;
+    recovery->torn += scan->bad_octets;
+    for (; scan->bad > 0; scan->bad--) {
+        struct weir_place *place = &recovery->places.list[--recovery->blocks];
+
+        recovery->messages -= place->messages - place->consumed;
+        scan->bad_in->blocks--;
+        weir_places_free(&recovery->places, place);
+    }
+}
+
+/* Whether records are to be looked for in it; or an error.  One whose first
+ * octets cannot be read is known by its name. */
+static int check_head(struct scan *scan, const char *name, weir_error *error)
 {
     uint8_t head[WEIR_RECORD_HEAD] = {0};
-    char name[WEIR_SEGMENT_NAME];
     size_t n = scan->length < sizeof head ? (size_t)scan->length : sizeof head;
     enum weir_record_begun begun;
-    int rc = weir_segment_read(scan->segment, head, n, 0);
 
-    weir_segment_name(scan->segment->number, name);
-    if (rc < 0)
-        return weir_segment_fail(scan->folder, error, -rc, name);
+    if (weir_segment_read(scan->segment, head, n, 0) < 0) {
+        scan->segment->unread = true;
+        return 1;
+    }
     begun = weir_record_check(head, scan->length, scan->segment->number);
     if (begun == WEIR_RECORD_FOREIGN)
         return scan->folder->host->fail(
             error, EINVAL, "%s/%s: this is no segment, or of another version",
             scan->folder->path, name);
-    if (begun == WEIR_RECORD_OURS)
+    return begun == WEIR_RECORD_OURS;
+}
+
+static int scan_segment(struct scan *scan, weir_error *error)
+{
+    char name[WEIR_SEGMENT_NAME];
+    uint64_t end;
+    int rc;
+
+    weir_segment_name(scan->segment->number, name);
+    rc = check_head(scan, name, error);
+    if (rc < 0)
+        return rc;
+    if (rc > 0)
         rc = scan_records(scan);
     if (rc < 0)
         return weir_segment_fail(scan->folder, error, -rc, name);
-    if (scan->length > weir_record_align(scan->segment->end))
-        scan->recovery->torn +=
-            scan->length - weir_record_align(scan->segment->end);
+    end = weir_record_align(scan->segment->end);
+    if (scan->length > end)
+        scan->recovery->torn += scan->length - end;
     return 0;
 }
 
 /* ---- all of them ---- */
 
-static int recover_one(const struct weir_segment_folder *folder,
-                       struct weir_recovery *recovery, uint64_t number,
-                       weir_error *error)
+static int recover_one(struct scan *scan, uint64_t number, weir_error *error)
 {
-    struct scan scan = {.folder = folder, .recovery = recovery};
-    int rc =
-        weir_segment_open(folder, number, &scan.segment, &scan.length, error);
+    struct weir_recovery *recovery = scan->recovery;
+    int rc = weir_segment_open(scan->folder, number, &scan->segment,
+                               &scan->length, error);
 
     if (rc < 0)
         return rc;
     if (recovery->youngest)
-        recovery->youngest->next = scan.segment;
+        recovery->youngest->next = scan->segment;
     else
-        recovery->oldest = scan.segment;
-    recovery->youngest = scan.segment;
-    recovery->bytes += scan.segment->size;
-    return scan_segment(&scan, error);
+        recovery->oldest = scan->segment;
+    recovery->youngest = scan->segment;
+    recovery->bytes += scan->segment->size;
+    return scan_segment(scan, error);
 }
 
 int weir_recover(const struct weir_segment_folder *folder,
                  struct weir_recovery *recovery, weir_error *error)
 {
+    struct scan scan = {.folder = folder, .recovery = recovery};
     struct numbers numbers = {NULL, 0, 0};
     int rc = list_numbers(folder, &numbers, error);
 
     for (size_t i = 0; rc == 0 && i < numbers.count; i++)
-        rc = recover_one(folder, recovery, numbers.list[i], error);
+        rc = recover_one(&scan, numbers.list[i], error);
+    forget_last(&scan);
     free(numbers.list);
     return rc;
 }

@@ -16,16 +16,19 @@ struct weir_recovery {
     uint64_t bytes;            /* of disk space in use */
     uint64_t blocks, messages; /* that are not wholly consumed; messages less
                                   those that are consumed */
-    uint64_t torn;             /* octets that are no whole record */
+    uint64_t torn;             /* octets that are in no whole record */
 };
 
 /* Look through all segments of the folder, oldest first.  A block is whole if
  * its head is and its octets have the right sum.  One whose octets are wrong,
- * with a whole block behind it in the same segment, is kept for read() to
- * complain of: it was not torn off, and its messages are not to vanish
- * uncounted.  Ownership: what was found is in *recovery after a failure too.
+ * with a whole head behind it in any segment, is kept for read() to complain
+ * of: it was not torn off, and its messages are not to vanish uncounted.  So
+ * is one whose octets the disk does not give back.  Where a head is damaged,
+ * the next whole one is looked for, and what lies between counts as torn; a
+ * segment of which a head cannot be read is `unread`.
+ * Ownership: what was found is in *recovery after a failure too.
  * Errors: -EINVAL there is a foreign file, which is named; -ENOMEM, -EMFILE,
- * -EIO. */
+ * and what the system says of the folder. */
 int weir_recover(const struct weir_segment_folder *folder,
                  struct weir_recovery *recovery, weir_error *error);
 

@@ -150,6 +150,8 @@ static int trim(struct store *store, struct weir_segment *segment)
 /* Nothing is appended to it any more. */
 static int retire(struct store *store, struct weir_segment *segment)
 {
+    if (segment->unread)
+        return 0;
     return segment->blocks ? trim(store, segment)
                            : drop_segment(store, segment);
 }
@@ -536,7 +538,8 @@ static int done_wholly(struct store *store, struct weir_place *place,
         return fail_or_poison(store, -rc, "cannot mark a block", error);
     weir_places_free(&store->places, place);
     atomic_fetch_sub(&store->count, 1);
-    if (--segment->blocks > 0 || is_kept_empty(store, segment))
+    if (--segment->blocks > 0 || segment->unread ||
+        is_kept_empty(store, segment))
         return 0;
     rc = drop_segment(store, segment);
     return rc < 0 ? poison(store, -rc, "cannot remove a segment", error) : 0;

@@ -55,7 +55,9 @@ typedef struct weir_store_stat {
     uint64_t blocks;    /* kept now */
     uint64_t bytes;     /* of disk space in use now, overhead included */
     uint64_t recovered; /* messages found by open() */
-    uint64_t torn;      /* octets of a torn tail that open() dropped */
+    uint64_t torn;      /* octets that open() found in no whole block: of a torn
+                           tail, which the first write or done drops, and of
+                           gaps between blocks */
 } weir_store_stat;
 
 typedef struct weir_store_ops {

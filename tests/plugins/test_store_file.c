@@ -730,8 +730,8 @@ static void test_torn_tail(void **state)
 }
 
 /* A block that is damaged in the middle is not torn off: it is there, and
- * reading it fails.  A damaged head hides what is behind it, which is counted.
- */
+ * reading it fails.  A damaged head hides its own block, which is counted, and
+ * none behind it; what is written next takes nothing away. */
 static void test_damage(void **state)
 {
     char path[128];
@@ -755,9 +755,92 @@ static void test_damage(void **state)
     expect(handle, 1000, 2);
     ops->close(store, 1);
     spoil(path, 64 + 1088 + 10, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        open_durable();
+        assert_int_equal(stat_now().blocks, 2 + i);
+        assert_int_equal(stat_now().torn, 1088);
+        assert_int_equal(next_block(&handle), 1);
+        assert_int_equal(next_block(&handle), 3);
+        expect(handle, 1000, 3);
+        (void)put_good(1000, 4 + i);
+        ops->close(store, 1);
+    }
     open_durable();
-    assert_int_equal(stat_now().blocks, 0);
-    assert_true(stat_now().torn > 3 * 1064);
+    assert_int_equal(stat_now().blocks, 4);
+}
+
+/* Only the last block of all can be torn off: one at the end of an older
+ * segment is damaged. */
+static void test_damaged_end(void **state)
+{
+    char path[128];
+    int64_t handle;
+
+    (void)state;
+    open_durable();
+    for (unsigned i = 1; i <= 3; i++)
+        (void)put_good(200 * 1024, i);
+    ops->close(store, 1);
+    spoil(path, segment(path) - 1, 1);
+    open_durable();
+    assert_int_equal(stat_now().blocks, 3);
+    assert_int_equal(stat_now().torn, 0);
+    (void)next_block(&handle);
+    assert_int_equal(next_block(&handle), 2);
+    assert_int_equal(ops->read(store, handle, back, sizeof back, &error),
+                     -EILSEQ);
+    ops->close(store, 1);
+    path[strlen(path) - strlen("1.seg")] = '2';
+    spoil(path, 200, 1);
+    open_durable();
+    assert_int_equal(stat_now().blocks, 2);
+    assert_int_equal(stat_now().torn, 64 + 200 * 1024);
+}
+
+/* Open with the read that comes after so many others failing. */
+static void open_unreadable(int after)
+{
+    fault.call = "pread";
+    fault.after = after;
+    fault.code = EIO;
+    fault.times = 1;
+    open_durable();
+    assert_null(fault.call);
+}
+
+/* A disk that does not give something back for once takes nothing away.  The
+ * reads are of the segment's head, and then of each head and its block. */
+static void test_unreadable(void **state)
+{
+    int64_t handle;
+
+    (void)state;
+    open_durable();
+    for (unsigned i = 1; i <= 3; i++)
+        (void)put_good(5000, i);
+    for (unsigned i = 0; i < 2; i++) {
+        ops->close(store, 1);
+        open_unreadable(i == 0 ? 0 : 6);
+        assert_int_equal(stat_now().blocks, 3 + i);
+        assert_int_equal(stat_now().torn, 0);
+        for (int first = 1; first <= 3; first++) {
+            assert_int_equal(next_block(&handle), first);
+            expect(handle, 5000, (unsigned)first);
+        }
+        (void)put_good(5000, 4 + i);
+    }
+    ops->close(store, 1);
+    open_unreadable(3);
+    assert_int_equal(stat_now().blocks, 4);
+    assert_true(stat_now().torn > 5000);
+    while (next_block(&handle))
+        let_go(handle);
+    (void)put_good(5000, 6);
+    reopen();
+    assert_int_equal(stat_now().torn, 0);
+    assert_int_equal(next_block(&handle), 2);
+    expect(handle, 5000, 2);
+    assert_int_equal(next_block(&handle), 6);
 }
 
 /* A torn mark leaves the one before. */
@@ -1044,6 +1127,8 @@ int main(void)
         CASE(test_folders),
         CASE(test_torn_tail),
         CASE(test_damage),
+        CASE(test_damaged_end),
+        CASE(test_unreadable),
         CASE(test_torn_mark),
         CASE(test_foreign),
         CASE(test_durable_space),
