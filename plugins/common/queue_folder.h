@@ -32,7 +32,7 @@ struct weir_queue_folder {
     const char *name; /* its end */
     int parent, fd;   /* folders; -1: not open */
     int lock;         /* the file; -1: not ours */
-    bool made;        /* and the parent has not been synced since */
+    bool settled;     /* the parent has been synced since it was opened */
 };
 
 /* A sentence "PATH: WHAT: reason" about an errno value.  Returns -code. */
@@ -158,9 +158,7 @@ static inline int weir_queue_folder_enter(struct weir_queue_folder *folder,
 {
     struct stat state;
 
-    if (mkdirat(folder->parent, folder->name, 0700) == 0)
-        folder->made = true;
-    else if (errno != EEXIST)
+    if (mkdirat(folder->parent, folder->name, 0700) < 0 && errno != EEXIST)
         return weir_queue_folder_fail(folder, error, errno, "cannot be made");
     folder->fd = openat(folder->parent, folder->name,
                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -251,13 +249,13 @@ static inline int weir_queue_folder_open(struct weir_queue_folder *folder,
                : rc;
 }
 
-/* Make the folder's own name last, if that is new. */
+/* Make the folder's own name last.  It need not be new for that: who made it
+ * may have ended before this. */
 static inline int weir_queue_folder_settle(struct weir_queue_folder *folder)
 {
-    int rc = folder->made ? weir_queue_folder_sync_fd(folder->parent) : 0;
+    int rc = folder->settled ? 0 : weir_queue_folder_sync_fd(folder->parent);
 
-    if (rc == 0)
-        folder->made = false;
+    folder->settled = rc == 0;
     return rc;
 }
 

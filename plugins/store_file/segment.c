@@ -250,6 +250,7 @@ int weir_segment_open(const struct weir_segment_folder *folder, uint64_t number,
         return weir_segment_fail(folder, error, rc, name);
     }
     segment->size = space_of(&state);
+    segment->dirty = true;
     *length = (uint64_t)state.st_size;
     *out = segment;
     return 0;

@@ -34,7 +34,7 @@ struct weir_segment {
     uint64_t end;              /* octets written */
     uint64_t blocks;           /* kept in it */
     int fd;
-    bool dirty;  /* written to since the last weir_segment_sync() */
+    bool dirty;  /* may have been written to since the last sync */
     bool unread; /* the disk kept back a head: nothing of the file is cut off,
                     and it stays, for whoever opens it next */
 };
@@ -59,7 +59,7 @@ int weir_segment_make(struct weir_segment_folder *folder, uint64_t number,
                       weir_error *error);
 
 /* Open a segment that is there.  end is 0, size what the disk has set aside,
- * *length the file's length.
+ * *length the file's length.  It is dirty: who wrote it may never have synced.
  * The caller closes it, or removes it.
  * Errors: -EINVAL it is no file of ours; -ENOMEM; what open() says. */
 int weir_segment_open(const struct weir_segment_folder *folder, uint64_t number,

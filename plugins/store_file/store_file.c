@@ -306,6 +306,8 @@ static int open_durable(struct store *store, const weir_store_args *args,
     store->folder.fd = store->queue.fd;
     store->folder.path = store->queue.path;
     store->folder.named = true;
+    /* Who had the queue before may have ended without a sync. */
+    store->folder.changed = true;
     rc = weir_recover(&store->folder, &found, error);
     store->oldest = found.oldest;
     store->youngest = found.youngest;

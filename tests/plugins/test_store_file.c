@@ -843,6 +843,30 @@ static void test_unreadable(void **state)
     assert_int_equal(next_block(&handle), 6);
 }
 
+/* A sync covers what a process wrote that ended before its own: the data, the
+ * names, and the folder's own name. */
+static void test_sync_for_another(void **state)
+{
+    static const struct {
+        const char *call;
+        int after;
+    } syncs[] = {{"fdatasync", 0}, {"fsync", 0}, {"fsync", 1}};
+
+    (void)state;
+    open_durable();
+    (void)put_good(100, 1);
+    for (int i = 0; i < 3; i++) {
+        reopen();
+        fault.call = syncs[i].call;
+        fault.after = syncs[i].after;
+        fault.code = EIO;
+        fault.times = 1;
+        assert_int_equal(ops->sync(store, &error), -EIO);
+    }
+    reopen();
+    assert_int_equal(ops->sync(store, &error), 0);
+}
+
 /* A torn mark leaves the one before. */
 static void test_torn_mark(void **state)
 {
@@ -1133,6 +1157,7 @@ int main(void)
         CASE(test_foreign),
         CASE(test_durable_space),
         CASE(test_sync_fails),
+        CASE(test_sync_for_another),
         CASE(test_passing),
         CASE(test_suite),
         CASE(test_suite_torn),
