@@ -198,6 +198,8 @@ static int scan_record(struct scan *scan, uint64_t at, uint64_t *next)
         return FOUND_NOTHING;
     if (record.len > scan->length - at - sizeof head)
         return FOUND_CUT;
+    if (consumed != WEIR_RECORD_ALL && consumed > record.messages)
+        consumed = 0;
     *next = at + sizeof head + record.len;
     if (consumed == WEIR_RECORD_ALL) {
         settle(scan, at, *next, true);

@@ -213,7 +213,8 @@ uint64_t weir_segment_number(const char *name)
     uint64_t number = strtoull(name, NULL, 16);
 
     weir_segment_name(number, again);
-    return strcmp(name, again) == 0 ? number : 0;
+    /* There must be a next one. */
+    return strcmp(name, again) == 0 && number < INT64_MAX ? number : 0;
 }
 
 /* What of the disk is this file's. */

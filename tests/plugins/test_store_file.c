@@ -22,6 +22,7 @@
 #include <check/check.h>
 #include <weir/store.h>
 
+#include "plugins/store_file/record.h"
 #include "tests/plugins/storefault.h"
 
 #define MB (1024 * 1024)
@@ -867,7 +868,8 @@ static void test_sync_for_another(void **state)
     assert_int_equal(ops->sync(store, &error), 0);
 }
 
-/* A torn mark leaves the one before. */
+/* A torn mark leaves the one before, and one that says more than the block has
+ * says nothing. */
 static void test_torn_mark(void **state)
 {
     struct iovec part = {data, 100};
@@ -875,6 +877,8 @@ static void test_torn_mark(void **state)
     weir_block block;
     uint32_t consumed;
     int64_t handle;
+    uint8_t mark[WEIR_RECORD_MARK];
+    int fd;
 
     (void)state;
     open_durable();
@@ -888,6 +892,36 @@ static void test_torn_mark(void **state)
     assert_int_equal(ops->recover(store, &block, &consumed, &error), 1);
     assert_int_equal(block.messages, 10);
     assert_int_equal(consumed, 3);
+    ops->close(store, 1);
+    weir_record_mark(mark, 1, 64, 11);
+    fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, mark, sizeof mark,
+                            (off_t)weir_record_mark_at(64, 1)),
+                     sizeof mark);
+    close(fd);
+    open_durable();
+    assert_int_equal(stat_now().recovered, 10);
+    assert_int_equal(ops->recover(store, &block, &consumed, &error), 1);
+    assert_int_equal(consumed, 0);
+}
+
+/* What open() says of the queue with an empty file of that name in it; the
+ * queue is open after it as before. */
+static int refused(const char *name)
+{
+    char path[128];
+    int rc;
+
+    ops->close(store, 1);
+    store = NULL;
+    snprintf(path, sizeof path, "%s/a-queue.weir/%s", folder, name);
+    close(open(path, O_WRONLY | O_CREAT, 0600));
+    rc = open_with(MB, WEIR_STORE_DURABLE);
+    if (rc == 0)
+        ops->close(store, 1);
+    assert_int_equal(unlink(path), 0);
+    open_durable();
+    return rc;
 }
 
 /* What is not ours is not touched, and named. */
@@ -914,6 +948,8 @@ static void test_foreign(void **state)
         open_durable();
         assert_int_equal(stat_now().blocks, 1);
     }
+    assert_int_equal(refused("ffffffffffffffff.seg"), -EINVAL);
+    assert_int_equal(refused("0000000000000009.seg"), 0);
     snprintf(path, sizeof path, "%s/a-queue.weir", folder);
     assert_int_equal(chmod(path, 0750), 0);
     ops->close(store, 1);
@@ -1134,36 +1170,23 @@ static void test_suite_finds_lies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_blocks),
-        CASE(test_handles),
-        CASE(test_in_part),
-        CASE(test_space_comes_back),
-        CASE(test_budget),
-        CASE(test_interrupted_and_short),
+        CASE(test_blocks),           CASE(test_handles),
+        CASE(test_in_part),          CASE(test_space_comes_back),
+        CASE(test_budget),           CASE(test_interrupted_and_short),
         CASE(test_disk_full),
 #ifdef HAVE_FALLOCATE
         CASE(test_smaller_segments),
 #endif
-        CASE(test_poison),
-        CASE(test_unlinked),
-        CASE(test_no_leak),
-        CASE(test_shortages),
-        CASE(test_folders),
-        CASE(test_torn_tail),
-        CASE(test_damage),
-        CASE(test_damaged_end),
-        CASE(test_unreadable),
-        CASE(test_torn_mark),
-        CASE(test_foreign),
-        CASE(test_durable_space),
-        CASE(test_sync_fails),
-        CASE(test_sync_for_another),
-        CASE(test_passing),
-        CASE(test_suite),
-        CASE(test_suite_torn),
-        CASE(test_suite_power),
-        CASE(test_suite_fails),
-        CASE(test_suite_finds_lies),
+        CASE(test_poison),           CASE(test_unlinked),
+        CASE(test_no_leak),          CASE(test_shortages),
+        CASE(test_folders),          CASE(test_torn_tail),
+        CASE(test_damage),           CASE(test_damaged_end),
+        CASE(test_unreadable),       CASE(test_torn_mark),
+        CASE(test_foreign),          CASE(test_durable_space),
+        CASE(test_sync_fails),       CASE(test_sync_for_another),
+        CASE(test_passing),          CASE(test_suite),
+        CASE(test_suite_torn),       CASE(test_suite_power),
+        CASE(test_suite_fails),      CASE(test_suite_finds_lies),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
