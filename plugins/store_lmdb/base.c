@@ -11,21 +11,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-#define HEAD                                                             \
-    16                        /* octets before a block: first, messages, \
-                                 sum */
-#define FORMAT "weir-store 1" /* of this layout */
-#define RESERVE                                                              \
-    UINT64_C(32768)              /* octets kept for letting go when all else \
-                                    is used up */
+#define HEAD                                                                \
+    16                           /* octets before a block: first, messages, \
+                                    sum */
+#define FORMAT  "weir-store 1"   /* of this layout */
 #define MAP_MIN UINT64_C(131072) /* less is no database */
 #define MAP_MAX                                                   \
     ((uint64_t)(SIZE_MAX / 4 < (UINT64_C(1) << 43) ? SIZE_MAX / 4 \
                                                    : UINT64_C(1) << 43))
-#define PAGE  UINT64_C(4096)
-#define TURNS 2 /* transactions until freed pages can be used */
+#define PAGE UINT64_C(4096)
+/* What is kept for letting go when all else is used up: enough for the marks
+ * of a transaction that lie far apart, each of which changes a page on every
+ * level; of a small budget less, where they go in several. */
+#define RESERVE_MIN (8 * PAGE)
+#define RESERVE_MAX ((DEPTH + 2) * 64 * PAGE)
+#define DEPTH       4 /* levels of a tree of 32 GB */
+#define SLACK       8 /* pages that a block takes beside its own */
+#define TURNS       2 /* transactions until freed pages can be used */
+#define FREE_PAGES \
+    0 /* liblmdb's own table of them, as its mdb_stat(1) has it */
 
 /* Errno values are liblmdb's own as well; the others are below. */
 static int code_of(int rc)
@@ -73,10 +80,15 @@ static MDB_val text_of(const char *text)
     return (MDB_val){strlen(text), (void *)text};
 }
 
-/* Begin a transaction; flags: MDB_RDONLY, or 0. */
+static int revive(struct weir_base *base);
+
+/* Begin a transaction; flags: MDB_RDONLY, or 0.  A database that could not be
+ * opened again, for want of descriptors perhaps, is tried once more. */
 static int begin(struct weir_base *base, unsigned flags, MDB_txn **txn)
 {
-    return base->env ? mdb_txn_begin(base->env, NULL, flags, txn) : EIO;
+    int rc = base->env ? 0 : revive(base);
+
+    return rc ? rc : mdb_txn_begin(base->env, NULL, flags, txn);
 }
 
 /* ---- opening ---- */
@@ -127,24 +139,29 @@ static void remove_stump(const struct weir_base *base)
         (void)unlink(path);
 }
 
-/* The budget, or what is there already if that is more, and can be mapped. */
+static uint64_t between(uint64_t value, uint64_t low, uint64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+/* The file may grow to the budget, less a reserve that blocks may not use.  One
+ * that is larger already has its reserve on top. */
 static void choose_sizes(struct weir_base *base, uint64_t budget)
 {
     char path[PATH_MAX];
     struct stat state = {.st_size = 0};
     int n = snprintf(path, sizeof path, "%s/" WEIR_BASE_FILE, base->folder);
-    uint64_t there;
 
     if (n < 0 || (size_t)n >= sizeof path || stat(path, &state) < 0)
         state.st_size = 0;
-    there = (uint64_t)state.st_size + RESERVE;
-    base->hard = budget > there ? budget : there;
-    if (base->hard > MAP_MAX)
-        base->hard = MAP_MAX;
-    if (base->hard < MAP_MIN)
-        base->hard = MAP_MIN;
-    base->hard &= ~(PAGE - 1);
-    base->soft = base->hard - RESERVE;
+    budget = between(budget, MAP_MIN, MAP_MAX) & ~(PAGE - 1);
+    base->reserve = between(budget / 16, RESERVE_MIN, RESERVE_MAX);
+    base->soft = budget - base->reserve;
+    base->hard = budget;
+    if ((uint64_t)state.st_size > budget)
+        base->hard =
+            between((uint64_t)state.st_size + base->reserve, 0, MAP_MAX) &
+            ~(PAGE - 1);
 }
 
 /* Without MDB_NOMETASYNC each commit would wait for the disk twice; what it
@@ -157,7 +174,7 @@ static int open_env(struct weir_base *base)
         return rc;
     rc = mdb_env_set_maxdbs(base->env, 3);
     if (rc == 0)
-        rc = mdb_env_set_mapsize(base->env, (size_t)base->soft);
+        rc = mdb_env_set_mapsize(base->env, (size_t)base->hard);
     if (rc == 0)
         rc = mdb_env_open(base->env, base->folder, MDB_NOMETASYNC | MDB_NOTLS,
                           0600);
@@ -219,7 +236,7 @@ static void unpack(const MDB_val *key, const MDB_val *value,
 }
 
 static int get_consumed(struct weir_base *base, MDB_txn *txn, MDB_val *key,
-                        uint32_t *consumed)
+                        uint32_t messages, uint32_t *consumed)
 {
     MDB_val value;
     int rc = mdb_get(txn, base->consumed, key, &value);
@@ -227,6 +244,9 @@ static int get_consumed(struct weir_base *base, MDB_txn *txn, MDB_val *key,
     *consumed = 0;
     if (rc == 0 && value.mv_size == 4)
         *consumed = (uint32_t)weir_common_get(value.mv_data, 4);
+    /* No block has more messages than it has. */
+    if (*consumed > messages)
+        *consumed = 0;
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -248,7 +268,10 @@ static int look(struct weir_base *base, MDB_txn *txn, uint64_t handle,
     if (key.mv_size != 8 || value->mv_size < HEAD)
         return MDB_CORRUPTED;
     unpack(&key, value, head);
-    return get_consumed(base, txn, &key, &head->consumed);
+    /* Handles are numbered from 0, and there is always a next one. */
+    if (head->handle >= INT64_MAX)
+        return EINVAL;
+    return get_consumed(base, txn, &key, head->messages, &head->consumed);
 }
 
 static int look_once(struct weir_base *base, uint64_t handle, MDB_cursor_op op,
@@ -354,21 +377,101 @@ static int put_block(struct weir_base *base, MDB_txn *txn,
 
 /* After a commit that failed liblmdb may want nothing to do with the database
  * any more, not even read it, until it is opened again. */
-static void revive(struct weir_base *base)
+static int revive(struct weir_base *base)
 {
+    int rc;
+
     weir_base_close(base);
-    if (open_env(base) == 0 && open_tables(base) != 0)
+    rc = open_env(base);
+    if (rc == 0)
+        rc = open_tables(base);
+    if (rc)
         weir_base_close(base);
+    return rc;
 }
 
-/* One transaction: marks, and a block unless head is NULL. */
-static int change(struct weir_base *base, const struct weir_base_head *head,
-                  const struct iovec *parts, int n,
-                  const struct weir_base_mark *marks, int n_marks)
+/* A disk that is full in the middle of a page is EIO to liblmdb: what commit()
+ * says, if there is not the room for a transaction that writes so much. */
+static int full_or(struct weir_base *base, int rc, uint64_t octets)
+{
+    struct statvfs disk;
+    int fd;
+
+    if (rc != EIO || mdb_env_get_fd(base->env, &fd) != 0 ||
+        fstatvfs(fd, &disk) < 0)
+        return rc;
+    return (uint64_t)disk.f_bavail * disk.f_frsize < octets ? ENOSPC : rc;
+}
+
+/* Commit a transaction that writes about so many octets. */
+static int commit(struct weir_base *base, MDB_txn *txn, uint64_t octets)
+{
+    int rc = mdb_txn_commit(txn);
+
+    if (rc && rc != MDB_MAP_FULL) {
+        rc = full_or(base, rc, octets);
+        (void)revive(base);
+    }
+    return rc;
+}
+
+/* Pages that are free, now or for one of the next transactions. */
+static int count_free(struct weir_base *base, uint64_t *pages)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    MDB_txn *txn;
+    size_t count;
+    int rc = begin(base, MDB_RDONLY, &txn);
+
+    if (rc)
+        return rc;
+    rc = mdb_cursor_open(txn, FREE_PAGES, &cursor);
+    if (rc == 0) {
+        while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+            memcpy(&count, value.mv_data, sizeof count);
+            *pages += count;
+        }
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* Octets that a transaction with this block writes at most. */
+static uint64_t block_size(const struct weir_base_head *head)
+{
+    return head ? head->len + SLACK * PAGE : 0;
+}
+
+/* Is there room for a block, with the reserve left as it is?  Returns 0,
+ * MDB_MAP_FULL, or an error. */
+static int check_room(struct weir_base *base, const struct weir_base_head *head)
+{
+    uint64_t used = weir_base_size(base), pages = 0;
+    uint64_t need = block_size(head);
+    MDB_stat stat;
+    int rc;
+
+    if (!head || used + need <= base->soft)
+        return 0;
+    rc = count_free(base, &pages);
+    if (rc == 0)
+        rc = mdb_env_stat(base->env, &stat);
+    if (rc)
+        return rc;
+    return used - pages * stat.ms_psize + need <= base->soft ? 0 : MDB_MAP_FULL;
+}
+
+static int try_change(struct weir_base *base, const struct weir_base_head *head,
+                      const struct iovec *parts, int n,
+                      const struct weir_base_mark *marks, int n_marks)
 {
     MDB_txn *txn;
-    int rc = begin(base, 0, &txn);
+    int rc = check_room(base, head);
 
+    if (rc == 0)
+        rc = begin(base, 0, &txn);
     if (rc)
         return rc;
     rc = apply_marks(base, txn, marks, n_marks);
@@ -378,26 +481,55 @@ static int change(struct weir_base *base, const struct weir_base_head *head,
         mdb_txn_abort(txn);
         return rc;
     }
-    rc = mdb_txn_commit(txn);
+    rc = commit(base, txn, block_size(head) + base->reserve);
     base->freed |= rc == 0 && n_marks > 0;
-    if (rc && rc != MDB_MAP_FULL)
-        revive(base);
     return rc;
 }
 
-/* Marks need a few pages before they free any: there is a reserve. */
+/* One transaction: marks, and a block unless head is NULL.  A reader that was
+ * killed keeps all pages that are freed after it began, until it is missed. */
+static int change(struct weir_base *base, const struct weir_base_head *head,
+                  const struct iovec *parts, int n,
+                  const struct weir_base_mark *marks, int n_marks)
+{
+    int dead = 0, rc = try_change(base, head, parts, n, marks, n_marks);
+
+    if (rc != MDB_MAP_FULL || mdb_reader_check(base->env, &dead) != 0 ||
+        dead == 0)
+        return rc;
+    return try_change(base, head, parts, n, marks, n_marks);
+}
+
+/* Let the file grow by a few pages, so that its blocks can be let go.  A map
+ * that has failed to change is none: the database is opened again. */
+static int grow(struct weir_base *base)
+{
+    if (base->hard > MAP_MAX - RESERVE_MIN)
+        return MDB_MAP_FULL;
+    base->hard += RESERVE_MIN;
+    return mdb_env_set_mapsize(base->env, (size_t)base->hard) ? revive(base)
+                                                              : 0;
+}
+
+/* Marks need a few pages before they free any.  What is too much for one
+ * transaction goes in several; to apply a mark again does nothing. */
 static int change_marks(struct weir_base *base,
                         const struct weir_base_mark *marks, int n)
 {
-    int rc = change(base, NULL, NULL, 0, marks, n);
+    int step = n, rc = 0;
 
-    if (rc != MDB_MAP_FULL)
-        return rc;
-    rc = mdb_env_set_mapsize(base->env, (size_t)base->hard);
-    if (rc == 0)
-        rc = change(base, NULL, NULL, 0, marks, n);
-    if (base->env)
-        (void)mdb_env_set_mapsize(base->env, (size_t)base->soft);
+    while (rc == 0 && n > 0) {
+        int now = step < n ? step : n;
+
+        rc = change(base, NULL, NULL, 0, marks, now);
+        if (rc == 0) {
+            marks += now;
+            n -= now;
+        } else if (rc == MDB_MAP_FULL) {
+            step = now / 2 > 0 ? now / 2 : 1;
+            rc = now > 1 ? 0 : grow(base);
+        }
+    }
     return rc;
 }
 
@@ -416,10 +548,7 @@ static int turn(struct weir_base *base)
         mdb_txn_abort(txn);
         return rc;
     }
-    rc = mdb_txn_commit(txn);
-    if (rc && rc != MDB_MAP_FULL)
-        revive(base);
-    return rc;
+    return commit(base, txn, base->reserve);
 }
 
 int weir_base_mark(struct weir_base *base, const struct weir_base_mark *marks,
@@ -451,5 +580,7 @@ int weir_base_write(struct weir_base *base, const struct weir_base_head *head,
 
 int weir_base_sync(struct weir_base *base)
 {
-    return base->env ? code_of(mdb_env_sync(base->env, 1)) : -EIO;
+    int rc = base->env ? 0 : revive(base);
+
+    return code_of(rc ? rc : mdb_env_sync(base->env, 1));
 }

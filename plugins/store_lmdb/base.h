@@ -23,6 +23,7 @@ struct weir_base {
     const char *folder; /* the caller's */
     MDB_dbi about, blocks, consumed;
     uint64_t soft, hard; /* octets that writing, and letting go, may use */
+    uint64_t reserve;    /* the difference, as long as the budget holds */
     bool freed;          /* pages wait for a later transaction to use them */
 };
 

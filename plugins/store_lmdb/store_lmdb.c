@@ -357,8 +357,9 @@ static int sync_store(void *self, weir_error *error)
     if (rc < 0)
         return rc;
     rc = apply_marks(store);
-    if (rc == 0)
-        rc = settle(store);
+    if (rc < 0)
+        return fail_or_poison(store, error, -rc, "cannot mark blocks");
+    rc = settle(store);
     if (rc == 0)
         return 0;
     atomic_store(&store->failed, (uint32_t)-rc);

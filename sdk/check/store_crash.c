@@ -194,7 +194,13 @@ static void child_sync(struct scene *scene)
 
     if (rc < 0) {
         expect_told(scene, "sync", rc);
-        expect_over(scene);
+        if (!may_go_on(scene))
+            expect_over(scene);
+        rc = run->check->ops->sync(run->self, &run->error);
+    }
+    if (rc < 0) {
+        weir_run_wrong(run, "no sync after ENOSPC: %s", run->text);
+        give_up(scene);
     }
     atomic_store(&board->synced, written);
     atomic_store(&board->done_synced, done);

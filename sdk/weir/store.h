@@ -109,7 +109,9 @@ typedef struct weir_store_ops {
                    weir_error *error);
 
     /* [store] Durable: all that was written and done so far survives a loss
-     * of power.  After an error every later write fails too. */
+     * of power.
+     * Errors: -ENOSPC, -EDQUOT, -ENOMEM, -EMFILE, -ENFILE: a later sync may
+     * work.  After any other every later write fails too. */
     int (*sync)(void *self, weir_error *error);
 
     /* [any] Set by the caller: stat->size. */

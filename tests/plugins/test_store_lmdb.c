@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,6 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -96,6 +101,40 @@ static int teardown(void **state)
     if (store)
         ops->close(store, 0);
     return rmdir(folder);
+}
+
+/* ---- a disk ---- */
+
+static fsblkcnt_t pages_left;
+
+/* What the plugin asks instead of fstatvfs(). */
+int fake_fstatvfs(int fd, struct statvfs *disk)
+{
+    (void)fd;
+    memset(disk, 0, sizeof *disk);
+    disk->f_frsize = 4096;
+    disk->f_bavail = pages_left;
+    return 0;
+}
+
+static rlim_t file_size(void)
+{
+    char name[160];
+    struct stat state;
+
+    snprintf(name, sizeof name, "%s/data.mdb", path);
+    assert_int_equal(stat(name, &state), 0);
+    return (rlim_t)state.st_size;
+}
+
+/* No file grows beyond that, but in the middle of a write. */
+static void limit(rlim_t size)
+{
+    struct rlimit now;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &now), 0);
+    now.rlim_cur = size < now.rlim_max ? size : now.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
 }
 
 /* ---- tests ---- */
@@ -203,6 +242,220 @@ static void test_full(void **state)
     }
 }
 
+static uint32_t failed_now(void)
+{
+    weir_store_stat stat = {.size = sizeof stat};
+
+    ops->stat(store, &stat);
+    return stat.failed;
+}
+
+/* Fill the store; returns the number of blocks, which have handles from 0. */
+static int fill(size_t size)
+{
+    int n = 0;
+    int64_t handle;
+
+    while ((handle = put(size, 1, (uint64_t)n)) >= 0)
+        n++;
+    assert_int_equal(handle, -ENOSPC);
+    return n;
+}
+
+/* Blocks that lie far from each other can be let go of a full store, within its
+ * budget. */
+static void test_scattered(void **state)
+{
+    static const size_t sizes[] = {300, 3000};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        int n;
+
+        open_good(256 * KB);
+        n = fill(sizes[i]);
+        for (int from = 0; from < 7; from++) {
+            for (int k = from; k < n; k += 7)
+                assert_int_equal(ops->done(store, k, UINT64_MAX, &error), 0);
+            assert_int_equal(ops->sync(store, &error), 0);
+            assert_int_equal(failed_now(), 0);
+        }
+        assert_int_equal(put(sizes[i], 1, (uint64_t)n), n);
+        assert_true(file_size() <= 256 * KB);
+        close_with(0);
+    }
+}
+
+/* Of the blocks found, let each eighth go. */
+static void let_some_go(void)
+{
+    weir_block block;
+    uint32_t consumed;
+
+    for (int i = 0; ops->recover(store, &block, &consumed, &error) > 0; i++) {
+        if (i % 8 == 0)
+            assert_int_equal(ops->done(store, block.handle, UINT64_MAX, &error),
+                             0);
+    }
+}
+
+/* Opened again, filled again: the budget is what it was. */
+static void test_budget_stays(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        open_good(256 * KB);
+        let_some_go();
+        (void)fill(3000);
+        assert_int_equal(ops->sync(store, &error), 0);
+        close_with(1);
+        assert_true(file_size() <= 256 * KB);
+    }
+    open_good(256 * KB);
+}
+
+/* A process that reads, until it is killed. */
+static void kill_reader(void)
+{
+    int ready[2];
+    char octet;
+    pid_t child;
+
+    assert_int_equal(pipe(ready), 0);
+    child = fork();
+    if (child == 0) {
+        MDB_env *env;
+        MDB_txn *txn;
+
+        if (mdb_env_create(&env) == 0 && mdb_env_set_maxdbs(env, 3) == 0 &&
+            mdb_env_open(env, path, MDB_RDONLY, 0) == 0 &&
+            mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) == 0 &&
+            write(ready[1], "", 1) == 1)
+            (void)pause();
+        _exit(1);
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &octet, 1), 1);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    close(ready[0]);
+}
+
+/* What a reader holds that was killed is missed, and used. */
+static void test_killed_reader(void **state)
+{
+    int64_t before, handle;
+
+    (void)state;
+    open_good(256 * KB);
+    before = put(3000, 1, 0);
+    kill_reader();
+    for (uint64_t i = 1; i < 100; i++) {
+        handle = put(3000, 1, i);
+        if (handle < 0)
+            fail_msg("after %d blocks: %s", (int)i, text);
+        assert_int_equal(ops->done(store, before, UINT64_MAX, &error), 0);
+        before = handle;
+    }
+}
+
+/* put() while no descriptor is to be had. */
+static int64_t put_without_descriptors(size_t size, uint64_t first)
+{
+    struct rlimit before, none;
+    int64_t rc;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    rc = put(size, 1, first);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    return rc;
+}
+
+/* A disk that is full in the middle of a block is full; one that is not is
+ * broken. */
+static void test_disk_full(void **state)
+{
+    (void)state;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    open_good(8 * MB);
+    assert_int_equal(put(1000, 1, 1), 0);
+    limit(file_size() + 20 * KB);
+    pages_left = 1;
+    assert_int_equal(put(256 * KB, 1, 2), -ENOSPC);
+    assert_int_equal(failed_now(), 0);
+    assert_int_equal(put_without_descriptors(256 * KB, 2), -ENOSPC);
+    assert_int_equal(put_without_descriptors(256 * KB, 2), -EMFILE);
+    assert_int_equal(failed_now(), 0);
+    limit(RLIM_INFINITY);
+    assert_int_equal(put(256 * KB, 1, 2), 1);
+    assert_int_equal(ops->sync(store, &error), 0);
+    limit(file_size() + 20 * KB);
+    pages_left = 1000000;
+    assert_int_equal(put(256 * KB, 1, 3), -EIO);
+    limit(RLIM_INFINITY);
+    assert_int_equal(put(1000, 1, 4), -EIO);
+    assert_int_equal(failed_now(), EIO);
+}
+
+/* Put a record of another program's into a table. */
+static void insert(const char *name, const void *key, const void *octets,
+                   size_t size)
+{
+    MDB_val where = {8, (void *)key}, value = {size, (void *)octets};
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 3), 0);
+    assert_int_equal(mdb_env_open(env, path, 0, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, name, 0, &dbi), 0);
+    assert_int_equal(mdb_put(txn, dbi, &where, &value, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+/* What no store opens the test removes. */
+static void remove_queue(void)
+{
+    static const char *const names[] = {"data.mdb", "lock.mdb", "lock", ""};
+    char name[160];
+
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "%s/%s", path, names[i]);
+        assert_int_equal(remove(name), 0);
+    }
+}
+
+/* No more of a block is consumed than it has, and no handle is the last. */
+static void test_forged(void **state)
+{
+    static const unsigned char zero[8],
+        last[8] = {255, 255, 255, 255, 255, 255, 255, 255};
+    weir_store_stat stat = {.size = sizeof stat};
+    weir_block block;
+    uint32_t consumed;
+
+    (void)state;
+    open_good(MB);
+    assert_int_equal(put(10, 5, 1), 0);
+    close_with(1);
+    insert("consumed", zero, "\x06\0\0", 4);
+    open_good(MB);
+    ops->stat(store, &stat);
+    assert_int_equal(stat.recovered, 5);
+    assert_int_equal(ops->recover(store, &block, &consumed, &error), 1);
+    assert_int_equal(consumed, 0);
+    close_with(1);
+    insert("blocks", last, "0123456789abcdefghij", 20);
+    assert_int_equal(open_with(MB, WEIR_STORE_DURABLE), -EINVAL);
+    assert_non_null(strstr(text, path));
+    remove_queue();
+}
+
 static void test_spill_is_refused(void **state)
 {
     (void)state;
@@ -240,8 +493,16 @@ static void test_suite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_layout),           CASE(test_foreign), CASE(test_full),
-        CASE(test_spill_is_refused), CASE(test_suite),
+        CASE(test_layout),
+        CASE(test_foreign),
+        CASE(test_full),
+        CASE(test_scattered),
+        CASE(test_budget_stays),
+        CASE(test_killed_reader),
+        CASE(test_disk_full),
+        CASE(test_forged),
+        CASE(test_spill_is_refused),
+        CASE(test_suite),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
