@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct drain {
     weir_socket socket;
     uint64_t until;
     uint64_t total, sent; /* messages; sent: and let go */
+    bool damaged;         /* some blocks are: they stay */
 };
 
 /* ---- the socket ---- */
@@ -205,15 +207,33 @@ static int drain_block(struct drain *drain, struct weir_swap_block *block)
     return 0;
 }
 
+static bool is_damage(int code)
+{
+    return code == -EIO || code == -EILSEQ || code == -EBADMSG;
+}
+
+/* What is damaged stays, and does not keep the others. */
+static int read_and_drain(struct drain *drain, struct weir_swap_block *block)
+{
+    int rc = weir_swap_read(drain->swap, block), code;
+
+    if (rc < 0) {
+        code = weir_common_fail("%s", drain->swap->text);
+        drain->damaged |= is_damage(rc);
+        return is_damage(rc) ? 0 : code;
+    }
+    code = drain_block(drain, block);
+    free(block->octets);
+    return code;
+}
+
 static int drain_all(struct drain *drain)
 {
     struct weir_swap_block block;
     int rc, code = 0;
 
-    while (!code && (rc = weir_swap_next(drain->swap, true, &block)) > 0) {
-        code = drain_block(drain, &block);
-        free(block.octets);
-    }
+    while (!code && (rc = weir_swap_next(drain->swap, false, &block)) > 0)
+        code = read_and_drain(drain, &block);
     if (!code && rc < 0)
         code = weir_common_fail("%s", drain->swap->text);
     return code;
@@ -243,7 +263,9 @@ static int run(struct drain *drain)
     if (!code && drain->swap->queue->ops->sync(drain->swap->self,
                                                &drain->swap->error) < 0)
         code = weir_common_fail("%s", drain->swap->text);
-    return code ? code : check_lost(drain);
+    if (!code)
+        code = check_lost(drain);
+    return code ? code : drain->damaged;
 }
 
 /* A PUB sends nowhere what nobody has subscribed to. */

@@ -258,7 +258,7 @@ int weir_swap_message(struct weir_swap_block *block, weir_message *message)
     return take(block, message);
 }
 
-static int read_octets(struct weir_swap *swap, struct weir_swap_block *block)
+int weir_swap_read(struct weir_swap *swap, struct weir_swap_block *block)
 {
     size_t len = (size_t)block->head.len;
     ssize_t n;
@@ -293,7 +293,7 @@ int weir_swap_next(struct weir_swap *swap, bool read,
     if (rc <= 0)
         return rc;
     block->next = block->head.first;
-    return read ? read_octets(swap, block) : 1;
+    return read ? weir_swap_read(swap, block) : 1;
 }
 
 int weir_swap_done(struct weir_swap *swap, const struct weir_swap_block *block)

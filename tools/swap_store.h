@@ -73,6 +73,11 @@ struct weir_swap_block {
 int weir_swap_next(struct weir_swap *swap, bool read,
                    struct weir_swap_block *block);
 
+/* Read the octets of a block; the caller frees them.
+ * Returns 1, or -errno with `text` filled: -EIO, -EILSEQ and -EBADMSG, the
+ * block is damaged. */
+int weir_swap_read(struct weir_swap *swap, struct weir_swap_block *block);
+
 /* Take the next message of a block into an initialised, empty one.
  * Returns 1, 0 at the end, or -EBADMSG if these are no messages. */
 int weir_swap_message(struct weir_swap_block *block, weir_message *message);

@@ -159,6 +159,29 @@ for store in $stores; do
     rmdir "$spool" || wrong "$store: something is left: $(ls -R "$spool")"
 done
 
+# ---- a block that is damaged ----
+
+# The first octet of the first block, behind two heads.
+mkdir "$dir/damaged"
+"$fill" file "$dir/damaged" q 25
+segment=$(echo "$dir"/damaged/q.weir/*.seg)
+printf X | dd of="$segment" bs=1 seek=130 conv=notrunc 2>"$dir/dd"
+listen PULL "ipc://$dir/pull"
+for left in 15 0; do
+    run 1 drain "$dir/damaged" q --type PUSH --connect "ipc://$dir/pull" --json
+    complains 'is not what was written'
+    says "{\"sent\": $left, \"unmatched\": 0, \"left\": 9}"
+done
+for try in $(seq 200); do
+    [ "$(wc -l <"$dir/heard")" != 15 ] || break
+    sleep 0.05
+done
+kill $listener
+wait $listener
+messages 11 25 | cmp -s - "$dir/heard" ||
+    wrong "behind the damage: $(cat "$dir/heard")"
+run 1 show "$dir/damaged" q
+
 # ---- a torn tail ----
 
 mkdir "$dir/torn"
