@@ -8,6 +8,7 @@
 #ifndef WEIR_STORE_FILE_PLACES_H
 #define WEIR_STORE_FILE_PLACES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct weir_segment;
@@ -22,6 +23,7 @@ struct weir_place {
     uint32_t turn;      /* of the place; a part of the handle */
     uint32_t next_free; /* place + 1; 0 is the end */
     uint8_t mark;       /* durable: the one that was written last */
+    bool headless;      /* durable: its head is damaged */
 };
 
 /* All zero: empty. */

@@ -125,6 +125,9 @@ struct scan {
     struct weir_recovery *recovery;
     struct weir_segment *segment;
     uint64_t length; /* of its file */
+    uint64_t behind; /* where the record after the last one should be */
+    bool skipped;    /* something between the two could not be read */
+    uint64_t next;   /* the sequence number that comes next; 0: not known */
     /* Blocks at the end of all so far whose octets are wrong: torn off, if no
      * whole one comes any more, in whichever segment. */
     struct weir_segment *bad_in;
@@ -150,6 +153,7 @@ static int keep(struct scan *scan, uint64_t at,
     place->consumed = consumed;
     place->crc = record->crc;
     place->mark = mark;
+    place->headless = false;
     scan->segment->blocks++;
     recovery->blocks++;
     recovery->messages += record->messages - consumed;
@@ -177,6 +181,28 @@ static void settle(struct scan *scan, uint64_t at, uint64_t next, bool good)
     scan->bad_octets += next - at;
 }
 
+/* There is a whole head at `at`, of a block that begins with message `first`.
+ * What lies before it, and is no record, is a block if messages are missing. */
+static int take_gap(struct scan *scan, uint64_t at, uint64_t first)
+{
+    uint64_t missing = first - scan->next, size = at - scan->behind;
+    struct weir_record record = {.first = scan->next,
+                                 .messages = (uint32_t)missing};
+    int rc;
+
+    if (size == 0 || scan->skipped || scan->next == 0 || first <= scan->next ||
+        missing > UINT32_MAX) {
+        scan->recovery->torn += size;
+        return 0;
+    }
+    record.len = size - WEIR_RECORD_HEAD;
+    settle(scan, scan->behind, at, false);
+    rc = keep(scan, scan->behind, &record, 0, WEIR_RECORD_MARKS - 1);
+    if (rc == 0)
+        scan->recovery->places.list[scan->recovery->blocks - 1].headless = true;
+    return rc;
+}
+
 enum found {
     FOUND_NOTHING, /* no whole head */
     FOUND_RECORD,
@@ -200,7 +226,11 @@ static int scan_record(struct scan *scan, uint64_t at, uint64_t *next)
         return FOUND_CUT;
     if (consumed != WEIR_RECORD_ALL && consumed > record.messages)
         consumed = 0;
+    rc = take_gap(scan, at, record.first);
+    if (rc < 0)
+        return rc;
     *next = at + sizeof head + record.len;
+    scan->next = record.first + record.messages;
     if (consumed == WEIR_RECORD_ALL) {
         settle(scan, at, *next, true);
         return FOUND_RECORD;
@@ -231,7 +261,7 @@ static int find_record(struct scan *scan, uint64_t *at, uint64_t *next)
             *at += WEIR_RECORD_HEAD;
         if (!is_unreadable(rc))
             continue;
-        scan->segment->unread = true;
+        scan->segment->unread = scan->skipped = true;
         *at = weir_segment_pages(*at + 1);
         rc = FOUND_NOTHING;
     }
@@ -241,14 +271,15 @@ static int find_record(struct scan *scan, uint64_t *at, uint64_t *next)
 static int scan_records(struct scan *scan)
 {
     struct weir_segment *segment = scan->segment;
-    uint64_t at = WEIR_RECORD_HEAD, next = at, behind = at;
+    uint64_t at = WEIR_RECORD_HEAD, next = at;
     int rc;
 
-    segment->end = at;
+    segment->end = scan->behind = at;
+    scan->skipped = false;
     while ((rc = find_record(scan, &at, &next)) == FOUND_RECORD) {
-        scan->recovery->torn += at - behind;
         segment->end = next;
-        at = behind = weir_record_align(next);
+        at = scan->behind = weir_record_align(next);
+        scan->skipped = false;
     }
     return rc < 0 ? rc : 0;
 }

@@ -24,8 +24,10 @@ struct weir_recovery {
  * with a whole head behind it in any segment, is kept for read() to complain
  * of: it was not torn off, and its messages are not to vanish uncounted.  So
  * is one whose octets the disk does not give back.  Where a head is damaged,
- * the next whole one is looked for, and what lies between counts as torn; a
- * segment of which a head cannot be read is `unread`.
+ * the next whole one is looked for, and what lies between is a block that is
+ * `headless`, if the sequence numbers tell of messages that are missing, and
+ * otherwise counts as torn.  A segment of which a head cannot be read is
+ * `unread`.
  * Ownership: what was found is in *recovery after a failure too.
  * Errors: -EINVAL there is a foreign file, which is named; -ENOMEM, -EMFILE,
  * and what the system says of the folder. */

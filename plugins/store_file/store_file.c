@@ -413,6 +413,7 @@ static int64_t add_block(struct store *store, const struct weir_record *record,
     place->consumed = 0;
     place->crc = record->crc;
     place->mark = WEIR_RECORD_MARKS - 1;
+    place->headless = false;
     store->youngest->end =
         at + record->len + (store->durable ? WEIR_RECORD_HEAD : 0);
     store->youngest->blocks++;
@@ -480,8 +481,9 @@ static ssize_t read_block(void *self, int64_t handle, void *data, size_t room,
     rc = weir_segment_read(place->segment, data, (size_t)place->len, at);
     if (rc < 0)
         return weir_segment_fail(&store->folder, error, -rc, "cannot read");
-    if (store->durable &&
-        weir_common_crc32c(0, data, (size_t)place->len) != place->crc)
+    if (place->headless ||
+        (store->durable &&
+         weir_common_crc32c(0, data, (size_t)place->len) != place->crc))
         return store->folder.host->fail(
             error, EILSEQ,
             "%s/%016llx.seg: the block at %llu is not what was written",
@@ -492,13 +494,34 @@ static ssize_t read_block(void *self, int64_t handle, void *data, size_t room,
 
 /* ---- consumption ---- */
 
+/* A mark counts with a whole head only: a damaged one is made anew.  That its
+ * block is damaged is still seen by its sum, which is the wrong one. */
+static int mend_head(struct weir_place *place)
+{
+    struct weir_record record = {
+        .first = place->first, .len = place->len, .messages = place->messages};
+    uint8_t head[WEIR_RECORD_HEAD];
+    int rc = weir_recover_sum(place->segment, place->at + sizeof head,
+                              place->len, &record.crc);
+
+    if (rc < 0)
+        return rc;
+    place->crc = record.crc = ~record.crc;
+    weir_record_pack(head, place->segment->number, place->at, &record);
+    rc = weir_segment_write(place->segment, head, sizeof head, place->at);
+    place->headless = rc < 0;
+    return rc;
+}
+
 /* Write down that so many messages of a block are consumed. */
 static int mark_block(struct weir_place *place, uint32_t consumed)
 {
     uint8_t octets[WEIR_RECORD_MARK];
     uint8_t mark = (uint8_t)((place->mark + 1) % WEIR_RECORD_MARKS);
-    int rc;
+    int rc = place->headless ? mend_head(place) : 0;
 
+    if (rc < 0)
+        return rc;
     weir_record_mark(octets, place->segment->number, place->at, consumed);
     rc = weir_segment_write(place->segment, octets, sizeof octets,
                             weir_record_mark_at(place->at, mark));

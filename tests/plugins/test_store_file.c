@@ -731,12 +731,12 @@ static void test_torn_tail(void **state)
 }
 
 /* A block that is damaged in the middle is not torn off: it is there, and
- * reading it fails.  A damaged head hides its own block, which is counted, and
- * none behind it; what is written next takes nothing away. */
+ * reading it fails.  So it is with one whose head is damaged, of which the
+ * sequence numbers tell; what is written next takes nothing away. */
 static void test_damage(void **state)
 {
     char path[128];
-    int64_t handle;
+    int64_t handle, damaged;
 
     (void)state;
     open_durable();
@@ -758,16 +758,47 @@ static void test_damage(void **state)
     spoil(path, 64 + 1088 + 10, 1);
     for (unsigned i = 0; i < 2; i++) {
         open_durable();
-        assert_int_equal(stat_now().blocks, 2 + i);
-        assert_int_equal(stat_now().torn, 1088);
+        assert_int_equal(stat_now().blocks, 3 + i);
+        assert_int_equal(stat_now().recovered, 3 + i);
+        assert_int_equal(stat_now().torn, 0);
         assert_int_equal(next_block(&handle), 1);
+        assert_int_equal(next_block(&damaged), 2);
+        assert_int_equal(ops->read(store, damaged, back, sizeof back, &error),
+                         -EILSEQ);
         assert_int_equal(next_block(&handle), 3);
         expect(handle, 1000, 3);
         (void)put_good(1000, 4 + i);
         ops->close(store, 1);
     }
     open_durable();
+    assert_int_equal(stat_now().blocks, 5);
+    (void)next_block(&handle);
+    (void)next_block(&damaged);
+    let_go(damaged);
+    reopen();
     assert_int_equal(stat_now().blocks, 4);
+    assert_int_equal(next_block(&handle), 1);
+    assert_int_equal(next_block(&handle), 3);
+    expect(handle, 1000, 3);
+}
+
+/* Where no number tells of messages, the octets are counted. */
+static void test_damaged_first(void **state)
+{
+    char path[128];
+    int64_t handle;
+
+    (void)state;
+    open_durable();
+    for (unsigned i = 1; i <= 2; i++)
+        (void)put_good(1000, i);
+    ops->close(store, 1);
+    (void)segment(path);
+    spoil(path, 64 + 10, 1);
+    open_durable();
+    assert_int_equal(stat_now().torn, 1088);
+    assert_int_equal(next_block(&handle), 2);
+    expect(handle, 1000, 2);
 }
 
 /* Only the last block of all can be torn off: one at the end of an older
@@ -1170,23 +1201,37 @@ static void test_suite_finds_lies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_blocks),           CASE(test_handles),
-        CASE(test_in_part),          CASE(test_space_comes_back),
-        CASE(test_budget),           CASE(test_interrupted_and_short),
+        CASE(test_blocks),
+        CASE(test_handles),
+        CASE(test_in_part),
+        CASE(test_space_comes_back),
+        CASE(test_budget),
+        CASE(test_interrupted_and_short),
         CASE(test_disk_full),
 #ifdef HAVE_FALLOCATE
         CASE(test_smaller_segments),
 #endif
-        CASE(test_poison),           CASE(test_unlinked),
-        CASE(test_no_leak),          CASE(test_shortages),
-        CASE(test_folders),          CASE(test_torn_tail),
-        CASE(test_damage),           CASE(test_damaged_end),
-        CASE(test_unreadable),       CASE(test_torn_mark),
-        CASE(test_foreign),          CASE(test_durable_space),
-        CASE(test_sync_fails),       CASE(test_sync_for_another),
-        CASE(test_passing),          CASE(test_suite),
-        CASE(test_suite_torn),       CASE(test_suite_power),
-        CASE(test_suite_fails),      CASE(test_suite_finds_lies),
+        CASE(test_poison),
+        CASE(test_unlinked),
+        CASE(test_no_leak),
+        CASE(test_shortages),
+        CASE(test_folders),
+        CASE(test_torn_tail),
+        CASE(test_damage),
+        CASE(test_damaged_first),
+        CASE(test_damaged_end),
+        CASE(test_unreadable),
+        CASE(test_torn_mark),
+        CASE(test_foreign),
+        CASE(test_durable_space),
+        CASE(test_sync_fails),
+        CASE(test_sync_for_another),
+        CASE(test_passing),
+        CASE(test_suite),
+        CASE(test_suite_torn),
+        CASE(test_suite_power),
+        CASE(test_suite_fails),
+        CASE(test_suite_finds_lies),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
