@@ -220,11 +220,20 @@ static int drop(const struct weir_swap_settings *set, struct weir_swap *swap,
     if (!set->yes && !confirmed(swap))
         return weir_common_fail("nothing was dropped");
     *keep = false;
+    return 0;
+}
+
+/* A store that is closed says not whether it could remove what it had. */
+static int report_drop(const struct weir_swap_settings *set, const char *dir,
+                       const struct weir_swap_queue *queue, uint64_t messages)
+{
+    if (weir_swap_is_there(dir, queue))
+        return weir_common_fail("%s: the queue %s could not be removed", dir,
+                                queue->name);
     if (!set->json)
-        printf("%" PRIu64 " messages dropped\n",
-               weir_swap_stat(swap).recovered);
+        printf("%" PRIu64 " messages dropped\n", messages);
     else
-        printf("{\"dropped\": %" PRIu64 "}\n", weir_swap_stat(swap).recovered);
+        printf("{\"dropped\": %" PRIu64 "}\n", messages);
     return 0;
 }
 
@@ -246,6 +255,7 @@ static int with_queue(const struct weir_swap_settings *set, enum verb verb,
                       const char *dir, const struct weir_swap_queue *queue)
 {
     struct weir_swap swap;
+    uint64_t messages;
     bool keep = true;
     int rc = weir_swap_open(&swap, dir, queue), code = 0;
 
@@ -253,6 +263,7 @@ static int with_queue(const struct weir_swap_settings *set, enum verb verb,
         weir_common_fail("%s", swap.text);
         return in_use_or_failed(rc);
     }
+    messages = weir_swap_stat(&swap).recovered;
     if (verb == SHOW)
         code = show(set, &swap);
     else if (verb == DRAIN)
@@ -260,7 +271,7 @@ static int with_queue(const struct weir_swap_settings *set, enum verb verb,
     else
         code = drop(set, &swap, &keep);
     weir_swap_close(&swap, keep);
-    return code;
+    return keep ? code : report_drop(set, dir, queue, messages);
 }
 
 static int run(const struct weir_swap_settings *set, enum verb verb,

@@ -162,6 +162,21 @@ weir_swap_list_find(const struct weir_swap_list *list, const char *dir,
     return NULL;
 }
 
+static int is_name(void *arg, const char *name)
+{
+    return strcmp(arg, name) == 0;
+}
+
+bool weir_swap_is_there(const char *dir, const struct weir_swap_queue *queue)
+{
+    char text[512], name[sizeof queue->name];
+    weir_error error = {
+        .size = sizeof error, .text = text, .room = sizeof text};
+
+    memcpy(name, queue->name, sizeof name);
+    return queue->ops->list(&host, dir, is_name, name, &error) > 0;
+}
+
 /* ---- one of them ---- */
 
 int weir_swap_open(struct weir_swap *swap, const char *dir,

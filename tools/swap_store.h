@@ -42,6 +42,9 @@ const struct weir_swap_queue *
 weir_swap_list_find(const struct weir_swap_list *list, const char *dir,
                     const char *name);
 
+/* Whether a queue that was found is still there. */
+bool weir_swap_is_there(const char *dir, const struct weir_swap_queue *queue);
+
 /* An opened queue. */
 struct weir_swap {
     const struct weir_swap_queue *queue;

@@ -159,6 +159,19 @@ for store in $stores; do
     rmdir "$spool" || wrong "$store: something is left: $(ls -R "$spool")"
 done
 
+# ---- what cannot be dropped ----
+
+case $stores in
+*lmdb*)
+    mkdir "$dir/kept"
+    "$fill" lmdb "$dir/kept" q 25
+    mkdir "$dir/kept/q.lmdb/of-another"
+    run 1 drop "$dir/kept" q --yes
+    complains 'q could not be removed'
+    [ ! -s "$dir/out" ] || wrong "dropped: $(cat "$dir/out")"
+    ;;
+esac
+
 # ---- a block that is damaged ----
 
 # The first octet of the first block, behind two heads.
