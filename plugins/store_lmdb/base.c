@@ -551,6 +551,19 @@ static int turn(struct weir_base *base)
     return commit(base, txn, base->reserve);
 }
 
+/* Of the budget, or the disk, nothing is left but what has been freed. */
+static bool is_full(int rc)
+{
+    return rc == MDB_MAP_FULL || rc == ENOSPC;
+}
+
+/* May there be pages that wait for a turn?  Of a disk that is full nobody knows
+ * what the process before has freed; the budget has a reserve to be spared. */
+static bool has_freed(const struct weir_base *base, int rc)
+{
+    return rc == ENOSPC || (rc == MDB_MAP_FULL && base->freed);
+}
+
 int weir_base_mark(struct weir_base *base, const struct weir_base_mark *marks,
                    int n_marks)
 {
@@ -561,14 +574,14 @@ int weir_base_write(struct weir_base *base, const struct weir_base_head *head,
                     const struct iovec *parts, int n,
                     const struct weir_base_mark *marks, int n_marks, bool *full)
 {
-    int rc = change(base, head, parts, n, marks, n_marks);
+    int first = change(base, head, parts, n, marks, n_marks), rc = first;
 
-    if (rc == MDB_MAP_FULL && n_marks) {
+    if (is_full(rc) && n_marks) {
         rc = change_marks(base, marks, n_marks);
         if (rc == 0)
-            rc = MDB_MAP_FULL;
+            rc = first;
     }
-    for (int i = 0; rc == MDB_MAP_FULL && base->freed && i < TURNS; i++) {
+    for (int i = 0; has_freed(base, rc) && i < TURNS; i++) {
         rc = turn(base);
         if (rc == 0)
             rc = change(base, head, parts, n, NULL, 0);

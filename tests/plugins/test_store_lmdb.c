@@ -35,6 +35,7 @@ static char folder[64], path[128], text[512];
 static weir_error error = {
     .size = sizeof error, .text = text, .room = sizeof text};
 static void *store;
+static fsblkcnt_t pages_left; /* on the disk, to the plugin */
 
 static int host_fail(weir_error *out, int code, const char *format, ...)
 {
@@ -86,6 +87,7 @@ static int setup(void **state)
 {
     (void)state;
     store = NULL;
+    pages_left = 1000000;
     ops = store_lmdb_LTX_weir_plugin_v1.providers[0].ops;
     strcpy(folder, "/tmp/weir-lmdb-XXXXXX");
     if (!mkdtemp(folder))
@@ -104,8 +106,6 @@ static int teardown(void **state)
 }
 
 /* ---- a disk ---- */
-
-static fsblkcnt_t pages_left;
 
 /* What the plugin asks instead of fstatvfs(). */
 int fake_fstatvfs(int fd, struct statvfs *disk)
@@ -381,22 +381,49 @@ static void test_disk_full(void **state)
     (void)signal(SIGXFSZ, SIG_IGN);
     open_good(8 * MB);
     assert_int_equal(put(1000, 1, 1), 0);
-    limit(file_size() + 20 * KB);
+    limit(file_size() + 100 * KB + 100);
     pages_left = 1;
     assert_int_equal(put(256 * KB, 1, 2), -ENOSPC);
     assert_int_equal(failed_now(), 0);
-    assert_int_equal(put_without_descriptors(256 * KB, 2), -ENOSPC);
+    assert_int_equal(put_without_descriptors(256 * KB, 2), -EMFILE);
     assert_int_equal(put_without_descriptors(256 * KB, 2), -EMFILE);
     assert_int_equal(failed_now(), 0);
     limit(RLIM_INFINITY);
     assert_int_equal(put(256 * KB, 1, 2), 1);
     assert_int_equal(ops->sync(store, &error), 0);
-    limit(file_size() + 20 * KB);
+    limit(file_size() + 100 * KB + 100);
     pages_left = 1000000;
     assert_int_equal(put(256 * KB, 1, 3), -EIO);
     limit(RLIM_INFINITY);
     assert_int_equal(put(1000, 1, 4), -EIO);
     assert_int_equal(failed_now(), EIO);
+}
+
+/* On a disk that is full, what is let go is room for more; also for the process
+ * that comes next. */
+static void test_disk_stays_full(void **state)
+{
+    int n;
+
+    (void)state;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    pages_left = 1;
+    for (int again = 0; again < 2; again++) {
+        open_good(8 * MB);
+        limit(512 * KB + 100);
+        n = fill(32 * KB);
+        assert_true(n >= 8);
+        for (int i = 0; i < n / 2; i++)
+            assert_int_equal(ops->done(store, i, UINT64_MAX, &error), 0);
+        assert_int_equal(ops->sync(store, &error), 0);
+        if (again) {
+            close_with(1);
+            open_good(8 * MB);
+        }
+        assert_int_equal(put(32 * KB, 1, (uint64_t)n), n);
+        limit(RLIM_INFINITY);
+        close_with(0);
+    }
 }
 
 /* Put a record of another program's into a table. */
@@ -493,15 +520,11 @@ static void test_suite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_layout),
-        CASE(test_foreign),
-        CASE(test_full),
-        CASE(test_scattered),
-        CASE(test_budget_stays),
-        CASE(test_killed_reader),
-        CASE(test_disk_full),
-        CASE(test_forged),
-        CASE(test_spill_is_refused),
+        CASE(test_layout),       CASE(test_foreign),
+        CASE(test_full),         CASE(test_scattered),
+        CASE(test_budget_stays), CASE(test_killed_reader),
+        CASE(test_disk_full),    CASE(test_disk_stays_full),
+        CASE(test_forged),       CASE(test_spill_is_refused),
         CASE(test_suite),
     };
 
