@@ -179,12 +179,16 @@ bool weir_swap_is_there(const char *dir, const struct weir_swap_queue *queue)
 
 /* ---- one of them ---- */
 
+/* Nothing is written.  What is there may be more; a store that maps all it may
+ * have would not find so much room as the largest number in every process. */
+#define BUDGET (1 << 20)
+
 int weir_swap_open(struct weir_swap *swap, const char *dir,
                    const struct weir_swap_queue *queue)
 {
     weir_store_args args = {.size = sizeof args,
                             .mode = WEIR_STORE_DURABLE,
-                            .budget = INT64_MAX,
+                            .budget = BUDGET,
                             .dir = dir,
                             .queue = queue->name};
     int rc;
