@@ -48,10 +48,14 @@ void weir_queue_reset_out(struct weir_queue *queue, uint64_t base);
 void weir_queue_link(struct weir_queue *queue, struct weir_chunk *chunk,
                      uint8_t *write);
 
-/* Begin a new tail where the messages received so far end, which are all
- * published; what has come of the next one moves there.
- * Errors: -ENOMEM. */
-int weir_queue_part(struct weir_queue *queue);
+/* Begin a new tail at the stream offset `position`, which lies in the tail, or
+ * at its end, and is where the last whole message ends; what has come of the
+ * next one goes there.
+ * Errors: -ENOMEM; nothing has changed then. */
+int weir_queue_part(struct weir_queue *queue, uint64_t position);
+
+/* The same for a queue that receives, in fresh memory; `at` is in the tail. */
+int weir_queue_part_received(struct weir_queue *queue, uint8_t *at);
 
 /* Make `chunk`, got for it, refer to what is free in the tail. */
 void weir_queue_refer_rest(struct weir_queue *queue, struct weir_chunk *chunk);

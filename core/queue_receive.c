@@ -35,22 +35,29 @@ static int no_memory(size_t octets)
     return weir_fail(ENOMEM, "no memory to receive %zu octets", octets);
 }
 
-/* A new tail of `size` octets, with the unfinished frame moved to its begin. */
-static int move_on(struct weir_queue *queue, size_t size)
+/* A new tail of `size` octets, with what is here from `at` on moved to its
+ * begin. */
+static int move_from(struct weir_queue *queue, uint8_t *at, size_t size)
 {
     struct weir_queue_in *in = &queue->in;
-    size_t partial = partial_octets(in);
+    size_t begun = (size_t)(in->write - at), whole = (size_t)(in->scan - at);
     struct weir_chunk *chunk = weir_pool_get(in->pool, size);
 
     if (!chunk)
         return no_memory(size);
-    if (partial)
-        memcpy(chunk->data, in->scan, partial);
-    in->write = in->scan;
-    weir_queue_link(queue, chunk, chunk->data + partial);
-    in->scan = chunk->data;
+    if (begun)
+        memcpy(chunk->data, at, begun);
+    in->write = at;
+    weir_queue_link(queue, chunk, chunk->data + begun);
+    in->scan = chunk->data + whole;
     in->receives = true;
     return 0;
+}
+
+/* The same with the unfinished frame. */
+static int move_on(struct weir_queue *queue, size_t size)
+{
+    return move_from(queue, queue->in.scan, size);
 }
 
 static int fresh_chunk(struct weir_queue *queue)
@@ -393,18 +400,6 @@ static void remember_end(struct weir_queue_in *in, uint8_t *at)
     in->saved_limit = in->limit;
 }
 
-/* What the frame at hand needs is not asked for here: the peer claims it. */
-int weir_queue_part(struct weir_queue *queue)
-{
-    struct weir_queue_in *in = &queue->in;
-    size_t partial = partial_octets(in);
-    int error = move_on(queue, partial > in->size ? partial : in->size);
-
-    if (!error)
-        remember_end(in, in->scan);
-    return error;
-}
-
 /* Commands that were dealt with since the last frame that anybody will see
  * leave nothing behind, so a peer that sends nothing else takes no memory.
  * What follows them is a part of one frame: each octet moves once. */
@@ -597,6 +592,24 @@ static void link_spare(struct weir_queue *queue)
     in->spare = NULL;
     weir_queue_link(queue, spare, spare->data);
     in->scan = in->write;
+}
+
+/* What the frame at hand needs is not asked for here: the peer claims it.
+ * Behind a body that has just come there is its spare to go on in. */
+int weir_queue_part_received(struct weir_queue *queue, uint8_t *at)
+{
+    struct weir_queue_in *in = &queue->in;
+    size_t begun = (size_t)(in->write - at);
+    uint8_t inside = in->inside;
+    int error = 0;
+
+    in->inside = 0;
+    if (in->spare && !in->body)
+        link_spare(queue);
+    else
+        error = move_from(queue, at, begun > in->size ? begun : in->size);
+    in->inside = inside;
+    return error;
 }
 
 /* A message that ends with a body has come: publish it, or forget it. */

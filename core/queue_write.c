@@ -122,10 +122,12 @@ void weir_queue_refuse(struct weir_queue *queue)
                           memory_order_release);
 }
 
-/* A spill begins between messages: one that has begun comes whole. */
+/* A spill begins where a message ends, and that in the tail: one that began
+ * earlier comes whole. */
 bool weir_queue_full(struct weir_queue *queue)
 {
-    return !weir_queue_room(queue, 1) && !(queue->spill && queue->in.inside);
+    return !weir_queue_room(queue, 1) &&
+           !(queue->spill && weir_spill_comes(queue));
 }
 
 bool weir_queue_arm_writer(struct weir_queue *queue)
@@ -280,6 +282,44 @@ static int make_room(struct weir_queue *queue, size_t need)
     if ((size_t)(queue->in.limit - queue->in.write) >= need)
         return 0;
     return next_chunk(queue, need);
+}
+
+/* What is free in the tail is the new one, without a copy, if it is worth a
+ * header: a chunk that is hardly used would hold the memory of both. */
+static int part_at(struct weir_queue *queue, uint8_t *at)
+{
+    struct weir_queue_in *in = &queue->in;
+    struct weir_chunk *chunk = weir_pool_get(in->pool, 0);
+    uint8_t *write = in->write, inside = in->inside;
+
+    if (!chunk)
+        return weir_fail(ENOMEM, "no memory for a part of a queue");
+    weir_chunk_refer(chunk, in->tail, at, (size_t)(in->limit - at));
+    in->write = at;
+    in->inside = 0;
+    weir_queue_link(queue, chunk, write);
+    in->inside = inside;
+    return 0;
+}
+
+int weir_queue_part(struct weir_queue *queue, uint64_t position)
+{
+    struct weir_queue_in *in = &queue->in;
+    uint8_t *at = in->data + (position - in->base);
+    int error;
+
+    if (in->limit - at >= WEIR_QUEUE_REST)
+        error = part_at(queue, at);
+    else if (in->receives)
+        error = weir_queue_part_received(queue, at);
+    else
+        error = next_chunk(queue, WEIR_QUEUE_HEAD);
+    if (error)
+        return error;
+    in->saved_tail = in->tail;
+    in->saved_write = in->data;
+    in->saved_limit = in->limit;
+    return 0;
 }
 
 /* -------------------------------------------------------------- frames -- */

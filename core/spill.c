@@ -20,7 +20,7 @@
 enum {
     BLOCK = 64 << 10,    /* octets from which on a block is cut */
     AHEAD = 256 << 10,   /* octets that the consumer has before it */
-    EACH = 2 * BLOCK,    /* octets in memory that each spill may have */
+    EACH = 3 * BLOCK,    /* octets in memory that each spill may have */
     TOGETHER = 32 << 20, /* and all of them, beyond that */
     PARTS = 1024,        /* of one write; more are copied together */
     TURNS = 16,          /* then others of the crew are next */
@@ -787,7 +787,7 @@ static bool start_list(struct weir_queue *queue)
     struct weir_chunk *chunk;
 
     if (queue->in.receives)
-        return weir_queue_part(queue) == 0;
+        return weir_queue_part(queue, load(&queue->published)) == 0;
     chunk = weir_pool_get(queue->in.pool, queue->in.size);
     if (!chunk)
         return false;
@@ -795,13 +795,22 @@ static bool start_list(struct weir_queue *queue)
     return true;
 }
 
-/* Up to where there are whole messages, when none is begun; behind it there
- * may be octets that were received. */
-static uint64_t put_so_far(const struct weir_queue *queue)
+/* Can the tail end where all that is published does?  Behind that there may be
+ * octets that were received, but no more than the tail has. */
+static bool can_part(const struct weir_queue *queue, uint64_t published)
 {
-    const uint8_t *end = queue->in.receives ? queue->in.scan : queue->in.write;
+    if (queue->in.receives)
+        return published >= queue->in.base;
+    return published == weir_queue_position(queue);
+}
 
-    return queue->in.base + (uint64_t)(end - queue->in.data);
+bool weir_spill_comes(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+
+    return !weir_spill_hides(spill) && !atomic_load(&spill->failed) &&
+           !atomic_load(&spill->full) && queue->in.tail &&
+           !can_part(queue, load(&queue->published));
 }
 
 bool weir_spill_begin(struct weir_queue *queue, uint64_t octets)
@@ -810,8 +819,8 @@ bool weir_spill_begin(struct weir_queue *queue, uint64_t octets)
     struct weir_chunk *shown = queue->in.tail;
 
     if (atomic_load(&spill->failed) || atomic_load(&spill->full) ||
-        octets > spill->budget || !shown || queue->in.inside ||
-        put_so_far(queue) != load(&queue->published))
+        octets > spill->budget || !shown ||
+        !can_part(queue, load(&queue->published)))
         return false;
     if (weir_disks_pin(spill->crew) < 0)
         return false;
@@ -832,61 +841,48 @@ bool weir_spill_begin(struct weir_queue *queue, uint64_t octets)
     return true;
 }
 
+/* Octets that are hidden and in no block yet.  Producer. */
+static uint64_t list_octets(struct weir_spill *spill)
+{
+    return load(&spill->committed) - spill->head->base;
+}
+
+/* A message of any length may come where there is no block in memory: so the
+ * list must be short then, or become one. */
 static bool has_memory(struct weir_spill *spill, uint64_t octets)
 {
-    uint64_t own = load(&spill->in_memory);
+    uint64_t blocks = load(&spill->in_memory), list = list_octets(spill);
 
-    return own + octets <= EACH || own == 0 ||
-           load(&weir_disks_memory) + octets <= TOGETHER;
+    return blocks + list + octets <= EACH || (blocks == 0 && list < BLOCK) ||
+           load(&weir_disks_memory) + list + octets <= TOGETHER;
 }
 
-bool weir_spill_room(struct weir_queue *queue, uint64_t octets)
+/* Make a block of the list, which ends at `position` from then on: a new tail
+ * begins there.  Without memory for that it goes on, and NULL is returned.
+ * Producer; the lock is not needed for what is its own. */
+static struct weir_spill_block *cut_list(struct weir_queue *queue,
+                                         uint64_t position)
 {
     struct weir_spill *spill = queue->spill;
-    uint64_t hidden = load(&spill->committed) - load(&queue->published);
+    struct weir_spill_block *block = calloc(1, sizeof(*block));
+    struct weir_chunk *last = queue->in.tail;
 
-    if (atomic_load(&spill->failed) || atomic_load(&spill->full))
-        return false;
-    return hidden + octets <= spill->budget && has_memory(spill, octets);
-}
-
-/* The first chunk of the newest message, or one that lies before it, where a
- * message begins; NULL if that is `head`. */
-static struct weir_chunk *last_begin(struct weir_spill *spill,
-                                     struct weir_chunk **before)
-{
-    struct weir_chunk *tail = spill->queue->in.tail, *at = spill->head;
-    struct weir_chunk *found = NULL;
-
-    while (at != tail) {
-        struct weir_chunk *next = at->next;
-
-        if (!(next->flags & (WEIR_CHUNK_MIDWAY | WEIR_CHUNK_BODY))) {
-            found = next;
-            *before = at;
-        }
-        at = next;
+    if (!block || weir_queue_part(queue, position) < 0) {
+        free(block);
+        return NULL;
     }
-    return found;
-}
-
-/* Hand over what is whole, but for the tail.  Without memory for that it stays
- * in the list.  Lock held. */
-static void cut_block(struct weir_spill *spill)
-{
-    struct weir_chunk *last = NULL, *begin = last_begin(spill, &last);
-    struct weir_spill_block *block = NULL;
-
-    if (begin && begin->base > spill->head->base)
-        block = calloc(1, sizeof(*block));
-    if (!block)
-        return;
     block->first = spill->head;
     block->last = last;
-    block->octets = begin->base - spill->head->base;
-    block->messages = last->messages - spill->cut;
-    spill->cut = last->messages;
-    spill->head = begin;
+    block->octets = position - spill->head->base;
+    block->messages = queue->in.put - spill->cut;
+    spill->cut = queue->in.put;
+    spill->head = queue->in.tail;
+    return block;
+}
+
+/* Lock held. */
+static void hand_over(struct weir_spill *spill, struct weir_spill_block *block)
+{
     weir_list_append(&spill->blocks, &block->list);
     if (!spill->next_write)
         spill->next_write = &block->list;
@@ -902,6 +898,39 @@ static bool has_work(struct weir_spill *spill)
         !atomic_load(&spill->failed))
         return true;
     return !weir_list_empty(&spill->blocks) && is_hungry(spill->queue);
+}
+
+/* A message of `octets` would make the list too long for one block: cut it
+ * before.  How long one is that is being received nobody knows. */
+static void make_way(struct weir_queue *queue, uint64_t octets)
+{
+    struct weir_spill *spill = queue->spill;
+    uint64_t committed = load(&spill->committed), list = list_octets(spill);
+    struct weir_spill_block *block;
+
+    if (list == 0 || list + octets <= BLOCK || queue->in.receives ||
+        committed != weir_queue_position(queue))
+        return;
+    block = cut_list(queue, committed);
+    if (!block)
+        return;
+    weir_lock_take(&spill->lock);
+    hand_over(spill, block);
+    if (has_work(spill))
+        schedule(spill);
+    weir_lock_release(&spill->lock);
+}
+
+bool weir_spill_room(struct weir_queue *queue, uint64_t octets)
+{
+    struct weir_spill *spill = queue->spill;
+    uint64_t hidden = load(&spill->committed) - load(&queue->published);
+
+    if (atomic_load(&spill->failed) || atomic_load(&spill->full) ||
+        hidden + octets > spill->budget)
+        return false;
+    make_way(queue, octets);
+    return has_memory(spill, octets);
 }
 
 /* What was lost is taken off the list's positions and numbers.  Lock held. */
@@ -969,12 +998,15 @@ bool weir_spill_end(struct weir_queue *queue)
 void weir_spill_put(struct weir_queue *queue, uint64_t position)
 {
     struct weir_spill *spill = queue->spill;
+    struct weir_spill_block *block = NULL;
 
+    if (position - spill->head->base >= BLOCK)
+        block = cut_list(queue, position);
     weir_lock_take(&spill->lock);
     store(&spill->committed, position);
     spill->accepted = queue->in.put;
-    if (position - spill->head->base >= BLOCK)
-        cut_block(spill);
+    if (block)
+        hand_over(spill, block);
     if (has_work(spill))
         schedule(spill);
     weir_lock_release(&spill->lock);

@@ -13,6 +13,12 @@
  *              is in memory or in the store
  *   the list   that the producer goes on with, from `head` to its tail
  *
+ * The list is cut where a message ends, which is where a new tail then begins:
+ * before a message that would make it longer than a block, and when it is as
+ * long as one.  So a block is 64 KB at most, or one message that is longer; of
+ * what is received it may be longer by what one read has brought, and by the
+ * message that this has ended.
+ *
  * A helper thread, one at a time for each spill, does two things.  While the
  * consumer has little before it, it shows the oldest block: reads it back if
  * need be, puts it behind the last chunk the consumer may see, and moves
@@ -151,6 +157,10 @@ static inline bool weir_spill_hides(const struct weir_spill *spill)
 /* The queue is at its mark: begin to hide.
  * Returns whether a message of `octets` may be put. */
 bool weir_spill_begin(struct weir_queue *queue, uint64_t octets);
+
+/* Can it begin as soon as the message that is being received has ended?
+ * Thread: the producer. */
+bool weir_spill_comes(struct weir_queue *queue);
 
 /* May a message of `octets` be put, while others are hidden? */
 bool weir_spill_room(struct weir_queue *queue, uint64_t octets);

@@ -43,6 +43,7 @@ static struct {
     _Atomic int slow;    /* us */
     _Atomic int damaged; /* the block that comes back with another octet */
     _Atomic uint64_t bytes, room, overhead;
+    _Atomic uint64_t largest; /* of what was ever written */
     _Atomic bool busy;
 } disk;
 
@@ -101,6 +102,8 @@ static int64_t write_disk(void *self, const struct iovec *parts, int n,
     kept->size = 0;
     for (int i = 0; i < n; i++)
         kept->size += parts[i].iov_len;
+    if (kept->size > atomic_load(&disk.largest))
+        atomic_store(&disk.largest, kept->size);
     if (atomic_load(&disk.bytes) + kept->size + atomic_load(&disk.overhead) >
         atomic_load(&disk.room)) {
         leave();
@@ -174,6 +177,7 @@ struct fixture {
     struct weir_pool *pool;
     struct weir_queue *queue;
     struct traffic traffic;
+    const struct traffic_shape *shape; /* of all messages; NULL: of all sizes */
     _Atomic bool told;
     uint64_t put, got;
     int troubles, comforts, code;
@@ -206,6 +210,7 @@ static void set_up_in(struct fixture *fixture, const char *dir, uint64_t budget)
     atomic_store(&disk.damaged, -1);
     atomic_store(&disk.room, UINT64_MAX);
     atomic_store(&disk.overhead, 0);
+    atomic_store(&disk.largest, 0);
     fixture->pool = weir_pool_new(MB);
     assert_non_null(fixture->pool);
     fixture->queue = weir_queue_new(fixture->pool, mark, false);
@@ -270,11 +275,18 @@ static uint64_t lost_of(struct fixture *fixture)
     return lost;
 }
 
-/* The message of that number; its frames are of all sizes. */
+static struct traffic_shape shape_of(const struct fixture *fixture,
+                                     uint64_t number)
+{
+    return fixture->shape ? *fixture->shape
+                          : traffic_shape(&fixture->traffic, number);
+}
+
+/* The message of that number. */
 static void make(struct fixture *fixture, uint64_t number,
                  weir_message *message)
 {
-    struct traffic_shape shape = traffic_shape(&fixture->traffic, number);
+    struct traffic_shape shape = shape_of(fixture, number);
     weir_frame frame;
 
     weir_message_init(message);
@@ -449,6 +461,93 @@ static void test_budget(void **state)
     take_all(&fixture, full);
     assert_accounts(&fixture, 0);
     tear_down(&fixture);
+}
+
+/* ---- how it is cut ---- */
+
+/* Those that fill chunks so that most of them begin in a message, and those
+ * that are longer than a block, or whose frames have chunks of their own. */
+static const struct traffic_shape shapes[] = {
+    {.frames = 1, .size = {200}},
+    {.frames = 2, .size = {20, 1000}},
+    {.frames = 2, .size = {20, 15000}},
+    {.frames = 5, .size = {9, 0, 200, 5000, 14000}},
+    {.frames = 2, .size = {20, 20000}},
+    {.frames = 2, .size = {20000, 20}},
+    {.frames = 1, .size = {40000}},
+    {.frames = 3, .size = {20, 200000, 15000}},
+};
+
+enum { SHAPES = sizeof(shapes) / sizeof(shapes[0]), SWAP_BLOCK = 64 << 10 };
+
+static uint64_t octets_of(const struct traffic_shape *shape)
+{
+    uint64_t octets = 0;
+
+    for (int i = 0; i < shape->frames; i++)
+        octets += weir_queue_octets(shape->size[i]);
+    return octets;
+}
+
+/* The mark, and 8 MB above it. */
+static int some_messages(const struct traffic_shape *shape)
+{
+    return 100 + (int)(8 * MB / octets_of(shape));
+}
+
+static struct weir_spill_use use_of(struct fixture *fixture)
+{
+    struct weir_spill_use use = {0};
+
+    weir_spill_add_use(fixture->queue, &use);
+    return use;
+}
+
+/* Wait until all is written but what is in no block yet. */
+static struct weir_spill_use await_written(struct fixture *fixture)
+{
+    int64_t end = weir_deadline_in(SOON_S * 1000);
+
+    while (use_of(fixture).in_memory > 0) {
+        assert_true(weir_now() < end);
+        pause_a_bit();
+    }
+    return use_of(fixture);
+}
+
+/* Others have used up what all spills have together. */
+static void check_shape(const struct traffic_shape *shape)
+{
+    uint64_t octets = octets_of(shape);
+    uint64_t longest = octets > SWAP_BLOCK ? octets : SWAP_BLOCK;
+    struct weir_spill_use use;
+    struct fixture fixture;
+
+    set_up(&fixture, 1024 * MB);
+    fixture.shape = shape;
+    atomic_fetch_add(&weir_disks_memory, 32 * MB);
+    for (int i = some_messages(shape); i > 0; i--) {
+        put(&fixture);
+        use = use_of(&fixture);
+        assert_true(use.hidden - use.kept_bytes <= 3 * SWAP_BLOCK + octets);
+    }
+    use = await_written(&fixture);
+    assert_true(use.hidden - use.kept_bytes < SWAP_BLOCK);
+    assert_true(use.swapped_bytes > 7 * MB);
+    assert_true(atomic_load(&disk.largest) <= longest);
+    assert_true(use.swapped_bytes / (uint64_t)atomic_load(&disk.writes) >=
+                SWAP_BLOCK / 2);
+    take_all(&fixture, fixture.put);
+    assert_accounts(&fixture, 0);
+    atomic_fetch_sub(&weir_disks_memory, 32 * MB);
+    tear_down(&fixture);
+}
+
+static void test_shapes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SHAPES; i++)
+        check_shape(&shapes[i]);
 }
 
 /* A message that is begun and given up leaves no trace. */
@@ -700,7 +799,7 @@ static void pack(struct fixture *fixture, struct stream *stream,
 
     stream->octets = NULL;
     for (uint64_t i = 0; i < messages; i++) {
-        struct traffic_shape shape = traffic_shape(&fixture->traffic, i);
+        struct traffic_shape shape = shape_of(fixture, i);
 
         stream->starts[i] = at;
         for (int k = 0; k < shape.frames; k++) {
@@ -751,36 +850,67 @@ static size_t receive(struct fixture *fixture, const uint8_t *from, size_t left)
     return first + second;
 }
 
-/* The connection breaks now and then, and the unfinished message comes
- * again. */
-static void check_received(bool large, uint64_t messages)
+/* The connection breaks now and then, and the unfinished message comes again;
+ * after one read in `lag` a message is taken. */
+static void receive_all(struct fixture *fixture, const struct stream *stream,
+                        uint64_t messages, int lag)
 {
     int64_t end = weir_deadline_in(2 * SOON_S * 1000);
+    size_t at = 0;
+
+    while (at < stream->starts[messages]) {
+        hear(fixture);
+        if (!weir_queue_full(fixture->queue))
+            at += receive(fixture, stream->octets + at,
+                          stream->starts[messages] - at);
+        if (rand() % 20 == 0) {
+            (void)weir_queue_rollback(fixture->queue);
+            at = stream->starts[fixture->put];
+        }
+        if (rand() % lag == 0)
+            (void)take(fixture, false);
+        assert_true(weir_now() < end);
+    }
+    assert_int_equal(fixture->put, messages);
+    assert_true(weir_spill_hides(fixture->queue->spill));
+}
+
+static void check_received(bool large, uint64_t messages)
+{
     struct fixture fixture;
     struct stream stream;
-    size_t at = 0;
 
     set_up(&fixture, 1024 * MB);
     fixture.traffic.large = large;
     pack(&fixture, &stream, messages);
-    while (at < stream.starts[messages]) {
-        hear(&fixture);
-        if (!weir_queue_full(fixture.queue))
-            at += receive(&fixture, stream.octets + at,
-                          stream.starts[messages] - at);
-        if (rand() % 20 == 0) {
-            (void)weir_queue_rollback(fixture.queue);
-            at = stream.starts[fixture.put];
-        }
-        if (rand() % 3 == 0)
-            (void)take(&fixture, false);
-        assert_true(weir_now() < end);
-    }
-    assert_int_equal(fixture.put, messages);
-    assert_true(weir_spill_hides(fixture.queue->spill));
+    receive_all(&fixture, &stream, messages, 3);
     take_all(&fixture, messages);
     assert_accounts(&fixture, 0);
     assert_true(atomic_load(&disk.writes) > 0);
+    tear_down(&fixture);
+    free(stream.octets);
+}
+
+/* A block has what was there before the last read, and what that brought: at
+ * most a chunk, which has room for a little more than a block. */
+static void check_received_shape(const struct traffic_shape *shape)
+{
+    uint64_t messages = least((size_t)some_messages(shape), STREAM);
+    uint64_t longest = 2 * SWAP_BLOCK + 4096 + octets_of(shape);
+    struct weir_spill_use use;
+    struct fixture fixture;
+    struct stream stream;
+
+    set_up(&fixture, 1024 * MB);
+    fixture.shape = shape;
+    pack(&fixture, &stream, messages);
+    receive_all(&fixture, &stream, messages, 100);
+    use = await_written(&fixture);
+    assert_true(use.hidden - use.kept_bytes < SWAP_BLOCK);
+    assert_true(use.swapped_bytes > stream.starts[messages - 100] / 2);
+    assert_true(atomic_load(&disk.largest) <= longest);
+    take_all(&fixture, messages);
+    assert_accounts(&fixture, 0);
     tear_down(&fixture);
     free(stream.octets);
 }
@@ -792,6 +922,14 @@ static void test_received(void **state)
     for (int i = 0; i < 5; i++)
         check_received(false, STREAM);
     check_received(true, STREAM / 10);
+}
+
+static void test_received_shapes(void **state)
+{
+    (void)state;
+    srand(2);
+    for (size_t i = 1; i < SHAPES; i++) /* the first is too short for a block */
+        check_received_shape(&shapes[i]);
 }
 
 /* The queue goes while the store is at work. */
@@ -851,6 +989,7 @@ int main(void)
         cmocka_unit_test(test_reasons),  cmocka_unit_test(test_no_helper),
         cmocka_unit_test(test_discard),  cmocka_unit_test(test_leave),
         cmocka_unit_test(test_threads),  cmocka_unit_test(test_received),
+        cmocka_unit_test(test_shapes),   cmocka_unit_test(test_received_shapes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

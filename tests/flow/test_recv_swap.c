@@ -192,6 +192,68 @@ static void check_flow(const char *transport, int sends, int receives)
     tear_down(&stage);
 }
 
+/* Messages of a short frame and a longer one, which seldom begin where memory
+ * does: all but what is in memory by right is in the store. */
+static void await_in_store(struct stage *stage, uint64_t in_memory)
+{
+    int64_t end = flow_now() + FLOW_SOON;
+    weir_stats stats = flow_stats(stage->receiver);
+
+    while (stats.recv_queued_bytes - stats.recv_in_store_bytes > in_memory) {
+        assert_true(flow_now() < end);
+        trial_pause();
+        stats = flow_stats(stage->receiver);
+    }
+}
+
+static void send_pair(struct stage *stage, uint32_t number, size_t size)
+{
+    weir_message message;
+
+    weir_message_init(&message);
+    flow_add(&message, 20, number);
+    flow_add(&message, size, number + 1);
+    flow_ok(weir_send_message(stage->sender, &message, FLOW_SOON));
+    weir_message_fini(&message);
+}
+
+static void receive_pair(struct stage *stage, uint32_t number, size_t size)
+{
+    weir_message message;
+
+    weir_message_init(&message);
+    flow_ok(weir_recv_message(stage->receiver, &message, FLOW_SOON));
+    assert_int_equal(weir_message_count(&message), 2);
+    flow_check_frame(&message, 0, 20, number);
+    flow_check_frame(&message, 1, size, number + 1);
+    weir_message_fini(&message);
+}
+
+static void check_pairs(size_t size, uint64_t octets)
+{
+    uint32_t n = (uint32_t)(octets / size);
+    struct stage stage;
+
+    set_up(&stage, WEIR_PUSH, WEIR_PULL);
+    for (uint32_t i = 1; i < n; i++)
+        send_pair(&stage, i, size);
+    await_decoded(&stage, n - 1);
+    await_in_store(&stage, MARK * (size + 40) + MB / 2);
+    for (uint32_t i = 1; i < n; i++)
+        receive_pair(&stage, i, size);
+    trial_await(stage.dir, 0);
+    assert_int_equal(flow_stats(stage.receiver).recv_queued, 0);
+    tear_down(&stage);
+}
+
+static void test_frames(void **state)
+{
+    (void)state;
+    check_pairs(1000, 20 * MB);
+    check_pairs(15000, 60 * MB);
+    check_pairs(30000, 60 * MB);
+}
+
 static void test_push_pull(void **state)
 {
     (void)state;
@@ -442,12 +504,13 @@ static int load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_push_pull), cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_pub_sub),   cmocka_unit_test(test_dealer_router),
-        cmocka_unit_test(test_meanwhile), cmocka_unit_test(test_no_threads),
-        cmocka_unit_test(test_parted),    cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_full),      cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_close),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_push_pull),     cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_pub_sub),
+        cmocka_unit_test(test_dealer_router), cmocka_unit_test(test_meanwhile),
+        cmocka_unit_test(test_no_threads),    cmocka_unit_test(test_parted),
+        cmocka_unit_test(test_budget),        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_lost),          cmocka_unit_test(test_close),
+        cmocka_unit_test(test_refusals),
     };
 
     if (!trial_find())
