@@ -47,6 +47,8 @@ static WEIR_NOINLINE bool may_spill(struct weir_queue *queue, uint64_t octets)
 {
     if (!weir_spill_hides(queue->spill))
         return has_room(queue, octets) || weir_spill_begin(queue, octets);
+    if (weir_spill_promised(queue->spill, octets))
+        return true;
     if (weir_spill_end(queue) && has_room(queue, octets))
         return true;
     if (!weir_spill_hides(queue->spill))

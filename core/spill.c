@@ -813,6 +813,12 @@ bool weir_spill_comes(struct weir_queue *queue)
            !can_part(queue, load(&queue->published));
 }
 
+/* Who receives asks for no message in particular, and has no use for it. */
+static void promise(struct weir_queue *queue, uint64_t octets)
+{
+    queue->spill->promised = queue->in.receives ? 0 : octets;
+}
+
 bool weir_spill_begin(struct weir_queue *queue, uint64_t octets)
 {
     struct weir_spill *spill = queue->spill;
@@ -838,6 +844,7 @@ bool weir_spill_begin(struct weir_queue *queue, uint64_t octets)
     queue->in.message_credit = queue->in.octet_credit = 0;
     atomic_fetch_or(&queue->writer_armed, WEIR_QUEUE_HIDES);
     weir_lock_release(&spill->lock);
+    promise(queue, octets);
     return true;
 }
 
@@ -930,7 +937,10 @@ bool weir_spill_room(struct weir_queue *queue, uint64_t octets)
         hidden + octets > spill->budget)
         return false;
     make_way(queue, octets);
-    return has_memory(spill, octets);
+    if (!has_memory(spill, octets))
+        return false;
+    promise(queue, octets);
+    return true;
 }
 
 /* What was lost is taken off the list's positions and numbers.  Lock held. */
@@ -960,6 +970,7 @@ static void show_all(struct weir_queue *queue)
     struct weir_spill *spill = queue->spill;
 
     spill->head = spill->shown = NULL;
+    spill->promised = 0;
     atomic_store(&spill->hides, false);
     atomic_fetch_and(&queue->writer_armed, ~(uint32_t)WEIR_QUEUE_HIDES);
     weir_disks_unpin(spill->crew);
@@ -1000,6 +1011,7 @@ void weir_spill_put(struct weir_queue *queue, uint64_t position)
     struct weir_spill *spill = queue->spill;
     struct weir_spill_block *block = NULL;
 
+    spill->promised = 0;
     if (position - spill->head->base >= BLOCK)
         block = cut_list(queue, position);
     weir_lock_take(&spill->lock);

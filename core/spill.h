@@ -106,6 +106,7 @@ struct weir_spill {
     struct weir_chunk *head;       /* of the producer's list */
     struct weir_chunk *shown;      /* the last that the consumer may see */
     uint64_t cut;                  /* messages put before `head` */
+    uint64_t promised;             /* octets; the producer's, until it puts */
     uint64_t hole, hole_messages;  /* lost, and not taken off the list yet */
     _Atomic bool hides;            /* the producer's to change */
     _Atomic bool working;          /* a helper is, or will be, at work */
@@ -162,7 +163,19 @@ bool weir_spill_begin(struct weir_queue *queue, uint64_t octets);
  * Thread: the producer. */
 bool weir_spill_comes(struct weir_queue *queue);
 
-/* May a message of `octets` be put, while others are hidden? */
+/* Was room for a message of `octets` promised, and nothing put since?  Then it
+ * may be put, though others may have used up what all spills have together, or
+ * the helper has found the disk full: who asks several queues before he puts
+ * into any of them wants that.
+ * Thread: the producer. */
+static inline bool weir_spill_promised(const struct weir_spill *spill,
+                                       uint64_t octets)
+{
+    return octets <= spill->promised;
+}
+
+/* May a message of `octets` be put, while others are hidden?  When it may that
+ * is promised, unless the queue is one that receives. */
 bool weir_spill_room(struct weir_queue *queue, uint64_t octets);
 
 /* All up to the stream offset `position` is whole messages, and is hidden. */

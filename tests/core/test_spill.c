@@ -550,6 +550,33 @@ static void test_shapes(void **state)
         check_shape(&shapes[i]);
 }
 
+/* A message that was told that it may come may come, whatever others have done
+ * meanwhile; the next has to ask. */
+static void test_promise(void **state)
+{
+    int64_t end = weir_deadline_in(SOON_S * 1000);
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, 1024 * MB);
+    fixture.shape = &shapes[2];
+    atomic_store(&disk.room, 0);
+    put_many(&fixture, 130);
+    assert_true(use_of(&fixture).in_memory > 3 * SWAP_BLOCK);
+    do {
+        assert_true(weir_now() < end);
+        atomic_store(&fixture.queue->spill->full, false); /* for a moment */
+    } while (!weir_queue_room(fixture.queue, octets_of(fixture.shape)));
+    atomic_store(&fixture.queue->spill->full, true);
+    atomic_fetch_add(&weir_disks_memory, 32 * MB);
+    assert_int_equal(try_put(&fixture), 0);
+    assert_int_equal(try_put(&fixture), -EAGAIN);
+    atomic_fetch_sub(&weir_disks_memory, 32 * MB);
+    take_all(&fixture, fixture.put);
+    assert_accounts(&fixture, 0);
+    tear_down(&fixture);
+}
+
 /* A message that is begun and given up leaves no trace. */
 static void test_abort(void **state)
 {
@@ -981,15 +1008,25 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),    cmocka_unit_test(test_again_and_again),
-        cmocka_unit_test(test_large),    cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_abort),    cmocka_unit_test(test_bad_writes),
-        cmocka_unit_test(test_bad_open), cmocka_unit_test(test_bad_read),
-        cmocka_unit_test(test_damage),   cmocka_unit_test(test_used_up),
-        cmocka_unit_test(test_reasons),  cmocka_unit_test(test_no_helper),
-        cmocka_unit_test(test_discard),  cmocka_unit_test(test_leave),
-        cmocka_unit_test(test_threads),  cmocka_unit_test(test_received),
-        cmocka_unit_test(test_shapes),   cmocka_unit_test(test_received_shapes),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_again_and_again),
+        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_abort),
+        cmocka_unit_test(test_bad_writes),
+        cmocka_unit_test(test_bad_open),
+        cmocka_unit_test(test_bad_read),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_used_up),
+        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_no_helper),
+        cmocka_unit_test(test_discard),
+        cmocka_unit_test(test_leave),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_received),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_promise),
+        cmocka_unit_test(test_received_shapes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
