@@ -1076,6 +1076,7 @@ uint64_t weir_spill_discard(struct weir_queue *queue)
     spill->accepted = queue->in.put;
     store(&spill->committed, load(&queue->published));
     spill->stale = true;
+    spill->starved = spill->used_up = false; /* what that was true of is gone */
     schedule(spill);
     show_all(queue);
     weir_lock_release(&spill->lock);

@@ -809,6 +809,41 @@ static void test_discard(void **state)
     }
 }
 
+static bool is_used_up(struct fixture *fixture)
+{
+    struct weir_spill *spill = fixture->queue->spill;
+    bool is;
+
+    weir_lock_take(&spill->lock);
+    is = spill->used_up || spill->starved;
+    weir_lock_release(&spill->lock);
+    return is;
+}
+
+/* With what was hidden goes what its store was short of. */
+static void test_discard_used_up(void **state)
+{
+    int64_t end = weir_deadline_in(SOON_S * 1000);
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, 4 * MB);
+    atomic_store(&disk.room, 4 * MB);
+    atomic_store(&disk.overhead, 3 * MB);
+    while (!is_used_up(&fixture)) {
+        if (try_put(&fixture) < 0)
+            pause_a_bit();
+        assert_true(weir_now() < end);
+    }
+    fixture.put -= weir_spill_discard(fixture.queue);
+    assert_false(is_used_up(&fixture));
+    take_all(&fixture, fixture.put);
+    put_many(&fixture, 300);
+    take_all(&fixture, fixture.put);
+    assert_accounts(&fixture, 0);
+    tear_down(&fixture);
+}
+
 /* ---- what comes from a connection ---- */
 
 enum { STREAM = 4000 };
@@ -1027,6 +1062,7 @@ int main(void)
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_promise),
         cmocka_unit_test(test_received_shapes),
+        cmocka_unit_test(test_discard_used_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
