@@ -171,22 +171,6 @@ int weir_cat_understand(struct weir_cat *cat)
 
 /* ---- setting up ---- */
 
-static int set_option(struct weir_cat *cat, const char *word)
-{
-    const char *equals = strchr(word, '=');
-    char name[64];
-    int code;
-
-    if (!equals || (size_t)(equals - word) >= sizeof name) {
-        weir_common_fail("--option %s: want name=value", word);
-        return 2;
-    }
-    memcpy(name, word, (size_t)(equals - word));
-    name[equals - word] = '\0';
-    code = weir_set(cat->socket, name, equals + 1);
-    return code < 0 ? weir_common_fail_code(code, "--option %s", word) : 0;
-}
-
 /* An XSUB subscribes by sending 01 and the prefix. */
 static int subscribe(struct weir_cat *cat, const char *topic)
 {
@@ -267,7 +251,8 @@ int weir_cat_open(struct weir_cat *cat)
         return weir_common_fail_code(code, "no %s socket", cat->kind->name);
     code = 0;
     for (size_t i = 0; i < cat->set.options.count && !code; i++)
-        code = set_option(cat, cat->set.options.items[i]);
+        code =
+            weir_common_set(cat->socket, "--option", cat->set.options.items[i]);
     if (!code)
         code = subscribe_all(cat);
     return code ? code : make_endpoints(cat);

@@ -56,6 +56,33 @@ int weir_common_fail_code(int code, const char *format, ...)
     return 1;
 }
 
+bool weir_common_split(const char *word, char name[WEIR_COMMON_NAME],
+                       const char **value)
+{
+    const char *equals = strchr(word, '=');
+
+    if (!equals || equals - word >= WEIR_COMMON_NAME)
+        return false;
+    memcpy(name, word, (size_t)(equals - word));
+    name[equals - word] = '\0';
+    *value = equals + 1;
+    return true;
+}
+
+int weir_common_set(weir_socket socket, const char *option, const char *word)
+{
+    char name[WEIR_COMMON_NAME];
+    const char *value;
+    int code;
+
+    if (!weir_common_split(word, name, &value)) {
+        weir_common_fail("%s %s: want name=value", option, word);
+        return 2;
+    }
+    code = weir_set(socket, name, value);
+    return code < 0 ? weir_common_fail_code(code, "%s %s", option, word) : 0;
+}
+
 const char *weir_common_reason(int code)
 {
     /* A deadline that passed leaves the sentence of an earlier failure. */

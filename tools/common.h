@@ -36,6 +36,16 @@ int weir_common_fail(const char *format, ...)
 int weir_common_fail_code(int code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Split "name=value": the name is copied, the value is where it was.  False: it
+ * is no such thing. */
+enum { WEIR_COMMON_NAME = 64 };
+bool weir_common_split(const char *word, char name[WEIR_COMMON_NAME],
+                       const char **value);
+
+/* Set a socket's option to what "name=value" says, which came as `option`, such
+ * as "--option".  Returns 0, or an exit code with the complaint printed. */
+int weir_common_set(weir_socket socket, const char *option, const char *word);
+
 /* The sentence of the last failed call, or what `code` means. */
 const char *weir_common_reason(int code);
 

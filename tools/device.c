@@ -188,24 +188,6 @@ static int check_settings(struct service *service)
 
 /* ---- setting up ---- */
 
-static int set_option(weir_socket socket, const char *end, const char *word)
-{
-    const char *equals = strchr(word, '=');
-    char name[64];
-    int code;
-
-    if (!equals || (size_t)(equals - word) >= sizeof name) {
-        weir_common_fail("--%s-option %s: want name=value", end, word);
-        return 2;
-    }
-    memcpy(name, word, (size_t)(equals - word));
-    name[equals - word] = '\0';
-    code = weir_set(socket, name, equals + 1);
-    if (code < 0)
-        return weir_common_fail_code(code, "--%s-option %s", end, word);
-    return 0;
-}
-
 static int subscribe(const struct service *service, const struct end *end)
 {
     const struct weir_args_list *topics = &service->set.topics;
@@ -225,16 +207,18 @@ static int open_end(struct service *service, int i)
 {
     const struct weir_args_list *words = &service->set.places[i].options;
     struct end *end = &service->ends[i];
+    char option[32];
     int code;
 
     if (!end->type)
         return 0;
+    snprintf(option, sizeof option, "--%s-option", names[i]);
     code = weir_open_named(&end->socket, service->context, end->type);
     if (code < 0)
         return weir_common_fail_code(code, "no %s socket", end->type);
     code = 0;
     for (size_t k = 0; k < words->count && !code; k++)
-        code = set_option(end->socket, names[i], words->items[k]);
+        code = weir_common_set(end->socket, option, words->items[k]);
     return code ? code : subscribe(service, end);
 }
 

@@ -48,22 +48,6 @@ int weir_swap_drain_check(const struct weir_swap_settings *set)
     return 2;
 }
 
-static int set_option(struct drain *drain, const char *word)
-{
-    const char *equals = strchr(word, '=');
-    char name[64];
-    int code;
-
-    if (!equals || (size_t)(equals - word) >= sizeof name) {
-        weir_common_fail("--option %s: want name=value", word);
-        return 2;
-    }
-    memcpy(name, word, (size_t)(equals - word));
-    name[equals - word] = '\0';
-    code = weir_set(drain->socket, name, equals + 1);
-    return code < 0 ? weir_common_fail_code(code, "--option %s", word) : 0;
-}
-
 static int make_endpoints(struct drain *drain)
 {
     const struct weir_args_list *binds = &drain->set->binds;
@@ -99,7 +83,7 @@ static int set_up(struct drain *drain)
     if (code < 0)
         return weir_common_fail_code(code, "no %s socket", kind->name);
     for (size_t i = 0; i < options->count; i++) {
-        code = set_option(drain, options->items[i]);
+        code = weir_common_set(drain->socket, "--option", options->items[i]);
         if (code)
             return code;
     }

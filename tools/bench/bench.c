@@ -203,7 +203,10 @@ static int check_settings(const struct weir_args_list *settings)
         return 2;
     }
     for (size_t i = 0; i < settings->count; i++) {
-        if (!strchr(settings->items[i], '=')) {
+        char name[WEIR_COMMON_NAME];
+        const char *value;
+
+        if (!weir_common_split(settings->items[i], name, &value)) {
             weir_common_fail("--set %s: want NAME=VALUE", settings->items[i]);
             return 2;
         }

@@ -38,12 +38,12 @@ static int start(const struct weir_side_plan *plan)
 /* NAME=VALUE; a type that does not have the option does without. */
 static int set(weir_socket socket, const char *setting)
 {
-    const char *equals = strchr(setting, '=');
-    char name[64];
-    int code;
+    char name[WEIR_COMMON_NAME];
+    const char *value;
+    int code = -EINVAL;
 
-    snprintf(name, sizeof name, "%.*s", (int)(equals - setting), setting);
-    code = weir_set(socket, name, equals + 1);
+    if (weir_common_split(setting, name, &value))
+        code = weir_set(socket, name, value);
     if (code == -WEIR_EINCOMPATIBLE)
         return 0;
     if (code < 0)
