@@ -149,31 +149,6 @@ static void test_spills(void **state)
     tear_down(&stage);
 }
 
-/* Messages of a short frame and a longer one, which seldom begin where memory
- * does: they are swapped as others are. */
-static void send_pair(struct stage *stage, uint32_t number, size_t size)
-{
-    weir_message message;
-
-    weir_message_init(&message);
-    flow_add(&message, 20, number);
-    flow_add(&message, size, number + 1);
-    flow_ok(weir_send_message(stage->sender, &message, FLOW_SOON));
-    weir_message_fini(&message);
-}
-
-static void receive_pair(struct stage *stage, uint32_t number, size_t size)
-{
-    weir_message message;
-
-    weir_message_init(&message);
-    flow_ok(weir_recv_message(stage->receiver, &message, FLOW_SOON));
-    assert_int_equal(weir_message_count(&message), 2);
-    flow_check_frame(&message, 0, 20, number);
-    flow_check_frame(&message, 1, size, number + 1);
-    weir_message_fini(&message);
-}
-
 /* All but what is in memory by right is in the store. */
 static void await_in_store(struct stage *stage, uint64_t in_memory)
 {
@@ -196,11 +171,11 @@ static void check_pairs(size_t size, uint64_t octets)
     set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
     before = trial_resident();
     for (uint32_t i = 1; i < n; i++)
-        send_pair(&stage, i, size);
+        trial_send_pair(stage.sender, i, size);
     grown = trial_resident() - before;
     await_in_store(&stage, MARK * (size + 40) + MB / 2);
     for (uint32_t i = 1; i < n; i++)
-        receive_pair(&stage, i, size);
+        trial_receive_pair(stage.receiver, i, size);
     trial_await(stage.dir, 0);
     await_written(&stage, n - 1);
     if (!getenv("WEIR_SANITIZE") || !getenv("WEIR_SANITIZE")[0])

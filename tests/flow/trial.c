@@ -59,6 +59,29 @@ long long trial_kept(const char *dir)
     return octets;
 }
 
+void trial_send_pair(weir_socket socket, uint32_t number, size_t size)
+{
+    weir_message message;
+
+    weir_message_init(&message);
+    flow_add(&message, 20, number);
+    flow_add(&message, size, number + 1);
+    flow_ok(weir_send_message(socket, &message, FLOW_SOON));
+    weir_message_fini(&message);
+}
+
+void trial_receive_pair(weir_socket socket, uint32_t number, size_t size)
+{
+    weir_message message;
+
+    weir_message_init(&message);
+    flow_ok(weir_recv_message(socket, &message, FLOW_SOON));
+    assert_int_equal(weir_message_count(&message), 2);
+    flow_check_frame(&message, 0, 20, number);
+    flow_check_frame(&message, 1, size, number + 1);
+    weir_message_fini(&message);
+}
+
 void trial_pause(void)
 {
     const struct timespec pause = {.tv_nsec = 1000000};

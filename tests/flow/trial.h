@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <weir/weir.h>
+
 enum { TRIAL_DIR = 512, TRIAL_PATH = TRIAL_DIR + 16 };
 
 /* Make a folder of one's own, for the store or for another. */
@@ -37,6 +39,11 @@ void trial_end(const char *dir);
 
 /* Octets of memory that are ours; 0: who knows. */
 uint64_t trial_resident(void);
+
+/* Send, and receive, a message of a short frame and a longer one.  Such
+ * messages seldom begin where memory does; they are swapped as others are. */
+void trial_send_pair(weir_socket socket, uint32_t number, size_t size);
+void trial_receive_pair(weir_socket socket, uint32_t number, size_t size);
 
 /* A millisecond. */
 void trial_pause(void);
