@@ -21,58 +21,7 @@
 
 #include "again.h"
 #include "base/clock.h"
-
-enum { SOON = 20000, ROOM = 4096 };
-
-static weir_context context;
-static weir_socket push, pull;
-
-static weir_socket open_socket(int type)
-{
-    weir_socket socket;
-
-    assert_int_equal(weir_open(&socket, context, type), 0);
-    return socket;
-}
-
-static void join(weir_socket near, weir_socket far, const char *transport)
-{
-    weir_endpoint endpoint;
-    char url[256];
-
-    assert_int_equal(weir_bind(near, transport, &endpoint), 0);
-    assert_true(weir_endpoint_url(endpoint, url, sizeof url) > 0);
-    assert_int_equal(weir_connect(far, url, NULL), 0);
-    assert_true(weir_wait_peers(far, 1, SOON) >= 1);
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    assert_int_equal(weir_context_open(&context, 1), 0);
-    push = open_socket(WEIR_PUSH);
-    pull = open_socket(WEIR_PULL);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    (void)weir_close(push, 0, NULL);
-    (void)weir_close(pull, 0, NULL);
-    assert_int_equal(weir_context_close(context, SOON), 0);
-    return 0;
-}
-
-static void hear(weir_socket socket, const char *text)
-{
-    char data[ROOM];
-    size_t size = sizeof data;
-
-    assert_int_equal(weir_recv(socket, data, &size, SOON), 0);
-    assert_int_equal(size, strlen(text));
-    assert_memory_equal(data, text, size);
-}
+#include "pushpull.h"
 
 /* Until the next one is like the last: three go the long way, one the straight
  * one. */
@@ -81,7 +30,7 @@ static void warm(void)
     for (int i = 0; i < 4; i++)
         assert_int_equal(weir_send(push, "warm", 4, SOON), 0);
     for (int i = 0; i < 4; i++)
-        hear(pull, "warm");
+        pushpull_hear(pull, "warm");
 }
 
 /* Messages lie there, and the next is received as the last was. */
@@ -90,7 +39,7 @@ static void fill(int n)
     for (int i = 0; i < n + 3; i++)
         assert_int_equal(weir_send(push, "text", 4, SOON), 0);
     for (int i = 0; i < 3; i++)
-        hear(pull, "text");
+        pushpull_hear(pull, "text");
 }
 
 static bool copy(const char *text)
@@ -151,7 +100,7 @@ static void test_inproc(void **state)
     weir_message message;
 
     (void)state;
-    join(pull, push, "inproc://again");
+    pushpull_join(pull, push, "inproc://again");
     weir_message_init(&message);
     for (int i = 0; i < 10000; i += 20) {
         sent += send_numbers(i, 20);
@@ -171,7 +120,7 @@ static void test_stream(void **state)
 
     (void)state;
     assert_int_equal(weir_set(push, "pace", "throughput"), 0);
-    join(pull, push, "tcp://127.0.0.1:*");
+    pushpull_join(pull, push, "tcp://127.0.0.1:*");
     weir_message_init(&message);
     while ((again < 1000 || received < 1000) && weir_now() < until) {
         again += send_numbers(sent, 500);
@@ -197,7 +146,7 @@ static void test_waits_for_room(void **state)
     assert_int_equal(weir_set(push, "send-mark", "0"), 0);
     assert_int_equal(weir_set(push, "send-mark-bytes", "0"), 0);
     assert_int_equal(weir_set(pull, "recv-mark", "10"), 0);
-    join(pull, push, "tcp://127.0.0.1:*");
+    pushpull_join(pull, push, "tcp://127.0.0.1:*");
     while (!waits && weir_now() < until) {
         (void)send_numbers(sent, 100);
         sent += 100;
@@ -217,10 +166,10 @@ static void test_waits_for_room(void **state)
 /* Eight of one peer, eight of the other. */
 static void test_fair(void **state)
 {
-    weir_socket second = open_socket(WEIR_PUSH);
+    weir_socket second = pushpull_open(WEIR_PUSH);
 
     (void)state;
-    join(pull, push, "inproc://one");
+    pushpull_join(pull, push, "inproc://one");
     assert_int_equal(weir_connect(second, "inproc://one", NULL), 0);
     assert_true(weir_wait_peers(pull, 2, SOON) >= 2);
     for (int i = 0; i < 40; i++) {
@@ -228,7 +177,7 @@ static void test_fair(void **state)
         assert_int_equal(weir_send(second, "b", 1, SOON), 0);
     }
     for (int i = 0; i < 80; i++)
-        hear(pull, i / 8 % 2 ? "b" : "a");
+        pushpull_hear(pull, i / 8 % 2 ? "b" : "a");
     assert_int_equal(weir_close(second, SOON, NULL), 0);
 }
 
@@ -239,20 +188,20 @@ static void test_somebody_was_here(void **state)
     struct weir_sock *sock;
 
     (void)state;
-    join(pull, push, "inproc://again");
+    pushpull_join(pull, push, "inproc://again");
     warm();
     assert_true(weir_again_send(push, "x", 1));
     assert_int_equal(weir_sock_get(push, &sock), 0);
     assert_false(weir_again_send(push, "x", 1)); /* nor while it is held */
     weir_sock_put(sock);
     assert_false(weir_again_send(push, "x", 1));
-    hear(pull, "x");
+    pushpull_hear(pull, "x");
     fill(3);
     assert_true(copy("text"));
     assert_int_equal(weir_sock_get(pull, &sock), 0);
     weir_sock_put(sock);
     assert_false(copy("text"));
-    hear(pull, "text");
+    pushpull_hear(pull, "text");
     assert_true(copy("text"));
 }
 
@@ -265,7 +214,7 @@ static void test_handles(void **state)
     weir_message_init(&message);
     assert_false(weir_again_send(never, "x", 1));
     assert_false(weir_again_recv_message(never, &message));
-    join(pull, push, "inproc://again");
+    pushpull_join(pull, push, "inproc://again");
     warm();
     old.generation++;
     assert_false(weir_again_send(old, "x", 1));
@@ -282,7 +231,7 @@ static void test_fork(void **state)
     int status;
 
     (void)state;
-    join(pull, push, "inproc://again");
+    pushpull_join(pull, push, "inproc://again");
     warm();
     assert_true(weir_again_send(push, "x", 1));
     child = fork();
@@ -291,14 +240,14 @@ static void test_fork(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
     assert_true(weir_again_send(push, "y", 1));
-    hear(pull, "x");
-    hear(pull, "y");
+    pushpull_hear(pull, "x");
+    pushpull_hear(pull, "y");
 }
 
 static void test_closing(void **state)
 {
     (void)state;
-    join(pull, push, "inproc://again");
+    pushpull_join(pull, push, "inproc://again");
     warm();
     assert_int_equal(weir_context_close(context, 0), -EBUSY);
     assert_false(weir_again_send(push, "x", 1));
@@ -312,7 +261,7 @@ static void test_at_mark(void **state)
     (void)state;
     assert_int_equal(weir_set(push, "send-mark", "50"), 0);
     assert_int_equal(weir_set(pull, "recv-mark", "50"), 0);
-    join(pull, push, "inproc://again");
+    pushpull_join(pull, push, "inproc://again");
     warm();
     while (weir_again_send(push, "x", 1) ||
            weir_send(push, "x", 1, WEIR_NOWAIT) == 0)
@@ -320,9 +269,9 @@ static void test_at_mark(void **state)
     assert_in_range(n, 50, 100);
     assert_false(weir_again_send(push, "x", 1));
     while (n-- > 0)
-        hear(pull, "x");
+        pushpull_hear(pull, "x");
     assert_int_equal(weir_send(push, "y", 1, SOON), 0);
-    hear(pull, "y");
+    pushpull_hear(pull, "y");
 }
 
 static void test_large(void **state)
@@ -330,7 +279,7 @@ static void test_large(void **state)
     static char data[WEIR_QUEUE_BODY];
 
     (void)state;
-    join(pull, push, "inproc://again");
+    pushpull_join(pull, push, "inproc://again");
     warm();
     assert_false(weir_again_send(push, data, sizeof data));
     assert_true(weir_again_send(push, data, 100));
@@ -338,34 +287,34 @@ static void test_large(void **state)
 
 static void test_second_peer(void **state)
 {
-    weir_socket second = open_socket(WEIR_PULL);
+    weir_socket second = pushpull_open(WEIR_PULL);
 
     (void)state;
-    join(pull, push, "inproc://one");
+    pushpull_join(pull, push, "inproc://one");
     warm();
     assert_true(weir_again_send(push, "1", 1));
-    join(second, push, "inproc://two");
+    pushpull_join(second, push, "inproc://two");
     assert_false(weir_again_send(push, "2", 1));
     for (int i = 0; i < 6; i++)
         assert_int_equal(weir_send(push, "2", 1, SOON), 0);
     assert_false(weir_again_send(push, "3", 1)); /* they take turns */
-    hear(pull, "1");
+    pushpull_hear(pull, "1");
     for (int i = 0; i < 3; i++)
-        hear(second, "2");
+        pushpull_hear(second, "2");
     for (int i = 0; i < 3; i++)
-        hear(pull, "2");
+        pushpull_hear(pull, "2");
     assert_int_equal(weir_close(second, SOON, NULL), 0);
 }
 
 static void test_nothing_there(void **state)
 {
     (void)state;
-    join(pull, push, "inproc://again");
+    pushpull_join(pull, push, "inproc://again");
     fill(1);
     assert_true(copy("text"));
     assert_false(copy("text"));
     assert_int_equal(weir_send(push, "next", 4, SOON), 0);
-    hear(pull, "next");
+    pushpull_hear(pull, "next");
 }
 
 static void test_many_frames(void **state)
@@ -373,7 +322,7 @@ static void test_many_frames(void **state)
     weir_message message;
 
     (void)state;
-    join(pull, push, "inproc://again");
+    pushpull_join(pull, push, "inproc://again");
     weir_message_init(&message);
     for (int i = 0; i < 3; i++)
         assert_int_equal(weir_send(push, "text", 4, SOON), 0);
@@ -381,7 +330,7 @@ static void test_many_frames(void **state)
     assert_int_equal(weir_message_add(&message, "b", 1), 0);
     assert_int_equal(weir_send_message(push, &message, SOON), 0);
     for (int i = 0; i < 3; i++)
-        hear(pull, "text");
+        pushpull_hear(pull, "text");
     assert_false(weir_again_recv_message(pull, &message));
     assert_int_equal(weir_recv_message(pull, &message, SOON), 0);
     assert_int_equal(weir_message_count(&message), 2);
@@ -394,31 +343,31 @@ static void test_no_room(void **state)
     size_t size = 3;
 
     (void)state;
-    join(pull, push, "inproc://again");
+    pushpull_join(pull, push, "inproc://again");
     fill(2);
     assert_false(weir_again_recv(pull, data, &size));
     assert_int_equal(size, 3);
     assert_int_equal(weir_recv(pull, data, &size, SOON), -EMSGSIZE);
     assert_int_equal(size, 4);
     assert_false(copy("text")); /* that one is held, and comes first */
-    hear(pull, "text");
-    hear(pull, "text");
+    pushpull_hear(pull, "text");
+    pushpull_hear(pull, "text");
 }
 
 /* Who watches a descriptor is told of what is put. */
 static void test_watched(void **state)
 {
     (void)state;
-    join(pull, push, "inproc://again");
+    pushpull_join(pull, push, "inproc://again");
     fill(2);
     assert_true(copy("text"));
     assert_true(weir_readable_fd(pull) >= 0);
-    hear(pull, "text");
+    pushpull_hear(pull, "text");
     assert_int_equal(weir_send(push, "text", 4, SOON), 0);
     assert_int_equal(weir_send(push, "text", 4, SOON), 0);
-    hear(pull, "text");
+    pushpull_hear(pull, "text");
     assert_false(copy("text"));
-    hear(pull, "text");
+    pushpull_hear(pull, "text");
 }
 
 /* ---- while others are here ---- */
@@ -459,7 +408,7 @@ static void test_mail_again(void **state)
     struct weir_sock *sock;
 
     (void)state;
-    join(push, pull, "inproc://again");
+    pushpull_join(push, pull, "inproc://again");
     warm();
     assert_int_equal(weir_sock_get(push, &sock), 0);
     weir_pipe_post(WEIR_CONTAINER(weir_list_first(&sock->out_turn),
@@ -487,7 +436,7 @@ static void test_room_for_a_link(void **state)
     assert_int_equal(weir_open(&push, own, WEIR_PUSH), 0);
     assert_int_equal(weir_set(push, "send-mark", "100"), 0);
     assert_int_equal(weir_set(pull, "recv-mark", "100"), 0);
-    join(pull, push, "tcp://127.0.0.1:*");
+    pushpull_join(pull, push, "tcp://127.0.0.1:*");
     while (weir_send(push, data, sizeof data, 50) == 0)
         sent++;
     for (int i = 0; i < sent; i++) {
@@ -531,7 +480,7 @@ static void *receive_all(void *arg)
 
 static void come_and_go(int messages)
 {
-    weir_socket peer = open_socket(WEIR_PULL);
+    weir_socket peer = pushpull_open(WEIR_PULL);
     char data[ROOM];
 
     assert_int_equal(weir_connect(peer, "inproc://crowd", NULL), 0);
@@ -562,7 +511,7 @@ static void test_crowd(void **state)
 
     (void)state;
     assert_int_equal(weir_set(push, "pace", "throughput"), 0);
-    join(pull, push, "tcp://127.0.0.1:*");
+    pushpull_join(pull, push, "tcp://127.0.0.1:*");
     assert_int_equal(weir_bind(push, "inproc://crowd", NULL), 0);
     assert_int_equal(pthread_create(&sender, NULL, send_all, &crowd), 0);
     assert_int_equal(pthread_create(&receiver, NULL, receive_all, &crowd), 0);
@@ -574,7 +523,8 @@ static void test_crowd(void **state)
     assert_true(crowd.came > 0);
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define CASE(test) \
+    cmocka_unit_test_setup_teardown(test, pushpull_begin, pushpull_end)
 
 int main(void)
 {

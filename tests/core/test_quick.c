@@ -16,33 +16,10 @@
 
 #include <weir/weir.h>
 
+#include "pushpull.h"
 #include "quick.h"
 #include "shells.h"
 #include "socket.h"
-
-enum { SOON = 20000, ROOM = 4096 };
-
-static weir_context context;
-static weir_socket push, pull;
-
-static weir_socket open_socket(int type)
-{
-    weir_socket socket;
-
-    assert_int_equal(weir_open(&socket, context, type), 0);
-    return socket;
-}
-
-static void join(weir_socket near, weir_socket far, const char *transport)
-{
-    weir_endpoint endpoint;
-    char url[256];
-
-    assert_int_equal(weir_bind(near, transport, &endpoint), 0);
-    assert_true(weir_endpoint_url(endpoint, url, sizeof url) > 0);
-    assert_int_equal(weir_connect(far, url, NULL), 0);
-    assert_true(weir_wait_peers(far, 1, SOON) >= 1);
-}
 
 /* The first message of a queue finds neither memory nor credit. */
 static void warm(void)
@@ -52,24 +29,6 @@ static void warm(void)
 
     assert_int_equal(weir_send(push, "warm", 4, SOON), 0);
     assert_int_equal(weir_recv(pull, data, &size, SOON), 0);
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    assert_int_equal(weir_context_open(&context, 1), 0);
-    push = open_socket(WEIR_PUSH);
-    pull = open_socket(WEIR_PULL);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    (void)weir_close(push, 0, NULL);
-    (void)weir_close(pull, 0, NULL);
-    assert_int_equal(weir_context_close(context, SOON), 0);
-    return 0;
 }
 
 /* ---- one call, and what it leaves ---- */
@@ -106,17 +65,6 @@ static bool quick_recv_message(weir_socket socket, weir_message *message)
     return settle(done, sock);
 }
 
-/* The long way, which also has what comes next looked at. */
-static void hear(weir_socket socket, const char *text)
-{
-    char data[ROOM];
-    size_t size = sizeof data;
-
-    assert_int_equal(weir_recv(socket, data, &size, SOON), 0);
-    assert_int_equal(size, strlen(text));
-    assert_memory_equal(data, text, size);
-}
-
 static uint64_t accepted(void)
 {
     weir_stats stats = {.size = sizeof stats};
@@ -145,7 +93,7 @@ static bool recv_number(int number)
 
     snprintf(text, sizeof text, "%d", number);
     if (!quick_recv(pull, data, &size)) {
-        hear(pull, text);
+        pushpull_hear(pull, text);
         return false;
     }
     assert_int_equal(size, strlen(text));
@@ -158,7 +106,7 @@ static void take_octets(const char *transport, int quick_ones)
 {
     int sent = 0, received = 0;
 
-    join(pull, push, transport);
+    pushpull_join(pull, push, transport);
     warm();
     for (int i = 0; i < 5000; i += 5) {
         for (int k = i; k < i + 5; k++)
@@ -225,7 +173,7 @@ static void test_messages(void **state)
     int quick = 0;
 
     (void)state;
-    join(pull, push, "inproc://quick");
+    pushpull_join(pull, push, "inproc://quick");
     weir_message_init(&message);
     for (int i = 0; i < 7000; i += 10) {
         send_some(i, 10);
@@ -244,7 +192,7 @@ static void test_shared(void **state)
     weir_frame copy;
 
     (void)state;
-    join(pull, push, "inproc://quick");
+    pushpull_join(pull, push, "inproc://quick");
     weir_message_init(&message);
     weir_frame_init(&copy);
     for (int i = 0; i < 3; i++) {
@@ -266,13 +214,14 @@ static void test_shared(void **state)
 /* A message from one socket is the room for another's. */
 static void test_other_socket(void **state)
 {
-    weir_socket other = open_socket(WEIR_PULL), source = open_socket(WEIR_PUSH);
+    weir_socket other = pushpull_open(WEIR_PULL),
+                source = pushpull_open(WEIR_PUSH);
     char data[100] = {0};
     weir_message message;
 
     (void)state;
-    join(pull, push, "inproc://quick");
-    join(other, source, "inproc://other");
+    pushpull_join(pull, push, "inproc://quick");
+    pushpull_join(other, source, "inproc://other");
     weir_message_init(&message);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(weir_send(push, data, sizeof data, SOON), 0);
@@ -291,23 +240,23 @@ static void test_other_socket(void **state)
 
 static void test_turns(void **state)
 {
-    weir_socket second = open_socket(WEIR_PULL);
+    weir_socket second = pushpull_open(WEIR_PULL);
 
     (void)state;
-    join(pull, push, "inproc://one");
-    join(second, push, "inproc://two");
+    pushpull_join(pull, push, "inproc://one");
+    pushpull_join(second, push, "inproc://two");
     for (int i = 0; i < 4; i++)
         assert_int_equal(weir_send(push, "warm", 4, SOON), 0);
     assert_true(quick_send(push, "1", 1));
     assert_true(quick_send(push, "2", 1));
     assert_true(quick_send(push, "3", 1));
     for (int i = 0; i < 2; i++) {
-        hear(pull, "warm");
-        hear(second, "warm");
+        pushpull_hear(pull, "warm");
+        pushpull_hear(second, "warm");
     }
-    hear(pull, "1");
-    hear(second, "2");
-    hear(pull, "3");
+    pushpull_hear(pull, "1");
+    pushpull_hear(second, "2");
+    pushpull_hear(pull, "3");
     assert_int_equal(weir_close(second, SOON, NULL), 0);
 }
 
@@ -315,7 +264,7 @@ static void test_turns(void **state)
 
 static void test_no_socket(void **state)
 {
-    weir_socket closed = open_socket(WEIR_PUSH), never = {0, 0};
+    weir_socket closed = pushpull_open(WEIR_PUSH), never = {0, 0};
     struct weir_sock *sock = NULL;
 
     (void)state;
@@ -332,19 +281,19 @@ static void test_locked(void **state)
     struct weir_sock *held, *sock = NULL;
 
     (void)state;
-    join(pull, push, "inproc://quick");
+    pushpull_join(pull, push, "inproc://quick");
     warm();
     assert_int_equal(weir_sock_get(push, &held), 0);
     assert_false(weir_quick_send(push, "x", 1, &sock));
     assert_null(sock);
     weir_sock_put(held);
     assert_true(quick_send(push, "y", 1));
-    hear(pull, "y");
+    pushpull_hear(pull, "y");
 }
 
 static void test_nobody(void **state)
 {
-    weir_socket pub = open_socket(WEIR_PUB);
+    weir_socket pub = pushpull_open(WEIR_PUB);
 
     (void)state;
     assert_false(quick_send(push, "x", 1));
@@ -358,13 +307,13 @@ static void test_at_mark(void **state)
     (void)state;
     assert_int_equal(weir_set(push, "send-mark", "1"), 0);
     assert_int_equal(weir_set(pull, "recv-mark", "1"), 0);
-    join(pull, push, "inproc://quick");
+    pushpull_join(pull, push, "inproc://quick");
     warm();
     while (quick_send(push, "x", 1))
         ;
     assert_in_range(accepted(), 2, 3);
     for (uint64_t n = accepted(); n > 1; n--)
-        hear(pull, "x");
+        pushpull_hear(pull, "x");
     assert_int_equal(weir_send(push, "x", 1, SOON), 0);
 }
 
@@ -372,7 +321,7 @@ static void test_policy(void **state)
 {
     (void)state;
     assert_int_equal(weir_set(push, "send-policy", "drop-new"), 0);
-    join(pull, push, "inproc://quick");
+    pushpull_join(pull, push, "inproc://quick");
     warm();
     assert_false(quick_send(push, "x", 1));
 }
@@ -382,7 +331,7 @@ static void test_large(void **state)
     static char data[WEIR_QUEUE_BODY];
 
     (void)state;
-    join(pull, push, "inproc://quick");
+    pushpull_join(pull, push, "inproc://quick");
     warm();
     assert_false(quick_send(push, data, sizeof data));
     assert_int_equal(accepted(), 1);
@@ -395,7 +344,7 @@ static void test_nothing_there(void **state)
     weir_message message;
 
     (void)state;
-    join(pull, push, "inproc://quick");
+    pushpull_join(pull, push, "inproc://quick");
     weir_message_init(&message);
     assert_false(quick_recv(pull, data, &size));
     assert_int_equal(size, sizeof data);
@@ -413,7 +362,7 @@ static void send_behind(const char *text, uint32_t frames)
     for (uint32_t i = 0; i < frames; i++)
         assert_int_equal(weir_message_add(&message, text, strlen(text)), 0);
     assert_int_equal(weir_send_message(push, &message, SOON), 0);
-    hear(pull, "first");
+    pushpull_hear(pull, "first");
 }
 
 static void test_many_frames(void **state)
@@ -423,7 +372,7 @@ static void test_many_frames(void **state)
     size_t size = sizeof data;
 
     (void)state;
-    join(pull, push, "inproc://quick");
+    pushpull_join(pull, push, "inproc://quick");
     send_behind("text", 2);
     weir_message_init(&message);
     assert_false(quick_recv(pull, data, &size));
@@ -440,7 +389,7 @@ static void test_no_room(void **state)
     size_t size = 3;
 
     (void)state;
-    join(pull, push, "inproc://quick");
+    pushpull_join(pull, push, "inproc://quick");
     send_behind("text", 1);
     assert_false(quick_recv(pull, data, &size));
     assert_int_equal(size, 3);
@@ -448,8 +397,8 @@ static void test_no_room(void **state)
     assert_int_equal(weir_send(push, "next", 4, SOON), 0);
     size = sizeof data;
     assert_false(quick_recv(pull, data, &size));
-    hear(pull, "text");
-    hear(pull, "next");
+    pushpull_hear(pull, "text");
+    pushpull_hear(pull, "next");
 }
 
 /* Another thread waits for it, and was first. */
@@ -460,7 +409,7 @@ static void test_others_wait(void **state)
     size_t size = sizeof data;
 
     (void)state;
-    join(pull, push, "inproc://quick");
+    pushpull_join(pull, push, "inproc://quick");
     send_behind("text", 1);
     assert_int_equal(weir_sock_get(pull, &sock), 0);
     sock->waiting[WEIR_WAIT_IN]++;
@@ -472,7 +421,8 @@ static void test_others_wait(void **state)
     assert_true(quick_recv(pull, data, &size));
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define CASE(test) \
+    cmocka_unit_test_setup_teardown(test, pushpull_begin, pushpull_end)
 
 int main(void)
 {
