@@ -531,6 +531,7 @@ static inline bool weir_pace_goes_on(struct weir_sock *sock)
     pace->since_look++;
     return true;
 }
+/* The same where it is not known to be a stream. */
 static inline bool weir_pace_appends(struct weir_sock *sock)
 {
     return sock->pace.streaming && !sock->pace.full && weir_pace_goes_on(sock);
