@@ -8,24 +8,30 @@
 
 #include "args.h"
 #include "common.h"
+#include "json.h"
+#include "text.h"
 
 struct settings {
     const char *bind_url, *wildcard_url;
     double patience;
+    bool json;
 };
 
 #define AT(member) offsetof(struct settings, member)
 
 static const struct weir_args_option options[] = {
     {"bind-url", "URL",
-     "where to bind; %p is this process's number and %n a new\n"
-     "one each time; with a * in it, or the same as the wildcard,\n"
-     "what the transport picks.  Known for inproc, ipc and tcp",
+     "where to bind; %p is this process's number and %n a\n"
+     "new one each time; with a * in it, or the same as the\n"
+     "wildcard, what the transport picks.  Known for inproc,\n"
+     "ipc and tcp",
      WEIR_ARGS_TEXT, AT(bind_url)},
     {"wildcard-url", "URL", "an address for which the transport picks one",
      WEIR_ARGS_TEXT, AT(wildcard_url)},
     {"patience", "S", "how long to wait for what should come (10)",
      WEIR_ARGS_SECONDS, AT(patience)},
+    {"json", NULL, "a line of JSON for each case, and one with their numbers",
+     WEIR_ARGS_FLAG, AT(json)},
     {NULL, NULL, NULL, WEIR_ARGS_FLAG, 0},
 };
 
@@ -40,19 +46,56 @@ static const struct weir_args args = {
 
 struct tally {
     unsigned passed, failed, skipped;
+    bool json;
+    const char *of; /* the scheme or the store; borrowed */
 };
+
+static void print_text(const char *name, enum weir_check_result result,
+                       const char *detail)
+{
+    static const char *const words[] = {"ok", "FAILED", "skipped"};
+
+    printf("  %-8s%s%s%s\n", words[result], name, *detail ? ": " : "", detail);
+}
+
+static void print_json(const char *of, const char *name,
+                       enum weir_check_result result, const char *detail)
+{
+    static const char *const words[] = {"passed", "failed", "skipped"};
+    const char *const members[][2] = {{"{\"of\": ", of},
+                                      {", \"case\": ", name},
+                                      {", \"result\": ", words[result]},
+                                      {", \"detail\": ", detail}};
+    struct weir_text text = {0};
+
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        weir_text_format(&text, "%s", members[i][0]);
+        weir_json_string(&text, members[i][1], strlen(members[i][1]));
+    }
+    printf("%s}\n", weir_text_string(&text));
+    weir_text_fini(&text);
+}
 
 static void report(void *arg, const char *name, enum weir_check_result result,
                    const char *detail)
 {
-    static const char *const words[] = {"ok", "FAILED", "skipped"};
     struct tally *tally = arg;
 
     tally->passed += result == WEIR_CHECK_PASSED;
     tally->failed += result == WEIR_CHECK_FAILED;
     tally->skipped += result == WEIR_CHECK_SKIPPED;
-    printf("  %-8s%s%s%s\n", words[result], name, *detail ? ": " : "", detail);
+    if (tally->json)
+        print_json(tally->of, name, result, detail);
+    else
+        print_text(name, result, detail);
     fflush(stdout);
+}
+
+static void begin(struct tally *tally, const char *of, const char *behind)
+{
+    tally->of = of;
+    if (!tally->json)
+        printf("%s%s\n", of, behind);
 }
 
 static bool is_of(const char *url, const char *scheme)
@@ -75,7 +118,8 @@ static int check_scheme(const struct settings *set, const char *scheme,
         return 2;
     }
     if (set->bind_url && !is_of(set->bind_url, scheme)) {
-        printf("%s:// is not checked: --bind-url is another\n", scheme);
+        fprintf(set->json ? stderr : stdout,
+                "%s:// is not checked: --bind-url is another\n", scheme);
         return 0;
     }
     if (set->bind_url)
@@ -85,22 +129,27 @@ static int check_scheme(const struct settings *set, const char *scheme,
     check.patience = (int)(set->patience * 1000);
     check.report = report;
     check.arg = tally;
-    printf("%s://\n", scheme);
+    begin(tally, scheme, "://");
     return weir_check_transport(&check) ? 1 : 0;
 }
 
 static int sum_up(const struct tally *tally)
 {
-    printf("%u passed, %u failed, %u skipped\n", tally->passed, tally->failed,
-           tally->skipped);
+    if (tally->json)
+        printf("{\"passed\": %u, \"failed\": %u, \"skipped\": %u}\n",
+               tally->passed, tally->failed, tally->skipped);
+    else
+        printf("%u passed, %u failed, %u skipped\n", tally->passed,
+               tally->failed, tally->skipped);
     return tally->failed ? 1 : 0;
 }
 
 /* All stores of a plugin. */
-static int check_stores(const weir_plugin_info *info)
+static int check_stores(const struct settings *set,
+                        const weir_plugin_info *info)
 {
     const weir_plugin *table = weir_common_table(info);
-    struct tally tally = {0, 0, 0};
+    struct tally tally = {.json = set->json};
     struct weir_check_store check = {
         .report = report, .arg = &tally, .kills = 20};
 
@@ -110,7 +159,7 @@ static int check_stores(const weir_plugin_info *info)
     for (uint32_t i = 0; i < table->n_providers; i++) {
         if (table->providers[i].kind != WEIR_STORE)
             continue;
-        printf("%s\n", table->providers[i].id);
+        begin(&tally, table->providers[i].id, "");
         check.ops = table->providers[i].ops;
         (void)weir_check_store(&check);
     }
@@ -121,7 +170,7 @@ static int check_stores(const weir_plugin_info *info)
 static int check_transport(const struct settings *set,
                            const weir_plugin_info *info)
 {
-    struct tally tally = {0, 0, 0};
+    struct tally tally = {.json = set->json};
     const char *word = info->provides;
     char scheme[sizeof info->provides];
     int code = 0, worst = 0;
@@ -142,7 +191,7 @@ static int check_transport(const struct settings *set,
 int weir_check_main(int argc, const char *const *argv)
 {
     struct weir_args_list rest = {.count = 0};
-    struct settings set = {NULL, NULL, 10};
+    struct settings set = {.patience = 10};
     weir_plugin_info info = {.size = sizeof info};
     int code;
 
@@ -155,10 +204,11 @@ int weir_check_main(int argc, const char *const *argv)
     code = weir_plugin_load(rest.items[0], &info);
     if (code < 0)
         return weir_common_fail_code(code, "%s", rest.items[0]);
-    printf("%s %s, ABI %u, %s\n", info.name, info.version, (unsigned)info.abi,
-           info.file);
+    if (!set.json)
+        printf("%s %s, ABI %u, %s\n", info.name, info.version,
+               (unsigned)info.abi, info.file);
     if (strcmp(info.kind, "store") == 0)
-        return check_stores(&info);
+        return check_stores(&set, &info);
     if (strcmp(info.kind, "transport") != 0)
         return weir_common_fail("%s is a %s: there is no suite for that kind",
                                 info.name, info.kind);

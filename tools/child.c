@@ -146,6 +146,12 @@ const char *weir_child_line(struct weir_child *child, uint64_t until)
     }
 }
 
+void weir_child_put_back(struct weir_child *child, const char *line)
+{
+    child->got.data[child->taken - 1] = '\n';
+    child->taken = (size_t)(line - child->got.data);
+}
+
 bool weir_child_read(struct weir_child *child, void *data, size_t size,
                      uint64_t until)
 {

@@ -32,6 +32,9 @@ int weir_child_tell(struct weir_child *child, const char *text);
  * call.  NULL at its end, or at `until` (weir_common_until). */
 const char *weir_child_line(struct weir_child *child, uint64_t until);
 
+/* What weir_child_line() has just returned comes again with the next call. */
+void weir_child_put_back(struct weir_child *child, const char *line);
+
 /* Exactly `size` octets that it printed.  False at its end or at `until`. */
 bool weir_child_read(struct weir_child *child, void *data, size_t size,
                      uint64_t until);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +15,23 @@
 #include "args.h"
 #include "child.h"
 #include "common.h"
-#include "demo_part.h"
-#include "figures.h"
+#include "demo_account.h"
+
+struct settings {
+    bool json;
+};
 
 static const struct weir_args_option options[] = {
+    {"json", NULL,
+     "the account as lines of JSON; the tour goes to standard\n"
+     "error then",
+     WEIR_ARGS_FLAG, offsetof(struct settings, json)},
     {NULL, NULL, NULL, WEIR_ARGS_FLAG, 0},
 };
 
 static const struct weir_args args = {
     .command = "demo",
-    .usage = "",
+    .usage = "[option...]",
     .about = "Shows which plugins there are, sends messages with every pattern "
              "over every\ntransport between processes (inproc: threads), lets "
              "a subscriber join late, one\nread slowly and a server die, and "
@@ -32,85 +40,19 @@ static const struct weir_args args = {
     .options = options,
 };
 
-/* ---- the account ---- */
+/* Where the tour is told. */
+static FILE *paper;
 
-struct row {
-    const char *transport, *pattern, *unit;
-    uint64_t sent, received, dropped, queued;
-    uint64_t lost; /* with a process that was killed */
-    double rate;
-};
+static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-#define ROWS 40
-
-struct tour {
-    struct row rows[ROWS];
-    size_t n_rows;
-    bool failed;
-};
-
-static struct row *new_row(struct tour *tour, const char *transport,
-                           const char *pattern)
+static void tell(const char *format, ...)
 {
-    struct row *row = &tour->rows[tour->n_rows];
+    va_list list;
 
-    if (tour->n_rows + 1 < ROWS)
-        tour->n_rows++;
-    memset(row, 0, sizeof *row);
-    row->transport = transport;
-    row->pattern = pattern;
-    row->unit = "";
-    return row;
-}
-
-static void count_in(struct row *row, const struct weir_demo_report *report)
-{
-    const weir_stats *stats = &report->stats;
-
-    row->sent += stats->accepted;
-    row->received += stats->delivered;
-    row->dropped += weir_common_drops(stats->send_dropped) +
-                    weir_common_drops(stats->recv_dropped);
-    row->queued += stats->send_queued + stats->recv_queued;
-}
-
-static bool accounted(const struct row *row)
-{
-    return row->sent == row->received + row->dropped + row->queued + row->lost;
-}
-
-static void print_account(const struct tour *tour)
-{
-    static const char *const heads[] = {"transport", "pattern",  ">sent",
-                                        ">received", ">dropped", ">waiting",
-                                        ">lost",     ">missing", ">per s",
-                                        NULL};
-    struct weir_table table;
-    struct weir_text rate = {0};
-
-    weir_table_init(&table, heads);
-    for (size_t i = 0; i < tour->n_rows; i++) {
-        const struct row *row = &tour->rows[i];
-
-        weir_table_add(&table, "%s", row->transport);
-        weir_table_add(&table, "%s", row->pattern);
-        weir_table_add(&table, "%" PRIu64, row->sent);
-        weir_table_add(&table, "%" PRIu64, row->received);
-        weir_table_add(&table, "%" PRIu64, row->dropped);
-        weir_table_add(&table, "%" PRIu64, row->queued);
-        weir_table_add(&table, "%" PRIu64, row->lost);
-        weir_table_add(&table, "%" PRId64,
-                       (int64_t)(row->sent - row->received - row->dropped -
-                                 row->queued - row->lost));
-        weir_text_clear(&rate);
-        if (row->rate > 0)
-            weir_figures_add(&rate, row->rate);
-        weir_text_format(&rate, "%s%s", row->rate > 0 ? " " : "", row->unit);
-        weir_table_add(&table, "%s", weir_text_string(&rate));
-    }
-    weir_table_print(&table, 2, stdout);
-    weir_text_fini(&rate);
-    weir_table_fini(&table);
+    va_start(list, format);
+    vfprintf(paper, format, list);
+    va_end(list);
+    fflush(paper);
 }
 
 /* ---- parts as processes ---- */
@@ -133,28 +75,34 @@ static int start_part(struct weir_child *child, enum weir_demo_role role,
                     : 0;
 }
 
-/* What follows a word that the part prints; NULL if it does not. */
+/* What follows a word that the part prints; NULL if it prints another. */
 static const char *hear(struct weir_child *child, const char *word)
 {
     const char *line = weir_child_line(child, weir_common_until(15));
 
-    if (!line || strncmp(line, word, strlen(word)) != 0)
+    if (!line)
         return NULL;
-    return line + strlen(word);
+    if (strncmp(line, word, strlen(word)) == 0)
+        return line + strlen(word);
+    weir_child_put_back(child, line); /* a report of what went wrong */
+    return NULL;
 }
 
 static bool take_report(struct weir_child *child,
                         struct weir_demo_report *report)
 {
+    bool started = child->pid != 0;
     bool good =
-        hear(child, "report") &&
+        started && hear(child, "report") &&
         weir_child_read(child, report, sizeof *report, weir_common_until(15));
 
     weir_child_end(child, good ? 0 : SIGKILL, weir_common_until(5));
     if (!good) {
         memset(report, 0, sizeof *report);
         report->failed = 1;
-        strcpy(report->problem, "a process ended, or hung, without a report");
+        strcpy(report->problem,
+               started ? "a process ended, or hung, without a report"
+                       : "a process was not started, since the other failed");
     }
     return good && !report->failed;
 }
@@ -180,7 +128,7 @@ struct scene {
     const char *types[2]; /* the first one binds */
     enum weir_demo_role roles[2];
     uint64_t count;
-    const char *unit;
+    bool asks; /* requests are counted, with their answers */
 };
 
 static const struct scene scenes[] = {
@@ -188,37 +136,37 @@ static const struct scene scenes[] = {
      {"PULL", "PUSH"},
      {WEIR_DEMO_TAKE, WEIR_DEMO_SEND},
      100000,
-     "msg"},
+     false},
     {"PUB to SUB",
      {"PUB", "SUB"},
      {WEIR_DEMO_SEND, WEIR_DEMO_TAKE},
      100000,
-     "msg"},
+     false},
     {"XPUB to XSUB",
      {"XPUB", "XSUB"},
      {WEIR_DEMO_SEND, WEIR_DEMO_TAKE},
      100000,
-     "msg"},
+     false},
     {"PAIR to PAIR",
      {"PAIR", "PAIR"},
      {WEIR_DEMO_TAKE, WEIR_DEMO_SEND},
      100000,
-     "msg"},
+     false},
     {"REQ and REP",
      {"REP", "REQ"},
      {WEIR_DEMO_ANSWER, WEIR_DEMO_ASK},
      2000,
-     "rt"},
+     true},
     {"DEALER and ROUTER",
      {"ROUTER", "DEALER"},
      {WEIR_DEMO_ANSWER, WEIR_DEMO_ASK},
      2000,
-     "rt"},
+     true},
     {"XREQ and XREP",
      {"XREP", "XREQ"},
      {WEIR_DEMO_ANSWER, WEIR_DEMO_ASK},
      2000,
-     "rt"},
+     true},
 };
 #define SCENES (sizeof scenes / sizeof scenes[0])
 
@@ -295,14 +243,14 @@ static bool play_threads(const struct scene *scene, const char *transport,
 }
 
 /* Say what went wrong, in the words of who noticed. */
-static void complain(struct tour *tour, const char *what,
+static void complain(struct weir_demo_account *account, const char *what,
                      const struct weir_demo_report *reports, int n)
 {
-    tour->failed = true;
-    printf("\n  FAILED: %s\n", what);
+    account->failed = true;
+    tell("\n  FAILED: %s\n", what);
     for (int i = 0; i < n; i++) {
         if (reports[i].failed)
-            printf("    %s\n", reports[i].problem);
+            tell("    %s\n", reports[i].problem);
     }
 }
 
@@ -315,11 +263,11 @@ static double rate_of(const struct weir_demo_report reports[2])
     return 0;
 }
 
-static void play_scene(struct tour *tour, const struct scene *scene,
-                       const char *transport)
+static void play_scene(struct weir_demo_account *account,
+                       const struct scene *scene, const char *transport)
 {
     struct weir_demo_report reports[2];
-    struct row *row;
+    struct weir_demo_row *row;
     bool good;
 
     memset(reports, 0, sizeof reports);
@@ -328,26 +276,26 @@ static void play_scene(struct tour *tour, const struct scene *scene,
     else
         good = play_processes(scene, transport, reports);
     if (!good)
-        complain(tour, scene->pattern, reports, 2);
-    row = new_row(tour, transport, scene->pattern);
-    row->unit = scene->unit;
+        complain(account, scene->pattern, reports, 2);
+    row = weir_demo_row(account, transport, scene->pattern);
+    row->asks = scene->asks;
     row->rate = rate_of(reports);
-    count_in(row, &reports[0]);
-    count_in(row, &reports[1]);
+    weir_demo_count(row, &reports[0]);
+    weir_demo_count(row, &reports[1]);
     if (good)
-        printf("  %s", scene->pattern);
-    fflush(stdout);
+        tell("  %s", scene->pattern);
 }
 
-static void play_transport(struct tour *tour, const char *transport)
+static void play_transport(struct weir_demo_account *account,
+                           const char *transport)
 {
-    printf("  %-8s", transport);
+    tell("  %-8s", transport);
     for (size_t i = 0; i < SCENES; i++) {
         if (i == 4)
-            printf("\n  %-8s", "");
-        play_scene(tour, &scenes[i], transport);
+            tell("\n  %-8s", "");
+        play_scene(account, &scenes[i], transport);
     }
-    printf("\n");
+    tell("\n");
 }
 
 /* ---- a group ---- */
@@ -364,7 +312,7 @@ static bool can_multicast(const char *url)
     can = weir_open(&socket, context, WEIR_SUB) >= 0 &&
           weir_connect(socket, url, NULL) >= 0;
     if (!can)
-        printf("  %-8s left out: %s\n", "epgm", weir_last_error());
+        tell("  left out: %s\n", weir_last_error());
     (void)weir_close(socket, 0, NULL);
     (void)weir_context_close(context, 5000);
     return can;
@@ -382,40 +330,41 @@ static bool play_group(struct weir_child children[2], const char *url,
                0;
 }
 
-static void show_group(struct tour *tour)
+static void show_group(struct weir_demo_account *account, bool has_plugin)
 {
     struct weir_child children[2] = {{.pid = 0}, {.pid = 0}};
     struct weir_demo_report reports[2];
     char url[64];
-    struct row *row;
+    struct weir_demo_row *row;
     bool good;
 
     snprintf(url, sizeof url, "epgm://;239.192.77.1:%ld",
              20000 + (long)getpid() % 20000);
-    printf("\nA multicast group on this machine\n");
-    if (!can_multicast(url))
+    tell("\nA multicast group on this machine\n");
+    if (!has_plugin)
+        tell("  left out: there is no plugin for epgm\n");
+    if (!has_plugin || !can_multicast(url))
         return;
     memset(reports, 0, sizeof reports);
     good = play_group(children, url, 10000);
     for (int i = 1; i >= 0; i--)
         good = take_report(&children[i], &reports[i]) && good;
-    row = new_row(tour, "epgm", "PUB to SUB");
-    row->unit = "msg";
+    row = weir_demo_row(account, "epgm", "PUB to SUB");
     row->rate = rate_of(reports);
-    count_in(row, &reports[0]);
-    count_in(row, &reports[1]);
+    weir_demo_count(row, &reports[0]);
+    weir_demo_count(row, &reports[1]);
     if (good)
-        printf("  %s: %" PRIu64 " messages\n", url, reports[1].taken);
+        tell("  %s: %" PRIu64 " messages\n", url, reports[1].taken);
     else
-        complain(tour, "a group", reports, 2);
+        complain(account, "a group", reports, 2);
 }
 
 /* ---- a late joiner ---- */
 
 static void show_joiner(const char *who, const struct weir_demo_report *report)
 {
-    printf("  %s heard %" PRIu64 " messages, %" PRIu64 " to %" PRIu64 "\n", who,
-           report->taken - 1, report->first, report->last);
+    tell("  %s heard %" PRIu64 " messages, %" PRIu64 " to %" PRIu64 "\n", who,
+         report->taken - 1, report->first, report->last);
 }
 
 static bool play_late(struct weir_child children[3], uint64_t count,
@@ -438,15 +387,15 @@ static bool play_late(struct weir_child children[3], uint64_t count,
                0;
 }
 
-static void show_late(struct tour *tour, const char *transport)
+static void show_late(struct weir_demo_account *account, const char *transport)
 {
     struct weir_child children[3] = {{.pid = 0}, {.pid = 0}, {.pid = 0}};
     struct weir_demo_report reports[3];
     const uint64_t count = 1000;
-    struct row *row;
+    struct weir_demo_row *row;
     bool good;
 
-    printf("\nA subscriber that joins late, over %s\n", transport);
+    tell("\nA subscriber that joins late, over %s\n", transport);
     memset(reports, 0, sizeof reports);
     good = play_late(children, count, transport);
     for (int i = 2; i >= 0; i--)
@@ -458,11 +407,11 @@ static void show_late(struct tour *tour, const char *transport)
         show_joiner("the first subscriber", &reports[1]);
         show_joiner("the late subscriber ", &reports[2]);
     } else {
-        complain(tour, "a late joiner", reports, 3);
+        complain(account, "a late joiner", reports, 3);
     }
-    row = new_row(tour, transport, "PUB to 2 SUB, one late");
+    row = weir_demo_row(account, transport, "PUB to SUB, late");
     for (int i = 0; i < 3; i++)
-        count_in(row, &reports[i]);
+        weir_demo_count(row, &reports[i]);
 }
 
 /* ---- a slow reader ---- */
@@ -483,29 +432,29 @@ static bool play_slow(struct weir_child children[2], uint64_t count,
            hear(&children[0], "sent") && weir_child_tell(&children[1], "") >= 0;
 }
 
-static void show_slow(struct tour *tour, const char *transport)
+static void show_slow(struct weir_demo_account *account, const char *transport)
 {
     struct weir_child children[2] = {{.pid = 0}, {.pid = 0}};
     struct weir_demo_report reports[2];
-    struct row *row;
+    struct weir_demo_row *row;
     bool good;
 
-    printf("\nA subscriber that sleeps through a burst of 200000, over %s\n",
-           transport);
+    tell("\nA subscriber that sleeps through a burst of 200000, over %s\n",
+         transport);
     memset(reports, 0, sizeof reports);
     good = play_slow(children, 200000, transport);
     for (int i = 1; i >= 0; i--)
         good = take_report(&children[i], &reports[i]) && good;
-    row = new_row(tour, transport, "PUB to SUB, asleep");
-    count_in(row, &reports[0]);
-    count_in(row, &reports[1]);
+    row = weir_demo_row(account, transport, "PUB to SUB, slow");
+    weir_demo_count(row, &reports[0]);
+    weir_demo_count(row, &reports[1]);
     if (good)
-        printf("  the publisher never waited; %" PRIu64
-               " were read later, %" PRIu64
-               " were dropped at the mark and counted\n",
-               row->received, row->dropped);
+        tell("  the publisher never waited; %" PRIu64
+             " were read later,\n  %" PRIu64
+             " were dropped at the mark and counted\n",
+             row->received, row->dropped);
     else
-        complain(tour, "a slow reader", reports, 2);
+        complain(account, "a slow reader", reports, 2);
 }
 
 /* ---- a server that dies ---- */
@@ -527,45 +476,45 @@ static bool play_restart(struct weir_child *server, struct weir_child *client,
     if (start_part(client, WEIR_DEMO_INSIST, "REQ", false, url, count) ||
         !hear(client, "half"))
         return false;
-    printf("  server %ld answered %" PRIu64 " requests and is killed now\n",
-           (long)server->pid, count / 2);
-    fflush(stdout);
+    tell("  server %ld answered %" PRIu64 " requests and is killed now\n",
+         (long)server->pid, count / 2);
     weir_child_end(server, SIGKILL, weir_common_until(5));
     if (weir_child_tell(client, "") < 0 ||
         start_part(server, WEIR_DEMO_SERVE, "REP", true, url, 0) ||
         !hear(server, "url "))
         return false;
-    printf("  server %ld takes its place\n", (long)server->pid);
+    tell("  server %ld takes its place\n", (long)server->pid);
     return true;
 }
 
 /* A request that was written to a server that then died is lost: the client
  * knows how many that can be at most, and asked again. */
-static void show_restart(struct tour *tour, const char *transport)
+static void show_restart(struct weir_demo_account *account,
+                         const char *transport)
 {
     struct weir_child server = {.pid = 0}, client = {.pid = 0};
     struct weir_demo_report report;
     const uint64_t count = 500;
-    struct row *row;
+    struct weir_demo_row *row;
     bool good;
 
-    printf("\nA server that is killed and restarted, over %s\n", transport);
+    tell("\nA server that is killed and restarted, over %s\n", transport);
     good = play_restart(&server, &client, count, transport);
     good = take_report(&client, &report) && good && report.taken == count;
     weir_child_end(&server, SIGKILL, weir_common_until(5));
     if (good)
-        printf("  the client found it unaided: %" PRIu64 " of %" PRIu64
-               " requests answered, %" PRIu64
-               " of them asked again, %.2f s without a server\n",
-               report.taken, count, report.again, report.seconds);
+        tell("  the client found it unaided: %" PRIu64 " of %" PRIu64
+             " requests answered,\n  %" PRIu64
+             " of them asked again, %.2f s without a server\n",
+             report.taken, count, report.again, report.seconds);
     else
-        complain(tour, "a killed server", &report, 1);
-    row = new_row(tour, transport, "REQ and REP, killed");
-    count_in(row, &report);
+        complain(account, "a killed server", &report, 1);
+    row = weir_demo_row(account, transport, "REQ, REP killed");
+    weir_demo_count(row, &report);
     if (row->sent > row->received + row->dropped)
         row->lost = row->sent - row->received - row->dropped - row->queued;
     if (row->lost > report.stats.unconfirmed) {
-        tour->failed = true;
+        account->failed = true;
         weir_common_fail("%" PRIu64 " requests are lost, but %" PRIu64
                          " at most can be",
                          row->lost, report.stats.unconfirmed);
@@ -599,64 +548,58 @@ static void show_plugins(const weir_plugin_info *found, int count)
 {
     struct utsname system;
 
-    printf("weir %s", weir_version());
+    tell("weir %s", weir_version());
     if (uname(&system) == 0)
-        printf(" on %s %s %s", system.sysname, system.release, system.machine);
-    printf(", %ld CPUs\n\nPlugins\n", sysconf(_SC_NPROCESSORS_ONLN));
+        tell(" on %s %s %s", system.sysname, system.release, system.machine);
+    tell(", %ld CPUs\n\nPlugins\n", sysconf(_SC_NPROCESSORS_ONLN));
     for (int i = 0; i < count; i++)
-        printf("  %-18s %-8s %s\n", found[i].name,
-               found[i].state == WEIR_PLUGIN_LOADED ? found[i].version
-                                                    : "not used",
-               found[i].state == WEIR_PLUGIN_LOADED ? found[i].file
-                                                    : found[i].reason);
+        tell("  %-18s %-8s %s\n", found[i].name,
+             found[i].state == WEIR_PLUGIN_LOADED ? found[i].version
+                                                  : "not used",
+             found[i].state == WEIR_PLUGIN_LOADED ? found[i].file
+                                                  : found[i].reason);
 }
 
-static void show_transports(struct tour *tour, const weir_plugin_info *found,
-                            int count)
+static void show_transports(struct weir_demo_account *account,
+                            const weir_plugin_info *found, int count)
 {
     static const char *const transports[] = {"inproc", "ipc", "tcp"};
 
-    printf("\nEvery pattern over every transport, in two processes (inproc: "
-           "two threads)\n");
+    tell("\nEvery pattern over every transport, in two processes\n"
+         "(inproc: two threads)\n");
     for (size_t i = 0; i < sizeof transports / sizeof transports[0]; i++) {
         if (has_scheme(found, count, transports[i])) {
-            play_transport(tour, transports[i]);
+            play_transport(account, transports[i]);
         } else {
-            printf("  %-8s no plugin for it\n", transports[i]);
-            tour->failed = true;
+            tell("  %-8s no plugin for it\n", transports[i]);
+            account->failed = true;
         }
     }
 }
 
-static int conclude(struct tour *tour, uint64_t start)
+static int conclude(const struct weir_demo_account *account, bool json,
+                    double seconds)
 {
-    uint64_t sent = 0;
-    bool all = true;
+    bool good;
 
-    printf("\nWhat became of every message, the last ones that say \"that was "
-           "all\" included\n(rt: a request and its answer)\n");
-    print_account(tour);
-    for (size_t i = 0; i < tour->n_rows; i++) {
-        sent += tour->rows[i].sent;
-        all = all && accounted(&tour->rows[i]);
-    }
-    printf("\n%" PRIu64 " messages in %.1f s, %s%s\n", sent,
-           (double)(weir_common_now() - start) / 1e9,
-           all ? "every one of them accounted for"
-               : "NOT all of them accounted for",
-           tour->failed ? "; but something FAILED, see above" : "");
-    return all && !tour->failed ? 0 : 1;
+    tell("\nWhat became of every message, the last ones that say \"that was "
+         "all\" included\n(per s: messages, or requests with their "
+         "answers)\n");
+    good = json ? weir_demo_print_json(account, seconds, stdout)
+                : weir_demo_print(account, seconds, stdout);
+    return good ? 0 : 1;
 }
 
 int weir_demo_main(int argc, const char *const *argv)
 {
-    static struct tour tour;
+    static struct weir_demo_account account;
     struct weir_args_list rest = {.count = 0};
+    struct settings set = {false};
     uint64_t start = weir_common_now();
     weir_plugin_info *found = NULL;
     int code, count;
 
-    if (!weir_args_take(&args, NULL, &rest, argc, argv, &code))
+    if (!weir_args_take(&args, &set, &rest, argc, argv, &code))
         return code;
     if (rest.count) {
         weir_common_fail("%s: it takes no arguments", rest.items[0]);
@@ -667,12 +610,14 @@ int weir_demo_main(int argc, const char *const *argv)
     count = weir_common_plugins(&found);
     if (count < 0)
         return weir_common_fail_code(count, "cannot look for plugins");
+    paper = set.json ? stderr : stdout;
     show_plugins(found, count);
-    show_transports(&tour, found, count);
-    show_group(&tour);
-    show_late(&tour, "tcp");
-    show_slow(&tour, "tcp");
-    show_restart(&tour, "tcp");
+    show_transports(&account, found, count);
+    show_group(&account, has_scheme(found, count, "epgm"));
+    show_late(&account, "tcp");
+    show_slow(&account, "tcp");
+    show_restart(&account, "tcp");
     free(found);
-    return conclude(&tour, start);
+    return conclude(&account, set.json,
+                    (double)(weir_common_now() - start) / 1e9);
 }

@@ -14,7 +14,8 @@ run 0 --help
 says 'weir demo'
 run 0 --version
 says '^weir [0-9]'
-for subcommand in cat device plugins check swap options bench demo; do
+for subcommand in cat device top monitor stats plugins check swap options \
+    bench demo; do
     run 0 $subcommand --help
     says "usage: weir $subcommand"
     run 2 $subcommand --no-such-option
@@ -74,11 +75,33 @@ if [ -f "$store" ]; then
     says 'spill: the budget holds'
     says ' 0 failed, 0 skipped'
 fi
+ipc=$top_builddir/plugins/transport_ipc/.libs/transport_ipc.so
+if [ -f "$ipc" ]; then
+    run 0 check --json "$ipc"
+    says '^{"of": "ipc", "case": ".*", "result": "passed", "detail": ""}$'
+    says '^{"passed": [1-9][0-9]*, "failed": 0, "skipped": [0-9]*}$'
+    grep -v '^{.*}$' "$dir/out" && wrong "check --json: no JSON"
+fi
 
 # ---- demo ----
 
 run 0 demo
 says 'every one of them accounted for'
 says 'transport_tcp'
+awk 'length > 80 && !/transport_|store_/' "$dir/out" | grep . &&
+    wrong "demo: wider than 80 columns"
+run 0 demo --json
+says '^{"transport": "tcp", "pattern": "PUSH to PULL", "sent": 100001, '
+says '^{"account": true, .*"accounted": true, "failed": false}$'
+grep -v '^{.*}$' "$dir/out" && wrong "demo --json: no JSON"
+complains 'A server that is killed'
+
+# Who says why a part of it failed is heard.
+WEIR_PLUGINS=^transport_tcp
+export WEIR_PLUGINS
+run 1 demo
+says 'tcp .*no plugin'
+says 'PUB binds: plugin transport_tcp is disabled'
+unset WEIR_PLUGINS
 
 exit $failed
