@@ -250,17 +250,17 @@ static void list_arguments(struct weir_text *text, const char *words)
 
 void weir_args_list(const struct weir_args *args, struct weir_text *text)
 {
-    struct weir_text name = {0};
+    char name[64], value[64];
 
     list_arguments(text, words_of(args, ""));
     for (const struct weir_args_option *o = args->options; o->name; o++) {
-        weir_text_clear(&name);
-        weir_text_format(&name, "--%s", o->name);
-        weir_args_list_line(text, weir_text_string(&name), o->value,
+        snprintf(name, sizeof name, "--%s", o->name);
+        snprintf(value, sizeof value, "%s%s", o->value ? o->value : "",
+                 o->kind == WEIR_ARGS_MANY ? "..." : "");
+        weir_args_list_line(text, name, o->value ? value : NULL,
                             words_of(args, o->name), o->doc);
     }
     weir_args_list_line(text, "--help", NULL, NULL, "this text");
-    weir_text_fini(&name);
 }
 
 static bool wants_list(int argc, const char *const *argv)

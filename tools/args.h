@@ -65,8 +65,9 @@ int weir_args_read(const struct weir_args *args, void *settings,
 void weir_args_help(const struct weir_args *args, struct weir_text *text);
 
 /* Append what --list-options prints, for completion in shells: for each option
- * and argument a line with its name, its value, what the value can be, and what
- * it is for, with tabs between and "-" for none. */
+ * and argument a line with its name, its value (with "..." behind it if several
+ * can follow), what the value can be, and what it is for, with tabs between and
+ * "-" for none. */
 void weir_args_list(const struct weir_args *args, struct weir_text *text);
 
 /* One such line; NULL is none. */

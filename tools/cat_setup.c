@@ -32,7 +32,8 @@ static const struct weir_args_option options[] = {
     {"format", "F",
      "raw, text (the default), hex or json, in and out.\n"
      "raw sends standard input as one message, the others\n"
-     "each line; json is {\"frames\": [\"text\", {\"base64\": \"AA==\"}]}",
+     "each line; json is\n"
+     "{\"frames\": [\"text\", {\"base64\": \"AA==\"}]}",
      WEIR_ARGS_TEXT, AT(format)},
     {"timeout", "S",
      "give up after S seconds: exit code 3 if counted messages\n"

@@ -76,8 +76,8 @@ static const struct weir_args_choice choices[] = {
 
 static const struct weir_args args = {
     .command = "device",
-    .usage = "queue|forwarder|streamer|TYPE TYPE --front URL --back URL "
-             "[option...]",
+    .usage = "queue|forwarder|streamer|TYPE TYPE --front URL --back URL\n"
+             "                   [option...]",
     .about =
         "Moves messages between those in front and those at the back, until "
         "SIGTERM or\nSIGINT: requests and their replies (queue: ROUTER and "

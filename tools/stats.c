@@ -34,7 +34,7 @@ static const struct weir_args args = {
         "Shows the counters of programs that have a stats endpoint: at a URL, "
         "or under a\nname that they were given with WEIR_STATS=NAME; see "
         "weir_stats_endpoint(7).\nWithout a word, of all in the runtime "
-        "folders.  Exit code 1: one of them cannot be\nlooked into; 2: wrong "
+        "folders.  Exit code 1: one of them cannot\nbe looked into; 2: wrong "
         "arguments.\n",
     .options = options,
 };

@@ -18,7 +18,7 @@
 static const struct weir_args_option options[] = {
     {"store", "NAME", "the store, such as file or lmdb; all without it",
      WEIR_ARGS_TEXT, AT(store)},
-    {"json", NULL, "list, drain: print JSON", WEIR_ARGS_FLAG, AT(json)},
+    {"json", NULL, "list, drain, drop: print JSON", WEIR_ARGS_FLAG, AT(json)},
     {"count", "N", "show: N messages at most", WEIR_ARGS_COUNT, AT(count)},
     {"format", "F", "show: raw, text, hex or json (the default)",
      WEIR_ARGS_TEXT, AT(format)},
@@ -34,14 +34,23 @@ static const struct weir_args_option options[] = {
     {NULL, NULL, NULL, WEIR_ARGS_FLAG, 0},
 };
 
+static const struct weir_args_choice choices[] = {
+    {"", "list show drain drop"},
+    {"store", "file lmdb"},
+    {"format", "raw text hex json"},
+    {"type", "PUSH PUB DEALER"},
+    {NULL, NULL},
+};
+
 static const struct weir_args args = {
     .command = "swap",
     .usage = "list|show|drain|drop DIR [QUEUE] [option...]",
     .about = "Looks into the durable queues that a process has left in DIR, "
              "sends what is in\none, or removes it.  QUEUE may be left out "
-             "where there is one only.  Exit code 1:\nsomething failed, or is "
-             "left; 2: wrong arguments; 3: a process has the queue.\n",
+             "where there is one only.\nExit code 1: something failed, or is "
+             "left; 2: wrong arguments; 3: a process has\nthe queue.\n",
     .options = options,
+    .choices = choices,
 };
 
 static int in_use_or_failed(int rc)

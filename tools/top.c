@@ -46,7 +46,7 @@ static const struct weir_args args = {
         "Shows sockets, peers, rates, depths and drops of programs that have a "
         "stats\nendpoint: at a URL, or under a name that they were given with "
         "WEIR_STATS=NAME;\nsee weir_stats_endpoint(7).  Without a word, of all "
-        "in the runtime folders.  q or\nCtrl-C ends it.  Exit code 1: none of "
+        "in the runtime folders.\nq or Ctrl-C ends it.  Exit code 1: none of "
         "them could be looked into; 2: wrong\narguments.\n",
     .options = options,
 };

@@ -22,6 +22,8 @@ done
 for command in $commands; do
     run 0 $(echo "$command" | tr , ' ') --help
     sed -n 's/^  \(--[a-z-]*\).*/\1/p' "$dir/out" | sort >"$dir/help"
+    awk 'length > 80' "$dir/out" | grep . &&
+        wrong "$command: --help is wider than a terminal"
     run 0 $(echo "$command" | tr , ' ') --list-options
     cut -f 1 "$dir/out" | grep '^--' | sort >"$dir/listed"
     [ "$command" = bench ] || diff "$dir/help" "$dir/listed" ||
@@ -37,6 +39,13 @@ expect() {
     grep -qwF -e "$want" "$dir/out" || wrong "$shell: '$line' gives no '$want'"
 }
 
+# unexpected SHELL WORD LINE: it has not.
+unexpected() {
+    shell=$1 word=$2 line=$3
+    complete_in_$shell "$line" >"$dir/out" 2>"$dir/err"
+    ! grep -qwF -e "$word" "$dir/out" || wrong "$shell: '$line' gives '$word'"
+}
+
 # What a user of that shell would ask.
 try() {
     expect $1 device 'weir dev'
@@ -47,6 +56,13 @@ try() {
     expect $1 --prometheus 'weir stats --prom'
     expect $1 thr 'weir bench th'
     expect $1 --warm 'weir bench thr --wa'
+    expect $1 ipc 'weir bench thr --transport ip'
+    expect $1 libzmq 'weir bench thr --peer raw li'
+    expect $1 --size 'weir bench thr --peer raw --si'
+    expect $1 drain 'weir swap d'
+    expect $1 DEALER 'weir swap drain folder --type DE'
+    expect $1 lmdb 'weir swap list folder --store lm'
+    expect $1 --json 'weir check --js'
 }
 
 missing() {
@@ -68,6 +84,7 @@ if command -v bash >/dev/null; then
     try bash
     touch "$dir/a-file"
     expect bash "$dir/a-file" "weir bench thr --svg $dir/a-f"
+    unexpected bash libzmq 'weir bench thr --size 64 li'
 else
     missing bash
 fi
@@ -81,6 +98,9 @@ complete_in_fish() {
 }
 if command -v fish >/dev/null; then
     try fish
+    touch "$dir/a-file"
+    expect fish "$dir/a-file" "weir check $dir/a-f"
+    unexpected fish libzmq 'weir bench thr --size 64 li'
 else
     missing fish
 fi

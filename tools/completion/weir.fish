@@ -10,20 +10,41 @@ function __weir_complete
     if test "$given" = bench
         set -a given $words[3]
     end
-    for line in ($words[1] $given --list-options 2>/dev/null)
+    set -l lines ($words[1] $given --list-options 2>/dev/null)
+    # the option before the cursor, which may take several values
+    set -l at (count $words)
+    while test $at -gt 1; and not string match -q -- '--*' $words[$at]
+        set at (math $at - 1)
+    end
+    for line in $lines
         set -l part (string split \t -- $line)
-        if test "$part[1]" = "$words[-1]" -a "$part[2]" != -
-            if test "$part[3]" != -
+        if test "$part[1]" != "$words[$at]" -o "$part[2]" = -
+            continue
+        end
+        if test $at -lt (count $words)
+            if string match -q -- '*...' $part[2]; and test "$part[3]" != -
                 string split ' ' -- $part[3]
-            else
-                __fish_complete_path (commandline -ct)
             end
-            return
+            continue
+        end
+        if test "$part[3]" != -
+            string split ' ' -- $part[3]
+        else
+            __fish_complete_path (commandline -ct)
+        end
+        return
+    end
+    for line in $lines
+        set -l part (string split \t -- $line)
+        if test "$part[4]" = -
+            echo $part[1]
+        else
+            printf '%s\t%s\n' $part[1] $part[4]
         end
     end
-    for line in ($words[1] $given --list-options 2>/dev/null)
-        set -l part (string split \t -- $line)
-        printf '%s\t%s\n' $part[1] $part[4]
+    # what is no option of a command may be a file
+    if set -q words[2]; and not string match -q -- '-*' (commandline -ct)
+        __fish_complete_path (commandline -ct)
     end
 end
 
