@@ -102,7 +102,7 @@ each duplex 'tcp ipc inproc' "$all" 'msg/s cpu_us'
 each idle tcp "$all" 'msg/s cpu_us' --idle 0,100
 each conns 'tcp ipc' "$all" 'conn/s cpu_us' --connections 100
 each topics tcp libzmq 'match_ns cold_ns add_us' --topics 10,1000
-each device 'tcp ipc' 'libzmq nng nanomsg' 'msg/s cpu_us device_%'
+each device 'tcp ipc' 'libzmq nng nanomsg' 'msg/s cpu_us device_% device_us'
 each plugins 'tcp ipc inproc' "$all" 'first_us again_us'
 
 # Other forms.

@@ -63,8 +63,8 @@ static const struct weir_args_option rate_option = {
     WEIR_ARGS_COUNT, AT(way.rate)};
 static const struct weir_args_option ends_option = {
     "ends", "NAME",
-    "source and sink are those of libzmq, nng, nanomsg or weir\n"
-    "(those of the device)",
+    "source and sink are those of libzmq, nng, nanomsg or\n"
+    "weir (those of the device)",
     WEIR_ARGS_TEXT, AT(ends)};
 
 struct bench {
@@ -76,6 +76,7 @@ struct bench {
     size_t n_impls;
     struct weir_table table;
     struct weir_chart chart;
+    struct weir_bench_progress progress;
     FILE *json, *svg;
     int code;
 };
@@ -85,6 +86,13 @@ struct bench {
 #define COMMON  (sizeof common_options / sizeof *common_options)
 #define SPECIAL 7
 #define OPTIONS (COMMON + SPECIAL + 1)
+
+static const struct weir_args_choice choices[] = {
+    {"transport", "tcp ipc inproc"},
+    {"peer", "libzmq nng nanomsg raw plain"},
+    {"ends", "libzmq nng nanomsg weir"},
+    {NULL, NULL},
+};
 
 /* The options that a test has; ends with an empty one. */
 static void list_options(const struct weir_side_test *test,
@@ -320,6 +328,11 @@ static void run_all(struct bench *bench)
     const struct settings *set = &bench->set;
     struct weir_bench_plan plan = {.test = bench->test};
 
+    weir_bench_progress_begin(&bench->progress,
+                              set->transports.count * set->sizes.count *
+                                  set->values.count * bench->n_impls *
+                                  set->way.runs);
+    bench->set.way.progress = &bench->progress;
     for (size_t t = 0; t < set->transports.count; t++) {
         for (size_t s = 0; s < set->sizes.count; s++) {
             for (size_t v = 0; v < set->values.count; v++) {
@@ -380,7 +393,8 @@ static int run_test(const struct weir_side_test *test, int argc,
     struct weir_args args = {.command = name,
                              .usage = "[option...]",
                              .about = test->about,
-                             .options = options};
+                             .options = options,
+                             .choices = choices};
     int code;
 
     snprintf(name, sizeof name, "bench %s", test->name);
@@ -420,7 +434,7 @@ static void print_usage(FILE *file)
             "the table of what weir has to reach, filled in");
     fputs("\n`weir bench TEST --help` says more.  Each side is a process, on "
           "inproc a thread.\nRuns of the libraries take turns; a ratio is the "
-          "median of the ratios of neighbours.\n",
+          "median of those of\nneighbours.\n",
           file);
 }
 

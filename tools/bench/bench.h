@@ -3,6 +3,7 @@
  *
  *   bench.c    arguments, and a test for all transports, sizes and values
  *   run.c      runs of several contestants, taking turns
+ *   progress.c how far it is
  *   report.c   tables, lines of JSON, charts
  *   targets.c  what weir has to reach, and what it does; target_list.c
  *
@@ -19,6 +20,7 @@
 #include "../args.h"
 #include "../figures.h"
 #include "../peers/side.h"
+#include "progress.h"
 
 #define WEIR_BENCH_IMPLS 6 /* weir, plain, libzmq, nng, nanomsg, raw */
 
@@ -37,9 +39,10 @@ struct weir_bench_way {
     double duration, warm; /* seconds */
     uint64_t runs, batch;
     uint64_t rate; /* kbit/s, of groups */
-    bool one_cpu, reqrep, nodrop, quiet;
-    const char *url;                /* NULL: chosen */
-    struct weir_args_list settings; /* NAME=VALUE, for weir's sockets */
+    bool one_cpu, reqrep, nodrop;
+    struct weir_bench_progress *progress; /* to show, and to move on */
+    const char *url;                      /* NULL: chosen */
+    struct weir_args_list settings;       /* NAME=VALUE, for weir's sockets */
     /* Whose the ends of a device are; NULL: those of the device. */
     const struct weir_bench_impl *ends;
 };

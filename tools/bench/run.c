@@ -61,9 +61,9 @@ int weir_bench_find(struct weir_bench_impl *impl, const char *name)
     }
     if (find_helper(impl, name))
         return 0;
-    return weir_common_fail("--peer %s: its helper was not built, or is not "
-                            "at %s",
-                            name, impl->program);
+    return weir_common_fail("--peer %s: its helper is not at %s: the headers "
+                            "of %s were not there when weir was configured",
+                            name, impl->program, name);
 }
 
 /* ---- one run ---- */
@@ -198,38 +198,36 @@ static int run_once(const struct weir_bench_entry *entry,
 
 /* ---- all runs ---- */
 
-static void tell(const struct weir_bench_entry *entry, size_t run,
+static void tell(const struct weir_bench_entry *entry,
                  const struct weir_bench_way *way)
 {
     const struct weir_bench_plan *plan = &entry->plan;
+    char size[32] = "", n[32] = "", run[128];
 
-    if (way->quiet || !isatty(STDERR_FILENO))
-        return;
-    fprintf(stderr,
-            "\r%s %s, %" PRIu64 " octets, %" PRIu64 ": run %zu of %" PRIu64
-            ", %-10s",
-            plan->test->name, plan->transport, plan->size, plan->n, run + 1,
-            way->runs, entry->impl->name);
-}
-
-static void be_silent(const struct weir_bench_way *way)
-{
-    if (!way->quiet && isatty(STDERR_FILENO))
-        fprintf(stderr, "\r%72s\r", "");
+    if (plan->size)
+        snprintf(size, sizeof size, " %" PRIu64 " octets", plan->size);
+    if (plan->n)
+        snprintf(n, sizeof n, " %" PRIu64, plan->n);
+    snprintf(run, sizeof run, "%s %s%s%s: %s", plan->test->name,
+             plan->transport, size, n, entry->impl->name);
+    weir_bench_progress_show(way->progress, run);
 }
 
 int weir_bench_run(struct weir_bench_entry *entries, size_t n,
                    const struct weir_bench_way *way)
 {
     double values[WEIR_SIDE_METRICS];
-    int code = 0;
+    int code = 0, outcome;
 
     for (size_t run = 0; run < way->runs; run++) {
         for (size_t i = 0; i < n; i++) {
             struct weir_bench_entry *entry = &entries[i];
 
-            tell(entry, run, way);
-            if (run_once(entry, way, values) < 0)
+            tell(entry, way);
+            outcome = run_once(entry, way, values);
+            weir_bench_progress_clear(way->progress);
+            weir_bench_progress_step(way->progress);
+            if (outcome < 0)
                 code = weir_common_fail(
                     "%s %s with %s, %" PRIu64 " octets, %" PRIu64 ": no result",
                     entry->plan.test->name, entry->plan.transport,
@@ -238,6 +236,5 @@ int weir_bench_run(struct weir_bench_entry *entries, size_t n,
                 entry->values[m][run] = values[m];
         }
     }
-    be_silent(way);
     return code;
 }

@@ -41,13 +41,12 @@ static const struct weir_args_option options[] = {
 static const struct weir_args args = {
     .command = "bench targets",
     .usage = "[option...]",
-    .about =
-        "Measures all that weir has to reach, in pairs of runs that take "
-        "turns, and prints a\ntable: the median of weir's figure, that of the "
-        "other one, the median of their\nratios, what it must be at least, "
-        "what is aimed at, and by which factor that is\nmissed.  Ends with 1 "
-        "if an \"at least\" is not reached.  Takes 15 minutes, and a\nmachine "
-        "that does nothing else.\n",
+    .about = "Measures all that weir has to reach, in pairs of runs that take "
+             "turns, and\nprints a table: the median of weir's figure, that "
+             "of the other one, the median\nof their ratios, what it must be "
+             "at least, what is aimed at, and by which\nfactor that is "
+             "missed.  Ends with 1 if an \"at least\" is not reached.  Takes "
+             "15\nminutes, and a machine that does nothing else.\n",
     .options = options,
 };
 
@@ -161,7 +160,10 @@ static void measure(struct targets *t, const struct weir_bench_target *first)
     struct weir_bench_way way = t->set.way;
     int where[BASE + 1];
     size_t n = choose_entries(t, first, where);
+    struct weir_bench_progress progress;
 
+    weir_bench_progress_begin(&progress, n * way.runs);
+    way.progress = &progress;
     way.one_cpu = first->one_cpu;
     weir_bench_run(t->entries, n, &way);
     for (size_t i = 0; list[i].row; i++) {

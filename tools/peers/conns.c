@@ -57,7 +57,7 @@ const struct weir_side_test weir_side_conns = {
     .summary = "connections per second, and memory for each",
     .about = "Plain sockets connect to a PULL, greet and wait for its "
              "greeting, 64 at a time.\nMemory and CPU time are what the "
-             "process of the PULL needs for each; the kernel's\nbuffers are "
+             "process of the PULL needs for each; the\nkernel's buffers are "
              "not in that.\n",
     .metrics = metrics,
     .transports = "tcp,ipc",

@@ -100,7 +100,7 @@ const struct weir_side_test weir_side_fanout = {
     .summary = "one PUB, several SUB",
     .about = "One PUB sends as fast as it can, with each library's own high "
              "water marks; the\nsum of what its SUB receive is counted, and "
-             "CPU time of all is per delivery.  What\nis lost was dropped at a "
+             "CPU time of all is per delivery.\nWhat is lost was dropped at a "
              "mark.\n",
     .metrics = metrics,
     .transports = "tcp,ipc,inproc",

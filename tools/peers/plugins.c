@@ -41,9 +41,9 @@ const struct weir_side_test weir_side_plugins = {
     .name = "plugins",
     .summary = "how long the first use of a transport takes",
     .about = "The time to open a context and a socket and to bind it: the "
-             "first in its process,\nwhich for weir looks for the transport's "
-             "plugin and loads it, and the median of\n20 more.  The difference "
-             "is what loading takes.\n",
+             "first in its\nprocess, which for weir looks for the transport's "
+             "plugin and loads it, and the\nmedian of 20 more.  The "
+             "difference is what loading takes.\n",
     .metrics = metrics,
     .transports = "tcp,ipc,inproc",
     .raw = true,

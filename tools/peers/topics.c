@@ -179,11 +179,11 @@ const struct weir_side_test weir_side_topics = {
     .summary = "many subscriptions: to match, to keep, to add",
     .about = "A SUB has many subscriptions, topics of 14 octets.  Measured is "
              "the CPU time of\nsending a message that differs from one of "
-             "them in its last octet, so that nobody\nwants it: match_ns for "
-             "64 such messages in turn, cold_ns for 65536, which no cache\n"
-             "keeps.  Then the memory of the publisher, and of the subscriber, "
-             "for each topic;\nand the time to add one, until the publisher "
-             "knows it.  nng and nanomsg send all\nmessages to all "
+             "them in its last octet, so that\nnobody wants it: match_ns for "
+             "64 such messages in turn, cold_ns for 65536,\nwhich no cache "
+             "keeps.  Then the memory of the publisher, and of the "
+             "subscriber,\nfor each topic; and the time to add one, until the "
+             "publisher knows it.  nng and\nnanomsg send all messages to all "
              "subscribers, and are not compared.\n",
     .metrics = metrics,
     .transports = "tcp",
