@@ -24,6 +24,7 @@
 
 #include "plugins/store_file/record.h"
 #include "tests/plugins/storefault.h"
+#include "tests/plugins/storehost.h"
 
 #define MB (1024 * 1024)
 
@@ -245,32 +246,11 @@ int storefault_openat(int fd, const char *path, int flags, mode_t mode)
     return openat(fd, path, flags, mode);
 }
 
-/* ---- a host ---- */
-
-static int host_fail(weir_error *out, int code, const char *format, ...)
-{
-    va_list arguments;
-
-    out->code = code;
-    va_start(arguments, format);
-    vsnprintf(out->text, out->room, format, arguments);
-    va_end(arguments);
-    return -code;
-}
-
-static const weir_host host = {
-    .size = sizeof host, .version = "test", .fail = host_fail};
+/* ---- opening ---- */
 
 static int open_with(uint64_t budget, uint32_t mode)
 {
-    weir_store_args args = {.size = sizeof args,
-                            .mode = mode,
-                            .budget = budget,
-                            .dir = folder,
-                            .queue = "a-queue"};
-
-    text[0] = '\0';
-    return ops->open(&host, &args, &store, &error);
+    return storehost_open(ops, folder, budget, mode, &store, &error);
 }
 
 static void open_good(uint64_t budget)

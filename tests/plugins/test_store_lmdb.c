@@ -25,6 +25,8 @@
 #include <check/check.h>
 #include <weir/store.h>
 
+#include "tests/plugins/storehost.h"
+
 #define KB 1024
 #define MB (1024 * KB)
 
@@ -37,29 +39,9 @@ static weir_error error = {
 static void *store;
 static fsblkcnt_t pages_left; /* on the disk, to the plugin */
 
-static int host_fail(weir_error *out, int code, const char *format, ...)
-{
-    va_list arguments;
-
-    out->code = code;
-    va_start(arguments, format);
-    vsnprintf(out->text, out->room, format, arguments);
-    va_end(arguments);
-    return -code;
-}
-
-static const weir_host host = {
-    .size = sizeof host, .version = "test", .fail = host_fail};
-
 static int open_with(uint64_t budget, uint32_t mode)
 {
-    weir_store_args args = {.size = sizeof args,
-                            .mode = mode,
-                            .budget = budget,
-                            .dir = folder,
-                            .queue = "a-queue"};
-
-    return ops->open(&host, &args, &store, &error);
+    return storehost_open(ops, folder, budget, mode, &store, &error);
 }
 
 static void open_good(uint64_t budget)

@@ -1,0 +1,17 @@
+/*
+ * storehost.h - the host that stores are tried with: it takes sentences, and
+ * nothing more.
+ * Above: the tests of stores.  Below: <weir/store.h>.
+ */
+#ifndef TESTS_PLUGINS_STOREHOST_H
+#define TESTS_PLUGINS_STOREHOST_H
+
+#include <weir/store.h>
+
+/* Open the queue "a-queue" of a folder.  error->text is empty unless the store
+ * fills it.  Returns what the store says. */
+int storehost_open(const weir_store_ops *ops, const char *folder,
+                   uint64_t budget, uint32_t mode, void **store,
+                   weir_error *error);
+
+#endif
