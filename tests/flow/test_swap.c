@@ -25,13 +25,6 @@ struct stage {
     char dir[TRIAL_DIR];
 };
 
-static bool is_full_test(void)
-{
-    const char *full = getenv("WEIR_TEST_FULL");
-
-    return full && full[0] == '1';
-}
-
 /* ---- two sockets, one of which does not read ---- */
 
 static void set_up(struct stage *stage, int sends, int receives, uint64_t swap)
@@ -67,29 +60,14 @@ static size_t size_of(uint32_t number)
     return number % 97 == 0 ? 30000 : SIZE;
 }
 
-/* Returns what weir_send() says. */
 static int send_one(struct stage *stage, uint32_t number, int deadline)
 {
-    static unsigned char data[30000];
-
-    memset(data, (int)(number % 251), size_of(number));
-    memcpy(data, &number, sizeof(number));
-    return weir_send(stage->sender, data, size_of(number), deadline);
+    return trial_send(stage->sender, number, size_of(number), deadline);
 }
 
 static void receive_one(struct stage *stage, uint32_t number)
 {
-    static unsigned char data[30000];
-    size_t size = sizeof(data);
-    uint32_t got;
-
-    flow_ok(weir_recv(stage->receiver, data, &size, FLOW_SOON));
-    memcpy(&got, data, sizeof(got));
-    assert_int_equal(got, number);
-    assert_int_equal(size, size_of(number));
-    for (size_t i = sizeof(got); i < size; i++)
-        if (data[i] != number % 251)
-            fail_msg("message %u, octet %zu", number, i);
+    assert_int_equal(trial_receive(stage->receiver), number);
 }
 
 static void send_all(struct stage *stage, uint32_t first, uint32_t end)
@@ -125,7 +103,7 @@ static void await_written(struct stage *stage, uint64_t n)
  * back.  That sends do not wait is for who has a disk to himself. */
 static void test_spills(void **state)
 {
-    uint64_t octets = is_full_test() ? 2048 * MB : 100 * MB;
+    uint64_t octets = trial_is_full() ? 2048 * MB : 100 * MB;
     uint32_t n = (uint32_t)(octets / SIZE);
     uint64_t before, grown;
     struct stage stage;
@@ -289,70 +267,41 @@ static void test_broken(void **state)
     tear_down(&stage);
 }
 
-/* What the store does not give back is counted, and the rest arrives. */
-static void test_lost(void **state)
+/* What does not come back from the store, for that reason, is counted, and the
+ * rest arrives. */
+static void check_missing(const char *command, uint32_t n, int code)
 {
-    enum { N = 50000 };
+    struct trial_tally tally = {0};
     struct stage stage;
     weir_stats stats;
-    uint32_t last = 0, got = 0, number = 0;
 
-    (void)state;
     set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
-    send_all(&stage, 1, N);
+    send_all(&stage, 1, n);
     trial_await_some(stage.dir);
-    trial_command(stage.dir, "lost");
-    while (last < N - 1) {
-        unsigned char data[30000];
-        size_t size = sizeof(data);
-
-        flow_ok(weir_recv(stage.receiver, data, &size, FLOW_SOON));
-        memcpy(&number, data, sizeof(number));
-        assert_true(number > last);
-        last = number;
-        got++;
-    }
-    stats = flow_stats(stage.sender);
+    trial_command(stage.dir, command);
+    while (tally.last < n - 1)
+        trial_take(stage.receiver, &tally);
     assert_int_equal(flow_event(stage.sender, WEIR_EVENT_SWAP_FAILED).code,
-                     EIO);
-    assert_int_equal(stats.accepted, N - 1);
+                     code);
+    stats = flow_stats(stage.sender);
+    assert_int_equal(stats.accepted, n - 1);
     assert_true(stats.send_dropped[WEIR_DROP_STORE] > 0);
-    assert_int_equal(got + stats.send_dropped[WEIR_DROP_STORE], N - 1);
-    trial_recall(stage.dir, "lost");
+    assert_int_equal(tally.got + stats.send_dropped[WEIR_DROP_STORE], n - 1);
+    trial_recall(stage.dir, command);
     tear_down(&stage);
+}
+
+static void test_lost(void **state)
+{
+    (void)state;
+    check_missing("lost", 50000, EIO);
 }
 
 /* Octets that have changed on the disk are not sent. */
 static void test_changed(void **state)
 {
-    enum { N = 20000 };
-    struct stage stage;
-    uint32_t last = 0, got = 0;
-
     (void)state;
-    set_up(&stage, WEIR_PUSH, WEIR_PULL, 4096 * MB);
-    send_all(&stage, 1, N);
-    trial_await_some(stage.dir);
-    trial_command(stage.dir, "changed");
-    while (last < N - 1) {
-        unsigned char data[30000];
-        size_t size = sizeof(data);
-        uint32_t number;
-
-        flow_ok(weir_recv(stage.receiver, data, &size, FLOW_SOON));
-        memcpy(&number, data, sizeof(number));
-        assert_true(number > last);
-        assert_int_equal(size, size_of(number));
-        assert_int_equal(data[size - 1], number % 251);
-        last = number;
-        got++;
-    }
-    assert_int_equal(flow_event(stage.sender, WEIR_EVENT_SWAP_FAILED).code,
-                     EILSEQ);
-    assert_int_equal(
-        got + flow_stats(stage.sender).send_dropped[WEIR_DROP_STORE], N - 1);
-    trial_recall(stage.dir, "changed");
-    tear_down(&stage);
+    check_missing("changed", 20000, EILSEQ);
 }
 
 /* A publisher drops and counts when the swap is full. */
@@ -361,7 +310,7 @@ static void test_publisher(void **state)
     enum { N = 60000 };
     struct stage stage;
     weir_stats stats;
-    uint32_t got = 0, last = 0;
+    struct trial_tally tally = {0};
     uint64_t wanted;
 
     (void)state;
@@ -371,17 +320,8 @@ static void test_publisher(void **state)
     assert_true(stats.send_dropped[WEIR_DROP_MARK] > 0);
     wanted = N - 1 - stats.send_dropped[WEIR_DROP_MARK];
     assert_true(wanted > 15 * MB / SIZE);
-    while (got < wanted) {
-        unsigned char data[30000];
-        size_t size = sizeof(data);
-        uint32_t number;
-
-        flow_ok(weir_recv(stage.receiver, data, &size, FLOW_SOON));
-        memcpy(&number, data, sizeof(number));
-        assert_true(number > last);
-        last = number;
-        got++;
-    }
+    while (tally.got < wanted)
+        trial_take(stage.receiver, &tally);
     flow_silence(stage.receiver);
     flow_check_sums(&stats);
     tear_down(&stage);

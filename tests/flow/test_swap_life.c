@@ -61,11 +61,7 @@ static void tear_down(struct stage *stage)
 
 static int send_one(weir_socket socket, uint32_t number, int deadline)
 {
-    unsigned char data[SIZE];
-
-    memset(data, (int)(number % 251), sizeof(data));
-    memcpy(data, &number, sizeof(number));
-    return weir_send(socket, data, sizeof(data), deadline);
+    return trial_send(socket, number, SIZE, deadline);
 }
 
 static void send_all(weir_socket socket, uint32_t first, uint32_t end)
@@ -74,26 +70,10 @@ static void send_all(weir_socket socket, uint32_t first, uint32_t end)
         flow_ok(send_one(socket, i, FLOW_SOON));
 }
 
-/* Returns the number; the rest is as it was sent. */
-static uint32_t receive(weir_socket socket)
-{
-    unsigned char data[SIZE];
-    size_t size = sizeof(data);
-    uint32_t number;
-
-    flow_ok(weir_recv(socket, data, &size, FLOW_SOON));
-    assert_int_equal(size, SIZE);
-    memcpy(&number, data, sizeof(number));
-    for (size_t i = sizeof(number); i < size; i++)
-        if (data[i] != number % 251)
-            fail_msg("message %u, octet %zu", number, i);
-    return number;
-}
-
 static void receive_all(weir_socket socket, uint32_t first, uint32_t end)
 {
     for (uint32_t i = first; i < end; i++)
-        assert_int_equal(receive(socket), i);
+        assert_int_equal(trial_receive(socket), i);
 }
 
 /* ---- the tests ---- */
@@ -179,10 +159,10 @@ static void test_again(void **state)
     send_all(stage.sender, N, N + 1000);
     stage.receiver = flow_open(stage.context, WEIR_PULL);
     flow_ok(weir_bind(stage.receiver, stage.url, NULL));
-    first = last = receive(stage.receiver);
+    first = last = trial_receive(stage.receiver);
     assert_in_range(first, 10, N / 2);
     while (last < N + 999)
-        assert_int_equal(receive(stage.receiver), ++last);
+        assert_int_equal(trial_receive(stage.receiver), ++last);
     trial_await(stage.dir, 0);
     tear_down(&stage);
 }
@@ -190,14 +170,12 @@ static void test_again(void **state)
 /* Returns whether the message of that number came at once. */
 static bool look(const struct stage *stage, uint32_t number)
 {
-    uint32_t got = 0;
     unsigned char data[SIZE];
     size_t size = sizeof(data);
 
     if (weir_recv(stage->receiver, data, &size, 0) < 0)
         return false;
-    memcpy(&got, data, sizeof(got));
-    assert_int_equal(got, number);
+    assert_int_equal(trial_check(data, size), number);
     return true;
 }
 
@@ -263,7 +241,7 @@ static void test_small(void **state)
         for (; send_one(stage.sender, out, FLOW_NOT) >= 0; out++)
             assert_true(out - in < 10000);
         for (; in < out; in++)
-            assert_int_equal(receive(stage.receiver), in);
+            assert_int_equal(trial_receive(stage.receiver), in);
     }
     while (weir_next_event(stage.sender, &event, 0) >= 0)
         assert_true(event.kind != WEIR_EVENT_SWAP_FAILED &&
@@ -272,13 +250,6 @@ static void test_small(void **state)
 }
 
 /* ---- many peers, a third of them stuck ---- */
-
-static bool is_full_test(void)
-{
-    const char *full = getenv("WEIR_TEST_FULL");
-
-    return full && full[0] == '1';
-}
 
 static int count_descriptors(void)
 {
@@ -341,8 +312,7 @@ static void send_to(const struct stage *stage, int peer, uint32_t number)
     weir_message message;
     char id[16];
 
-    memset(data, (int)(number % 251), sizeof(data));
-    memcpy(data, &number, sizeof(number));
+    trial_fill(data, sizeof(data), number);
     weir_message_init(&message);
     add_frame(&message, id, (size_t)snprintf(id, sizeof(id), "p%d", peer));
     add_frame(&message, data, sizeof(data));
@@ -405,12 +375,12 @@ static void run(struct crowd *crowd)
 
 static void test_many(void **state)
 {
-    struct crowd crowd = {.messages = is_full_test() ? 1000 : 3000};
+    struct crowd crowd = {.messages = trial_is_full() ? 1000 : 3000};
     int64_t end = flow_now() + FLOW_SOON;
     int before;
 
     (void)state;
-    crowd.n = crowd_size(is_full_test() ? 1000 : 48);
+    crowd.n = crowd_size(trial_is_full() ? 1000 : 48);
     before = count_descriptors();
     run(&crowd);
     while (count_descriptors() > before + 2) { /* stores close by themselves */

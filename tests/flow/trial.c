@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,6 +58,64 @@ long long trial_kept(const char *dir)
         octets = 1; /* it is being written */
     fclose(file);
     return octets;
+}
+
+bool trial_is_full(void)
+{
+    const char *full = getenv("WEIR_TEST_FULL");
+
+    return full && full[0] == '1';
+}
+
+/* The number, the size, and the same octet again and again. */
+void trial_fill(void *data, size_t size, uint32_t number)
+{
+    uint32_t head[2] = {number, (uint32_t)size};
+
+    assert_in_range(size, TRIAL_LEAST, TRIAL_LARGEST);
+    memset(data, (int)(number % 251), size);
+    memcpy(data, head, sizeof(head));
+}
+
+uint32_t trial_check(const void *data, size_t size)
+{
+    const unsigned char *octets = data;
+    uint32_t head[2];
+
+    assert_in_range(size, TRIAL_LEAST, TRIAL_LARGEST);
+    memcpy(head, data, sizeof(head));
+    assert_int_equal(head[1], size);
+    octets += sizeof(head);
+    if (octets[0] != head[0] % 251 ||
+        memcmp(octets, octets + 1, size - sizeof(head) - 1) != 0)
+        fail_msg("message %u is not what was sent", head[0]);
+    return head[0];
+}
+
+int trial_send(weir_socket socket, uint32_t number, size_t size, int deadline)
+{
+    static _Thread_local unsigned char data[TRIAL_LARGEST];
+
+    trial_fill(data, size, number);
+    return weir_send(socket, data, size, deadline);
+}
+
+uint32_t trial_receive(weir_socket socket)
+{
+    static _Thread_local unsigned char data[TRIAL_LARGEST];
+    size_t size = sizeof(data);
+
+    flow_ok(weir_recv(socket, data, &size, FLOW_SOON));
+    return trial_check(data, size);
+}
+
+void trial_take(weir_socket socket, struct trial_tally *tally)
+{
+    uint32_t number = trial_receive(socket);
+
+    assert_true(number > tally->last);
+    tally->last = number;
+    tally->got++;
 }
 
 void trial_send_pair(weir_socket socket, uint32_t number, size_t size)

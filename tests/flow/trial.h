@@ -40,6 +40,32 @@ void trial_end(const char *dir);
 /* Octets of memory that are ours; 0: who knows. */
 uint64_t trial_resident(void);
 
+/* Is WEIR_TEST_FULL set?  Then tests may take minutes. */
+bool trial_is_full(void);
+
+/* ---- messages whose number and size say what is in them ---- */
+
+enum { TRIAL_LEAST = 9, TRIAL_LARGEST = 30000 }; /* octets */
+
+/* Fill one.  Fail unless one is as it was filled; returns its number. */
+void trial_fill(void *data, size_t size, uint32_t number);
+uint32_t trial_check(const void *data, size_t size);
+
+/* Send one; returns what weir_send() says.  Receive one; returns its number. */
+int trial_send(weir_socket socket, uint32_t number, size_t size, int deadline);
+uint32_t trial_receive(weir_socket socket);
+
+/* Messages of which some may be missing.  All zero: none came yet. */
+struct trial_tally {
+    uint32_t last; /* number */
+    uint32_t got;
+};
+
+/* Receive one, whose number is beyond the last one's. */
+void trial_take(weir_socket socket, struct trial_tally *tally);
+
+/* ---- others ---- */
+
 /* Send, and receive, a message of a short frame and a longer one.  Such
  * messages seldom begin where memory does; they are swapped as others are. */
 void trial_send_pair(weir_socket socket, uint32_t number, size_t size);
