@@ -55,7 +55,7 @@ bench 2
 complains 'usage: weir bench TEST'
 bench 2 nosuch
 complains 'nosuch: no such test'
-tests='thr lat burst paced fanout fanin duplex idle conns topics plugins device'
+tests='thr lat burst paced fanout fanin duplex idle conns topics plugins device swap'
 bench 0 --help
 for test in $tests; do
     says "^  $test "
@@ -104,6 +104,24 @@ each conns 'tcp ipc' "$all" 'conn/s cpu_us' --connections 100
 each topics tcp libzmq 'match_ns cold_ns add_us' --topics 10,1000
 each device 'tcp ipc' 'libzmq nng nanomsg' 'msg/s cpu_us device_% device_us'
 each plugins 'tcp ipc inproc' "$all" 'first_us again_us'
+
+# Only weir swaps, where there is the plugin for it.
+if [ -f "$top_builddir/plugins/store_file/store_file.la" ]; then
+    mkdir "$dir/swap"
+    each swap 'tcp ipc' '' \
+        'msg/s p99_us MB/s raw_MB/s of_raw_% back/s calm_us p99_x' \
+        --size 64,1K --dir "$dir/swap" --store file
+    grep -q '"store": "file", "metric": "of_raw_%"' "$dir/figures" ||
+        wrong 'no store in the figures'
+    ! grep -q '"impl": "raw"' "$dir/figures" || wrong 'raw has no swap'
+    rmdir "$dir/swap" || wrong 'the swap left something behind'
+    bench 1 swap --dir "$dir/no/where" --runs 1 --warm 0 --duration 0.01
+    complains 'no/where'
+    bench 1 swap --store nosuch --dir "$dir" --runs 1 --warm 0 --duration 0.01
+    complains 'store_nosuch'
+fi
+bench 2 thr --dir "$dir"
+complains '--dir'
 
 # Other forms.
 bench 0 lat --transport tcp --runs 1 --warm 0.02 --duration 0.05 --reqrep \

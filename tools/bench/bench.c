@@ -67,6 +67,13 @@ static const struct weir_args_option ends_option = {
     "weir (those of the device)",
     WEIR_ARGS_TEXT, AT(ends)};
 
+static const struct weir_args_option swap_options[] = {
+    {"dir", "DIR", "the folder of the swap (TMPDIR, or /var/tmp)",
+     WEIR_ARGS_TEXT, AT(way.dir)},
+    {"store", "NAME", "the plugin that keeps it (file)", WEIR_ARGS_TEXT,
+     AT(way.store)},
+};
+
 struct bench {
     const struct weir_side_test *test;
     struct settings set;
@@ -84,7 +91,7 @@ struct bench {
 /* ---- arguments ---- */
 
 #define COMMON  (sizeof common_options / sizeof *common_options)
-#define SPECIAL 7
+#define SPECIAL 9
 #define OPTIONS (COMMON + SPECIAL + 1)
 
 static const struct weir_args_choice choices[] = {
@@ -118,6 +125,8 @@ static void list_options(const struct weir_side_test *test,
         options[n++] = rate_option;
     if (test->device)
         options[n++] = ends_option;
+    for (int i = 0; test->swap && i < 2; i++)
+        options[n++] = swap_options[i];
     options[n] = (struct weir_args_option){.name = NULL};
 }
 

@@ -42,6 +42,7 @@ struct weir_bench_way {
     bool one_cpu, reqrep, nodrop;
     struct weir_bench_progress *progress; /* to show, and to move on */
     const char *url;                      /* NULL: chosen */
+    const char *dir, *store;              /* of a swap; NULL: the usual ones */
     struct weir_args_list settings;       /* NAME=VALUE, for weir's sockets */
     /* Whose the ends of a device are; NULL: those of the device. */
     const struct weir_bench_impl *ends;

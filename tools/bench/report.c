@@ -139,6 +139,15 @@ static void add_settings(const struct weir_args_list *settings, FILE *file)
     weir_text_fini(&text);
 }
 
+static void add_text(const char *name, const char *value, FILE *file)
+{
+    struct weir_text text = {0};
+
+    weir_json_string(&text, value, strlen(value));
+    fprintf(file, "\"%s\": %s, ", name, weir_text_string(&text));
+    weir_text_fini(&text);
+}
+
 void weir_bench_json(const struct weir_bench_entry *entry,
                      const struct weir_bench_way *way, FILE *file)
 {
@@ -159,6 +168,8 @@ void weir_bench_json(const struct weir_bench_entry *entry,
             fprintf(file, "\"%s\": %" PRIu64 ", ", test->parameter, plan->n);
         if (weir_side_is_group(plan->transport))
             fprintf(file, "\"rate\": %" PRIu64 ", ", way->rate);
+        if (test->swap && way->store)
+            add_text("store", way->store, file);
         if (way->one_cpu)
             fprintf(file, "\"one-cpu\": true, ");
         if (entry->impl->subcommand && !entry->impl->plain)

@@ -68,7 +68,7 @@ int weir_bench_find(struct weir_bench_impl *impl, const char *name)
 
 /* ---- one run ---- */
 
-#define WORDS (16 + WEIR_SIDE_SETTINGS)
+#define WORDS (18 + WEIR_SIDE_SETTINGS)
 
 /* The words of a command line. */
 struct line {
@@ -125,6 +125,10 @@ static void write_line(struct line *line, const struct weir_bench_entry *entry,
         add_word(line, "set=%s", way->settings.items[i]);
     if (way->url)
         add_word(line, "url=%s", way->url);
+    if (plan->test->swap && way->dir)
+        add_word(line, "dir=%s", way->dir);
+    if (plan->test->swap && way->store)
+        add_word(line, "store=%s", way->store);
     if (plan->test->device)
         add_word(line, "device=%s", entry->impl->program);
     if (plan->test->device && entry->impl->subcommand)
@@ -178,7 +182,7 @@ static int run_once(const struct weir_bench_entry *entry,
                     const struct weir_bench_way *way,
                     double values[WEIR_SIDE_METRICS])
 {
-    uint64_t until = weir_common_until(way->warm + way->duration + 60);
+    uint64_t until = weir_common_until(way->warm + 4 * way->duration + 60);
     struct line line = {.count = 0};
     struct weir_child child;
     int code;

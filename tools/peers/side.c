@@ -95,7 +95,7 @@ static void play(struct weir_side *side, unsigned number)
 /* After so many seconds something hangs. */
 static unsigned life(const struct weir_side_plan *plan)
 {
-    return (unsigned)(plan->warm + plan->run) + 60;
+    return (unsigned)(plan->warm + 4 * plan->run) + 60;
 }
 
 /* A group needs two machines, unless its interface was named. */
@@ -292,6 +292,10 @@ static bool take_pair(struct weir_side_plan *plan, const char *key,
         plan->device = value;
     else if (strcmp(key, "subcommand") == 0)
         plan->subcommand = value;
+    else if (strcmp(key, "dir") == 0)
+        plan->dir = value;
+    else if (strcmp(key, "store") == 0)
+        plan->store = value;
     else
         return false;
     return true;
@@ -330,6 +334,8 @@ static bool can(const struct weir_side_ops *ops,
 {
     if (plan->group && (!plan->test->group || ops->wire != WEIR_SIDE_ZMTP))
         return false;
+    if (plan->test->swap && !ops->unstored)
+        return false;
     if (ops->wire == WEIR_SIDE_NO_WIRE)
         return plan->test->raw && strcmp(plan->transport, "inproc") != 0;
     return ops->wire == WEIR_SIDE_ZMTP || plan->test->sp;
@@ -358,7 +364,8 @@ static void end(const char *word)
 int weir_side_main(const struct weir_side_ops *ops, int argc,
                    const char *const *argv)
 {
-    struct weir_side_plan plan = {.batch = 1, .size = 64, .run = 1};
+    struct weir_side_plan plan = {
+        .batch = 1, .size = 64, .run = 1, .dir = "", .store = ""};
     struct weir_side side = {.ops = ops, .plan = &plan};
 
     if (argc == 3 && ops->proxy && strcmp(argv[0], WEIR_SIDE_PROXY) == 0) {

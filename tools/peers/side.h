@@ -25,8 +25,9 @@
 #include "meter.h"
 
 #define WEIR_SIDE_MOST     64 /* other sides */
-#define WEIR_SIDE_METRICS  6
-#define WEIR_SIDE_SETTINGS 8
+#define WEIR_SIDE_METRICS  8
+#define WEIR_SIDE_SETTINGS 8 /* of the user; and of a test */
+#define WEIR_SIDE_OWN      4
 
 /* ---- tests ---- */
 
@@ -58,6 +59,7 @@ struct weir_side_test {
     bool raw;     /* plain system calls can do it */
     bool sp;      /* libraries of scalability protocols (nng, nanomsg) can */
     bool group;   /* it can be run over multicast, from PUB to SUB */
+    bool swap;    /* messages go to a disk */
     int (*run)(struct weir_side *side); /* 0, or -1 with its complaint made */
 };
 
@@ -93,10 +95,12 @@ struct weir_side_plan {
     bool stamps;        /* those of the test, and of all over multicast */
     bool group;         /* the transport is multicast */
     unsigned long rate; /* kbit/s that may be sent there */
-    const char *settings[WEIR_SIDE_SETTINGS]; /* NAME=VALUE, for weir */
+    /* NAME=VALUE, for weir. */
+    const char *settings[WEIR_SIDE_SETTINGS + WEIR_SIDE_OWN];
     unsigned n_settings;
-    const char *device;     /* the program of the device; NULL: none */
-    const char *subcommand; /* its first argument; NULL: none */
+    const char *device;      /* the program of the device; NULL: none */
+    const char *subcommand;  /* its first argument; NULL: none */
+    const char *dir, *store; /* of a swap; "": where, and which, is usual */
 };
 
 /* Begins what a library's open() returns. */
@@ -143,6 +147,10 @@ struct weir_side_ops {
     /* Move what comes in at `front`, which is bound, to `back`, which is
      * connected to, until the process is killed. */
     void (*proxy)(const char *front, const char *back);
+
+    /* Octets that wait to be sent and are in no store; NULL where nothing is
+     * swapped. */
+    uint64_t (*unstored)(struct weir_side_end *end);
 
     /* Let those in who connect; NULL where threads of the library do. */
     void (*admit)(struct weir_side_end *end);

@@ -193,6 +193,15 @@ static int wait_either(struct weir_side_end *base)
     return weir_poll(&item, 1, WEIR_FOREVER) < 0 ? -1 : 0;
 }
 
+static uint64_t unstored(struct weir_side_end *base)
+{
+    weir_stats stats = {.size = sizeof stats};
+
+    if (weir_socket_stats(own(base)->socket, &stats) < 0)
+        return 0;
+    return stats.send_queued_bytes - stats.send_in_store_bytes;
+}
+
 static void proxy(const char *front_url, const char *back_url)
 {
     weir_socket front = {0, 0}, back = {0, 0}, none = {0, 0};
@@ -225,6 +234,7 @@ static const struct weir_side_ops ops = {
     .send = send_some,
     .recv = recv_some,
     .wait = wait_either,
+    .unstored = unstored,
     .proxy = proxy,
 };
 
