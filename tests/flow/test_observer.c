@@ -6,6 +6,7 @@
 
 #include "flow.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -298,6 +299,75 @@ static void test_pace(void **state)
     free(answer);
 }
 
+/* How often the threads of a name have gone to sleep; -1: there is none. */
+static long count_sleeps(const char *name)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    long sum = -1;
+
+    while (tasks && (task = readdir(tasks))) {
+        char path[300], line[100];
+        FILE *file;
+        bool named = false;
+        long n;
+
+        snprintf(path, sizeof(path), "/proc/self/task/%s/status", task->d_name);
+        file = fopen(path, "r");
+        while (file && fgets(line, sizeof(line), file)) {
+            if (strncmp(line, "Name:\t", 6) == 0)
+                named = strncmp(line + 6, name, strlen(name)) == 0;
+            if (named && sscanf(line, "voluntary_ctxt_switches: %ld", &n) == 1)
+                sum = (sum < 0 ? 0 : sum) + n;
+        }
+        if (file)
+            fclose(file);
+    }
+    if (tasks)
+        closedir(tasks);
+    return sum;
+}
+
+/* What looking costs those who are looked at: a few turns of one thread that is
+ * there for it, and no turn of those that move messages. */
+static void test_cost(void **state)
+{
+    enum { LOOKS = 25, TURNS = 6 };
+    char url[FLOW_URL], *answer = malloc(ANSWER);
+    weir_context context = open_observed(url), other = flow_context(0);
+    weir_socket pull = flow_open(context, WEIR_PULL);
+    weir_socket push = flow_open(context, WEIR_PUSH);
+    weir_socket dealer = ask(other, WEIR_DEALER, url, "stats");
+    long io, stats;
+
+    (void)state;
+    assert_non_null(answer);
+    flow_join(pull, push, "tcp");
+    hear(dealer, answer);
+    stats = count_sleeps("weir-stats");
+    if (stats < 0)
+        skip();
+    /* what joining has left behind is over when nothing moves any more */
+    do {
+        io = count_sleeps("weir-io");
+        flow_say(dealer, "stats");
+        hear(dealer, answer);
+    } while (count_sleeps("weir-io") != io);
+    stats = count_sleeps("weir-stats");
+    for (int i = 0; i < LOOKS; i++) {
+        flow_say(dealer, "stats");
+        hear(dealer, answer);
+    }
+    assert_in_range(count_sleeps("weir-io") - io, 0, 2);
+    assert_in_range(count_sleeps("weir-stats") - stats, 1, LOOKS * TURNS);
+    flow_close(dealer);
+    flow_drop(push);
+    flow_drop(pull);
+    flow_end(other);
+    flow_end(context);
+    free(answer);
+}
+
 enum { LARGE_SOCKETS = 60 };
 
 /* A context whose report is about four million octets. */
@@ -570,6 +640,7 @@ int main(void)
         cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_peers),
         cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_cost),
         cmocka_unit_test(test_unread),
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_refusals),

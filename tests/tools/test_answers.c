@@ -222,13 +222,39 @@ static void test_deaf(void **state)
     end_in_vain(MONITOR("--timeout", "600", NULL), NULL, SIGINT);
 }
 
+/* weir top asks once for each look, and nothing else; for the rates of the
+ * first that it shows it has looked before. */
+static void test_looks(void **state)
+{
+    const uint64_t looks = 9;
+    struct session session;
+    weir_stats stats = {.size = sizeof stats};
+    uint64_t before;
+
+    (void)state;
+    assert_int_equal(weir_socket_stats(router, &stats), 0);
+    before = stats.delivered + stats.recv_queued;
+    session_begin(&session,
+                  TOP("--interval", "0.05", "--count", "8", "--json", NULL));
+    for (uint64_t i = 0; i < looks; i++) {
+        weir_message way;
+
+        await_question(&way);
+        answer(&way, "{\"program\": \"p\", \"sockets\": []}");
+        weir_message_fini(&way);
+    }
+    session_end(&session, 0);
+    assert_int_equal(weir_socket_stats(router, &stats), 0);
+    assert_int_equal(stats.delivered + stats.recv_queued - before, looks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_type),       cmocka_unit_test(test_error),
         cmocka_unit_test(test_no_object),  cmocka_unit_test(test_json),
         cmocka_unit_test(test_prometheus), cmocka_unit_test(test_top),
-        cmocka_unit_test(test_deaf),
+        cmocka_unit_test(test_deaf),       cmocka_unit_test(test_looks),
     };
 
     setenv("TERM", "xterm", 1);
