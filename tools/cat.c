@@ -250,8 +250,8 @@ static enum outcome wait_and_take(struct weir_cat *cat, bool input)
     if (outcome == GO_ON && message)
         outcome = receive_some(cat);
     if (outcome == GO_ON && piece) {
-        weir_dialog_answered(&cat->dialog);
         code = weir_input_fill(&cat->input);
+        weir_dialog_answered(&cat->dialog, weir_input_over(&cat->input));
         if (code < 0) {
             weir_common_fail("standard input: %s", weir_strerror(code));
             outcome = FAILED;
@@ -277,6 +277,8 @@ static enum outcome work(struct weir_cat *cat)
 {
     enum outcome outcome = GO_ON;
 
+    if (cat->source == WEIR_CAT_SOURCE_NONE)
+        weir_dialog_listen(&cat->dialog);
     while (outcome == GO_ON && !finished(cat))
         outcome = turn(cat);
     return outcome;

@@ -12,20 +12,25 @@
 
 void weir_dialog_init(struct weir_dialog *dialog, bool input, bool shows)
 {
-    bool heard = isatty(STDERR_FILENO);
-
-    dialog->prompts = input && heard && isatty(STDIN_FILENO);
-    dialog->counts = input && heard && !isatty(STDIN_FILENO) &&
+    dialog->heard = isatty(STDERR_FILENO);
+    dialog->prompts = input && dialog->heard && isatty(STDIN_FILENO);
+    dialog->counts = input && dialog->heard && !isatty(STDIN_FILENO) &&
                      (!shows || !isatty(STDOUT_FILENO));
     dialog->next = weir_common_now() + AGAIN_NS;
 }
 
 void weir_dialog_wait(struct weir_dialog *dialog, const char *type)
 {
-    if (dialog->waited || !isatty(STDERR_FILENO))
+    if (dialog->waited || !dialog->heard)
         return;
     dialog->waited = true;
     fprintf(stderr, "waiting for a peer to connect to this %s\n", type);
+}
+
+void weir_dialog_listen(const struct weir_dialog *dialog)
+{
+    if (dialog->heard)
+        fputs("waiting for messages (Ctrl-C ends it)\n", stderr);
 }
 
 void weir_dialog_prompt(struct weir_dialog *dialog)
@@ -36,8 +41,10 @@ void weir_dialog_prompt(struct weir_dialog *dialog)
     fputs("> ", stderr);
 }
 
-void weir_dialog_answered(struct weir_dialog *dialog)
+void weir_dialog_answered(struct weir_dialog *dialog, bool end)
 {
+    if (dialog->prompted && end)
+        fputc('\n', stderr);
     dialog->prompted = false;
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct weir_dialog {
+    bool heard;    /* there is somebody who reads standard error */
     bool prompts;  /* somebody types */
     bool counts;   /* input comes from elsewhere, and nothing else is shown */
     bool prompted; /* a prompt stands there */
@@ -28,11 +29,15 @@ void weir_dialog_init(struct weir_dialog *dialog, bool input, bool shows);
 /* Say once that there is no peer to send to yet. */
 void weir_dialog_wait(struct weir_dialog *dialog, const char *type);
 
+/* Say that messages are waited for, and what ends that. */
+void weir_dialog_listen(const struct weir_dialog *dialog);
+
 /* Say what to type, and that it is time to: once for each line. */
 void weir_dialog_prompt(struct weir_dialog *dialog);
 
-/* A line was read: the prompt has been answered. */
-void weir_dialog_answered(struct weir_dialog *dialog);
+/* A line was read, or the end: the prompt has been answered.  Behind an end
+ * that was typed what comes next begins a line. */
+void weir_dialog_answered(struct weir_dialog *dialog, bool end);
 
 /* Make room for a message that is shown; a prompt comes again behind it. */
 void weir_dialog_clear(struct weir_dialog *dialog);

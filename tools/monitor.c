@@ -240,8 +240,11 @@ static int begin(struct monitor *monitor, struct weir_look *look)
         return 0;
     if (code >= 0)
         code = weir_look_answer(look, until, &monitor->tree);
-    return code < 0 ? weir_common_fail("%s: %s", look->target, look->reason)
-                    : 0;
+    if (code < 0)
+        return weir_common_fail("%s: %s", look->target, look->reason);
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "watching %s (Ctrl-C ends it)\n", look->target);
+    return 0;
 }
 
 static int run(struct monitor *monitor, const char *word)

@@ -50,6 +50,19 @@ static void hear(weir_socket socket, const char *text)
     assert_string_equal(data, text);
 }
 
+/* Who only listens is told so, and what ends it. */
+static void test_listening(void **state)
+{
+    const char *argv[] = {"weir", "cat", "--type", "PULL", "--bind", url, NULL};
+    struct session session;
+
+    (void)state;
+    session_begin(&session, argv);
+    session_await(&session, 0, "waiting for messages (Ctrl-C ends it)\r\n");
+    session_press(&session, "\003");
+    session_end(&session, 0);
+}
+
 /* A prompt for each line, and Ctrl-D ends it. */
 static void test_prompt(void **state)
 {
@@ -69,6 +82,7 @@ static void test_prompt(void **state)
     session_press(&session, "again\n");
     hear(pull, "again");
     session_press(&session, "\004");
+    session_await(&session, 0, "> \r\n");
     session_end(&session, 0);
     weir_close(pull, 0, NULL);
 }
@@ -127,6 +141,7 @@ static void test_count(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_listening),
         cmocka_unit_test(test_prompt),
         cmocka_unit_test(test_both_ways),
         cmocka_unit_test(test_count),
