@@ -252,6 +252,8 @@ static enum outcome wait_and_take(struct weir_cat *cat, bool input)
     if (outcome == GO_ON && piece) {
         code = weir_input_fill(&cat->input);
         weir_dialog_answered(&cat->dialog, weir_input_over(&cat->input));
+        if (cat->input.whole)
+            weir_dialog_read(&cat->dialog, cat->input.data.size);
         if (code < 0) {
             weir_common_fail("standard input: %s", weir_strerror(code));
             outcome = FAILED;

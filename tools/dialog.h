@@ -20,6 +20,7 @@ struct weir_dialog {
     bool waited;   /* it was said that there is no peer yet */
     uint64_t next; /* when to show numbers again */
     uint64_t octets;
+    uint64_t size; /* of the input, if that is a file; else 0 */
 };
 
 /* Look at the terminals: `input` if standard input is read, `shows` if messages
@@ -41,6 +42,9 @@ void weir_dialog_answered(struct weir_dialog *dialog, bool end);
 
 /* Make room for a message that is shown; a prompt comes again behind it. */
 void weir_dialog_clear(struct weir_dialog *dialog);
+
+/* `octets` of a message were read that is not whole yet: shown now and then. */
+void weir_dialog_read(struct weir_dialog *dialog, uint64_t octets);
 
 /* `sent` messages were sent, the last one of `octets`: shown now and then. */
 void weir_dialog_count(struct weir_dialog *dialog, uint64_t sent,

@@ -138,13 +138,39 @@ static void test_count(void **state)
     weir_close(pull, 0, NULL);
 }
 
+/* Of a file it is known how much is left. */
+static void test_part(void **state)
+{
+    enum { LINES = 400000 };
+    const char *argv[] = {"weir", "cat",    "--type", "PUSH", "--connect",
+                          url,    "--send", "-",      NULL};
+    struct session session;
+    weir_socket pull = listen_as(WEIR_PULL);
+    FILE *file = tmpfile();
+
+    (void)state;
+    assert_non_null(file);
+    for (int i = 0; i < LINES; i++)
+        assert_true(fputs("0123456789\n", file) >= 0);
+    rewind(file);
+    session_begin_with(&session, argv, fileno(file));
+    fclose(file);
+    for (int i = 0; i < LINES; i++) {
+        hear(pull, "0123456789");
+        if (!strstr(session.seen, " %)  "))
+            (void)session_take(&session, 0);
+    }
+    session_await(&session, 0, " %)  ");
+    session_end(&session, 0);
+    weir_close(pull, 0, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_listening),
-        cmocka_unit_test(test_prompt),
-        cmocka_unit_test(test_both_ways),
-        cmocka_unit_test(test_count),
+        cmocka_unit_test(test_listening), cmocka_unit_test(test_prompt),
+        cmocka_unit_test(test_both_ways), cmocka_unit_test(test_count),
+        cmocka_unit_test(test_part),
     };
 
     setenv("TERM", "xterm", 1);
