@@ -97,6 +97,28 @@ while read -r name codes; do
     done
 done <"$work/codes"
 
+# ---- commands: each has a page, and each of its options is there ----
+
+weir=$top_builddir/tools/weir
+"$weir" --list-options | cut -f 1 | grep '^[a-z]' >"$work/commands"
+[ "$(wc -l <"$work/commands")" -gt 8 ] || wrong "weir lists no commands"
+while read -r command; do
+    page=doc/man/weir-$command.1
+    [ -f "$page" ] || { wrong "weir $command has no manual page"; continue; }
+    grep -q "^\.Xr weir-$command 1" doc/man/weir.1 ||
+        wrong "weir(1) does not refer to weir-$command(1)"
+    "$weir" "$command" --list-options | cut -f 1 >"$work/words"
+    [ "$command" != bench ] || for test in $(grep '^[a-z]' "$work/words"); do
+        "$weir" bench "$test" --list-options | cut -f 1
+    done >>"$work/words"
+    grep '^--' "$work/words" | grep -vx -e --help | sort -u |
+        while read -r option; do
+            grep -qE -e "Fl $(echo "$option" | sed 's/^-//')( |\$)" "$page" ||
+                echo "weir-$command(1) does not tell of $option"
+        done >"$work/untold"
+    [ ! -s "$work/untold" ] || wrong "$(cat "$work/untold")"
+done <"$work/commands"
+
 # ---- pages ----
 
 for page in $pages; do
