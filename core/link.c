@@ -412,6 +412,14 @@ static int no_read(struct weir_link *link, ssize_t r)
     return (int)r;
 }
 
+/* A store that others see in order costs as much as a lock, and who spins comes
+ * by here all the time. */
+static void set(_Atomic bool *flag, bool value)
+{
+    if (atomic_load(flag) != value)
+        atomic_store(flag, value);
+}
+
 /* Our queue is at its mark: stop, until its reader tells us, unless something
  * is to be dropped instead.  Or the peer does not take our PONGs: stop, until
  * they are written. */
@@ -424,7 +432,7 @@ static bool hold_back(struct weir_link *link)
 
     if (link->control_size - link->control_sent > CONTROL_MAX)
         full = true;
-    atomic_store(&link->paused, full);
+    set(&link->paused, full);
     if (full)
         atomic_store(&link->was_paused, true);
     return full;
@@ -474,7 +482,7 @@ int weir_link_read(struct weir_link *link)
     if (hold_back(link))
         return 0;
     /* Before the read: news that comes after it must not be forgotten. */
-    atomic_store(&link->readable, false);
+    set(&link->readable, false);
     n = weir_queue_space(weir_link_pipe(link)->in, parts, false);
     if (n < 0) {
         weir_link_fail(link, -n);

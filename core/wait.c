@@ -23,6 +23,7 @@ enum {
     SPIN_LINKS = 4, /* more links than these are not read one by one */
     SPIN_SKIP_MAX = 8,
     SPIN_EARNED = 250, /* ns that a message received is worth */
+    SPIN_LOOKS = 4,    /* between looks at the clock */
     SPIN_LEAST = 1000, /* ns: less is not worth beginning */
     EVENTS = 32,
     READS = 4,        /* in vain, in one round */
@@ -360,15 +361,16 @@ static bool spin(struct weir_sock *sock, enum weir_wait what, uint32_t seen,
 {
     struct weir_pipe *held[SPIN_LINKS];
     int64_t end = weir_now() + time;
-    int n = hold_links(sock, held);
+    int n = hold_links(sock, held), looks = 0;
     bool hit;
 
     (void)show_up(sock);
     weir_sock_unlock(sock);
     do {
         hit = look(sock, what, seen, held, n);
-        weir_cpu_relax();
-    } while (!hit && weir_now() < end);
+        if (n == 0)
+            weir_cpu_relax(); /* a system call is pause enough */
+    } while (!hit && (++looks % SPIN_LOOKS != 0 || weir_now() < end));
     weir_sock_lock(sock);
     let_links_go(sock, held, n);
     return hit;
@@ -546,6 +548,12 @@ static void count_round(struct weir_patience *patience)
         patience->over = passed(deadline);
 }
 
+static int look_again(struct weir_patience *patience)
+{
+    count_round(patience);
+    return 0;
+}
+
 bool weir_drive_for(struct weir_sock *sock, struct weir_patience *patience)
 {
     if (patience->over || (patience->rounds + 1) % ROUNDS == 0 ||
@@ -571,8 +579,7 @@ static bool drive(struct weir_sock *sock)
 {
     bool due = !weir_list_empty(&sock->readable);
 
-    return weir_drive_output(sock) || weir_drive_input(sock) || due ||
-           weir_poll_set(sock);
+    return weir_drive_output(sock) || weir_drive_input(sock) || due;
 }
 
 static int wait_on(struct weir_sock *sock, enum weir_wait what,
@@ -584,10 +591,8 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
     if (patience->over)
         return -EAGAIN;
     weir_pace_leave(sock);
-    if (drive(sock)) {
-        count_round(patience);
-        return 0;
-    }
+    if (drive(sock))
+        return look_again(patience);
     deadline = deadline_of(patience);
     if (!sock->reactor->threaded && deadline == 0 && !sock->polled) {
         sock->polled = true;
@@ -596,11 +601,13 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
     }
     sock->polled = false;
     if (passed(deadline))
-        return -EAGAIN;
+        return weir_poll_set(sock) ? look_again(patience) : -EAGAIN;
     if (what == WEIR_WAIT_IN && gather(sock))
         return 0;
     if (try_spinning(sock, what, seen, deadline))
         return 0;
+    if (weir_poll_set(sock))
+        return look_again(patience);
     if (what == WEIR_WAIT_IN && (sock->has_held || weir_fairqueue_arm(sock))) {
         weir_sock_unlock(sock); /* it may not be the last time */
         weir_sock_lock(sock);
