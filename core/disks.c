@@ -199,6 +199,22 @@ int weir_disks_submit(struct weir_crew *crew, struct weir_disk_errand *errand,
     return r;
 }
 
+bool weir_disks_cancel(struct weir_crew *crew, struct weir_disk_errand *errand)
+{
+    struct weir_list *node, *after;
+    bool found = false;
+
+    pthread_mutex_lock(&pool.mutex);
+    WEIR_LIST_EACH(node, after, &crew->later)
+    {
+        found = found || node == &errand->list;
+        if (node == &errand->list)
+            weir_list_remove(node);
+    }
+    pthread_mutex_unlock(&pool.mutex);
+    return found;
+}
+
 int weir_disks_pin(struct weir_crew *crew)
 {
     int r = enter();

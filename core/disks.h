@@ -11,6 +11,7 @@
 #define WEIR_DISKS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/list.h"
@@ -42,5 +43,10 @@ void weir_disks_unpin(struct weir_crew *crew);
  * Any thread.  Errors: -ENOMEM no thread can be started; nothing will run. */
 int weir_disks_submit(struct weir_crew *crew, struct weir_disk_errand *errand,
                       int64_t at);
+
+/* Take an errand that was submitted back.
+ * Returns whether its time had not come: then it will not run.
+ * Any thread. */
+bool weir_disks_cancel(struct weir_crew *crew, struct weir_disk_errand *errand);
 
 #endif

@@ -72,6 +72,24 @@ static void test_later(void **state)
     assert_true(atomic_load(&ran_at) >= at);
 }
 
+/* What is taken back before its time does not run. */
+static void test_cancelled(void **state)
+{
+    struct weir_crew *crew = weir_disks_crew("/one");
+    struct weir_disk_errand late = {.run = count}, soon = {.run = count};
+
+    (void)state;
+    atomic_store(&ran, 0);
+    assert_int_equal(weir_disks_submit(crew, &late, weir_now() + MS * 3600000),
+                     0);
+    assert_true(weir_disks_cancel(crew, &late));
+    assert_false(weir_disks_cancel(crew, &late));
+    assert_int_equal(weir_disks_submit(crew, &soon, 0), 0);
+    await(1);
+    assert_int_equal(atomic_load(&ran), 1);
+    assert_false(weir_disks_cancel(crew, &soon));
+}
+
 /* More errands hang in one folder than it has helpers; another one does not
  * notice. */
 static void test_apart(void **state)
@@ -156,9 +174,8 @@ static void test_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_later),
-        cmocka_unit_test(test_apart),
-        cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_later), cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_apart), cmocka_unit_test(test_pinned),
         cmocka_unit_test(test_fork),
     };
 
