@@ -317,12 +317,19 @@ static int read_head(struct weir_zmtp *z)
     return 0;
 }
 
+/* Some types always do, others when they have a name. */
+static bool announces(const struct weir_zmtp_config *config)
+{
+    return config->identity_len > 0 ||
+           weir_zmtp_announces_identity(config->socket_type);
+}
+
 static size_t own_metadata_size(const struct weir_zmtp_config *config)
 {
     size_t size = weir_zmtp_property_size(strlen("Socket-Type"),
                                           strlen(config->socket_type));
 
-    if (weir_zmtp_announces_identity(config->socket_type))
+    if (announces(config))
         size +=
             weir_zmtp_property_size(strlen("Identity"), config->identity_len);
     return size + config->properties_len;
@@ -334,7 +341,7 @@ static void put_own_metadata(uint8_t *p, const struct weir_zmtp_config *config)
     p += weir_zmtp_put_property(p, "Socket-Type", strlen("Socket-Type"),
                                 config->socket_type,
                                 strlen(config->socket_type));
-    if (weir_zmtp_announces_identity(config->socket_type))
+    if (announces(config))
         p += weir_zmtp_put_property(p, "Identity", strlen("Identity"),
                                     config->identity, config->identity_len);
     if (config->properties_len > 0)
