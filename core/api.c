@@ -418,7 +418,7 @@ static int send_many(struct weir_sock *sock, weir_message *messages, int n,
         r = check_message(&messages[done]);
         if (r >= 0)
             r = weir_sock_send(sock, &messages[done], &patience);
-        if (r >= 0)
+        if (r >= 0 || r == -EINPROGRESS) /* accepted, both of them */
             weir_message_fini(&messages[done++]);
     }
     return done > 0 ? done : r;
@@ -439,6 +439,20 @@ int weir_send_many(weir_socket socket, weir_message *messages, int n,
     if (r < 0)
         return weir_answer(r);
     r = send_many(sock, messages, n, deadline);
+    weir_sock_put(sock);
+    return weir_answer(r);
+}
+
+int weir_sync(weir_socket socket, int deadline)
+{
+    struct weir_sock *sock;
+    int r = check_deadline(deadline);
+
+    if (r >= 0)
+        r = weir_sock_get(socket, &sock);
+    if (r < 0)
+        return weir_answer(r);
+    r = weir_sock_sync(sock, weir_deadline_in(deadline));
     weir_sock_put(sock);
     return weir_answer(r);
 }

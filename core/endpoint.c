@@ -25,6 +25,7 @@
 #include "registry.h"
 #include "shells.h"
 #include "socket.h"
+#include "spill.h"
 #include "splice.h"
 #include "url.h"
 
@@ -694,7 +695,7 @@ static int build(struct weir_sock *sock, const char *text, bool binder,
     if (r >= 0)
         r = check_swap(ep, &url);
     if (r >= 0)
-        r = weir_swap_init(&ep->swap, &ep->options);
+        r = weir_swap_init(ep);
     if (r >= 0)
         r = call_plugin(ep, &url);
     if (r < 0) {
@@ -1014,6 +1015,14 @@ static void finish(struct weir_ep *ep)
     weir_sock_lock(sock);
 }
 
+/* Lock held on entry and on return, not in between. */
+static void await_stores(struct weir_sock *sock, int64_t deadline)
+{
+    weir_sock_unlock(sock);
+    weir_spill_await_left(weir_sock_patience(deadline));
+    weir_sock_lock(sock);
+}
+
 static int closed(uint64_t lost, bool finished)
 {
     if (lost > 0)
@@ -1046,6 +1055,8 @@ int weir_ep_close(weir_endpoint handle, int64_t deadline, uint64_t *unsent)
     finished = await_attached(ep, deadline);
     if (finished)
         finish(ep);
+    if (sock->keeps)
+        await_stores(sock, deadline);
     sum = weir_stats_sum(sock, ep);
     lost = sum.send_dropped[WEIR_DROP_CLOSED] + sum.send_queued - lost;
     if (--ep->waiters == 0 && weir_list_empty(&ep->pipes) && ep->finished)

@@ -24,6 +24,7 @@
 
 struct weir_sock;
 struct weir_pipe;
+struct weir_spill;
 
 /* As many descriptors of an endpoint are accepted on without memory for each:
  * it bound before there was a turn to ask for some. */
@@ -42,6 +43,7 @@ struct weir_listener { /* one descriptor that the host accepts on */
 struct weir_swap {
     const weir_store_ops *store;
     char *dir;
+    struct weir_spill *opened; /* durable, until a connect's pipe has it */
 };
 
 struct weir_ep {
@@ -147,11 +149,13 @@ void weir_ep_event(struct weir_ep *ep, uint32_t kind, const char *peer,
 void weir_ep_less_handshakes(struct weir_ep *ep);
 
 /* Find the store and the folder that the options say, if they say that there
- * is a swap, and see whether they can be used.
+ * is a swap, and see whether they can be used.  The durable queue of a connect
+ * is opened.
  * Thread: one that may wait for the disk; no lock is held.
- * Errors: -WEIR_EPLUGIN there is no such store; -WEIR_EINCOMPATIBLE it cannot
- * spill; what the store says of the folder; -ENOMEM. */
-int weir_swap_init(struct weir_swap *swap, const struct weir_options *options);
+ * Errors: -WEIR_EPLUGIN there is no such store; -WEIR_EINCOMPATIBLE it has not
+ * that mode, or the options do not go together; what the store says of the
+ * folder, -EBUSY above all; -ENOMEM. */
+int weir_swap_init(struct weir_ep *ep);
 void weir_swap_fini(struct weir_swap *swap);
 
 static inline const struct weir_options *

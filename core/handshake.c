@@ -264,7 +264,9 @@ static void promote(struct weir_handshake *handshake)
         pipe = weir_handshake_pipe(ep);
     if (pipe) {
         know_peer(pipe, handshake, info);
-        r = join(handshake, pipe);
+        r = weir_pipe_name_swap(pipe);
+        if (r >= 0)
+            r = join(handshake, pipe);
     } else if (info) {
         weir_peer_info_unref(info, WEIR_PEER_INFO_HOLD);
     }

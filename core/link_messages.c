@@ -634,7 +634,9 @@ static int connect_pipe(struct weir_ep *ep, struct weir_messages *messages,
         return weir_fail(ENOMEM, "no memory for a peer");
     }
     know_peer(pipe, info);
-    r = join(pipe, messages);
+    r = weir_pipe_name_swap(pipe);
+    if (r >= 0)
+        r = join(pipe, messages);
     if (r >= 0)
         *out = pipe;
     else if (ep->pipe == pipe)

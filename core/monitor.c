@@ -219,6 +219,7 @@ const char *weir_event_name(int kind)
         [WEIR_EVENT_GAP] = "gap",
         [WEIR_EVENT_SWAP_FAILED] = "swap-failed",
         [WEIR_EVENT_SWAP_RESUMED] = "swap-resumed",
+        [WEIR_EVENT_SWAP_FOUND] = "swap-found",
     };
 
     if (kind < 0 || (size_t)kind >= sizeof names / sizeof names[0])

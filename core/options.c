@@ -31,6 +31,10 @@ struct row {
 #define SWAPPERS     (SENDERS & ~BIT(XSUB))
 #define ANY_SWAPPERS (SWAPPERS | LOSERS)
 
+/* Those that have one queue for each peer, and wait at its mark: what they have
+ * accepted can be kept for good. */
+#define KEEPERS (BIT(PUSH) | BIT(DEALER) | BIT(PAIR))
+
 /* Those that drop at the mark, where a burst of long messages would be lost,
  * and the mark that they have for it. */
 #define DROPPERS      (BIT(PUB) | BIT(XPUB) | BIT(XSUB) | BIT(REP) | BIT(ROUTER))
@@ -121,6 +125,24 @@ static const struct row table[] = {
             .max = WEIR_SWAP_DIR_MAX, .flags = IN_URL,
             .doc = "The folder for what is swapped, an absolute path. Empty: "
                    "TMPDIR of the environment, or /var/tmp."),
+    ROW(CHOICE, swap_mode, "swap-mode", KEEPERS, .choices = "spill durable",
+        .flags = IN_URL,
+        .doc = "What the swap of messages to be sent is for: to relieve "
+               "memory above the mark, or to have every message in the store "
+               "before it is sent, where it outlives the process."),
+    ROW(CHOICE, swap_sync, "swap-sync", KEEPERS,
+        .choices = "always interval os", .flags = IN_URL,
+        .doc = "When a durable swap brings what it has written to the disk: "
+               "before a send returns, within an interval, or when the system "
+               "does it or weir_sync() asks for it."),
+    ROW(INT, swap_sync_interval, "swap-sync-interval", KEEPERS, .unit = "ms",
+        .min = 1, .max = INT32_MAX, .fallback = 100, .flags = IN_URL,
+        .doc = "The interval of \"swap-sync\"."),
+    ROW(TEXT, swap_name, "swap-name", KEEPERS, .max = WEIR_SWAP_NAME_MAX,
+        .flags = IN_URL,
+        .doc = "The name by which a restarted process finds what its durable "
+               "swaps have kept; with it goes the address that is connected "
+               "to, or the routing id of the peer of an endpoint that binds."),
     ROW(INT, linger, "linger", ANY, .unit = "ms", .min = -1, .max = INT32_MAX,
         .fallback = 5000, .flags = IN_URL,
         .doc = "How long closing waits for messages to go out. 0: not at "
@@ -173,11 +195,12 @@ static const struct row table[] = {
         .doc = "The most frames that a message from a peer may have; one "
                "that sends more is disconnected."),
     CHECKED(check_routing_id, BYTES, routing_id, "routing-id",
-            BIT(REQ) | BIT(DEALER) | BIT(ROUTER), .max = WEIR_ROUTING_ID_MAX,
-            .flags = IN_URL,
+            BIT(REQ) | BIT(DEALER) | BIT(ROUTER) | BIT(PULL) | BIT(PAIR),
+            .max = WEIR_ROUTING_ID_MAX, .flags = IN_URL,
             .doc = "The name that this socket announces to its peers, by "
-                   "which a ROUTER knows it; must not begin with a NUL. "
-                   "Empty: it announces none."),
+                   "which a ROUTER, or an endpoint with a durable swap, knows "
+                   "it; must not begin with a NUL. Empty: it announces "
+                   "none."),
     CHECKED(check_routing_id, BYTES, connect_routing_id, "connect-routing-id",
             BIT(ROUTER), .max = WEIR_ROUTING_ID_MAX, .flags = IN_URL,
             .doc = "The routing id that a ROUTER gives to the peer it "
@@ -395,11 +418,6 @@ int weir_options_find_store(const struct weir_options *options,
 
     if (rc < 0)
         return weir_fail(-rc, "option \"swap-store\": %s", weir_error_text());
-    if (!((*ops)->modes & 1u << WEIR_STORE_SPILL))
-        return weir_fail(WEIR_EINCOMPATIBLE,
-                         "option \"swap-store\": store_%s keeps messages for "
-                         "good only, a swap wants a store that spills",
-                         name);
     return 0;
 }
 

@@ -38,12 +38,14 @@ enum weir_verbose {
     WEIR_VERBOSE_SUBSCRIBE,
     WEIR_VERBOSE_BOTH
 };
+enum weir_swap_mode { WEIR_SWAP_SPILL, WEIR_SWAP_DURABLE };
 enum weir_pace { WEIR_PACE_AUTO, WEIR_PACE_LATENCY, WEIR_PACE_THROUGHPUT };
 
 #define WEIR_ROUTING_ID_MAX 255
 #define WEIR_PROPERTY_MAX   511
 #define WEIR_STORE_NAME_MAX 63
 #define WEIR_SWAP_DIR_MAX   511
+#define WEIR_SWAP_NAME_MAX  63
 
 /* A routing id; size 0 = none. */
 struct weir_routing_id {
@@ -61,7 +63,11 @@ struct weir_options {
     int64_t send_swap, recv_swap;       /* octets, 0 = none */
     char swap_store[WEIR_STORE_NAME_MAX + 1];
     char swap_dir[WEIR_SWAP_DIR_MAX + 1]; /* empty: see pipe_swap.c */
-    int64_t linger;                       /* ms, -1 = for ever */
+    int64_t swap_mode;                    /* enum weir_swap_mode */
+    int64_t swap_sync;                    /* enum weir_spill_sync */
+    int64_t swap_sync_interval;           /* ms */
+    char swap_name[WEIR_SWAP_NAME_MAX + 1];
+    int64_t linger; /* ms, -1 = for ever */
 
     int64_t handshake;     /* ms, 0 = no deadline */
     int64_t reconnect;     /* ms, -1 = never */
@@ -111,7 +117,7 @@ bool weir_options_is_swap(const char *name);
 /* The store of "swap-store"; its plugin is loaded if need be.  Not with a
  * lock: that takes as long as the plugin likes.  *ops is good for the life of
  * the process.
- * Errors: -WEIR_EPLUGIN; -WEIR_EINCOMPATIBLE it cannot spill. */
+ * Errors: -WEIR_EPLUGIN. */
 int weir_options_find_store(const struct weir_options *options,
                             const weir_store_ops **ops);
 

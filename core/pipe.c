@@ -112,6 +112,8 @@ bool weir_pipe_can_put(struct weir_pipe *pipe)
 static int put_end(struct weir_pipe *pipe)
 {
     weir_queue_end_put(pipe->out, 1);
+    if (WEIR_UNLIKELY(weir_spill_is_durable(pipe->out->spill)))
+        pipe->sock->owing = pipe->out;
     weir_sock_touch(pipe->sock, pipe);
     return 0;
 }
@@ -260,8 +262,8 @@ void weir_pipe_clear_out(struct weir_pipe *pipe)
 {
     uint64_t hidden;
 
-    if (!pipe->out || pipe->splice)
-        return;
+    if (!pipe->out || pipe->splice || weir_spill_is_durable(pipe->out->spill))
+        return; /* what is durable stays in its store, when the queue goes */
     hidden = pipe->out->spill ? weir_spill_discard(pipe->out) : 0;
     pipe->tally.send_dropped[WEIR_DROP_CLOSED] += hidden;
     pipe->tally.refused_put += hidden;

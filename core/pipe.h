@@ -256,6 +256,12 @@ static inline int weir_pipe_take_peeked(struct weir_pipe *pipe,
  * Errors: -ENOMEM. */
 int weir_pipe_add_swap(struct weir_pipe *pipe);
 
+/* A bind's durable queue goes by the peer's routing id, which is known now.
+ * Nothing was put yet.
+ * Errors: -WEIR_EINCOMPATIBLE the peer has none; -EBUSY another peer has it;
+ * -ENAMETOOLONG; -ENOMEM. */
+int weir_pipe_name_swap(struct weir_pipe *pipe);
+
 /* Mail: see to what the spills have to say.
  * Returns what that is for others: WEIR_MAIL_ROOM, WEIR_MAIL_READABLE. */
 uint32_t weir_pipe_spilled(struct weir_pipe *pipe);

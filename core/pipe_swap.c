@@ -15,6 +15,7 @@
 #include "base/privileged.h"
 #include "endpoint.h"
 #include "pipe.h"
+#include "pipe_swap.h"
 #include "socket.h"
 #include "spill.h"
 
@@ -55,7 +56,7 @@ static int look_at(const char *folder)
 }
 
 /* The sentence of a store begins with the folder, which is named already. */
-static int try_store(const struct weir_spill_plan *plan)
+static int try_store(struct weir_ep *ep, const struct weir_spill_plan *plan)
 {
     size_t size = strlen(plan->dir);
     const char *cause;
@@ -63,7 +64,8 @@ static int try_store(const struct weir_spill_plan *plan)
 
     if (r != 0)
         return cannot_use(plan->dir, r, weir_strerror(r));
-    r = weir_spill_try(plan);
+    r = weir_ep_is_durable(ep) ? weir_ep_open_durable(ep)
+                               : weir_spill_try(plan);
     if (r >= 0)
         return 0;
     cause = weir_error_text();
@@ -72,31 +74,55 @@ static int try_store(const struct weir_spill_plan *plan)
     return cannot_use(plan->dir, -r, cause);
 }
 
-int weir_swap_init(struct weir_swap *swap, const struct weir_options *options)
+static int check_mode(const struct weir_ep *ep, const weir_store_ops *store)
 {
-    const char *folder = swap_folder(options);
-    struct weir_spill_plan plan = {.host = &weir_the_host, .dir = folder};
-    int r;
+    bool durable = weir_ep_is_durable(ep);
+    uint32_t mode = durable ? WEIR_STORE_DURABLE : WEIR_STORE_SPILL;
 
-    if (options->send_swap == 0 && options->recv_swap == 0)
+    if (store->modes & 1u << mode)
         return 0;
-    plan.budget = (uint64_t)(options->send_swap ? options->send_swap
-                                                : options->recv_swap);
-    r = weir_options_find_store(options, &plan.store);
+    return weir_fail(WEIR_EINCOMPATIBLE,
+                     "option \"swap-store\": store_%s has not the mode %s",
+                     weir_options_store(&ep->options),
+                     durable ? "durable" : "spill");
+}
+
+static int find_store(struct weir_ep *ep)
+{
+    int r = weir_options_find_store(&ep->options, &ep->swap.store);
+
     if (r >= 0)
-        r = try_store(&plan);
+        r = check_mode(ep, ep->swap.store);
     if (r < 0)
         return r;
-    swap->dir = strdup(folder);
-    if (!swap->dir)
-        return weir_fail(ENOMEM, "no memory for a swap");
-    swap->store = plan.store;
-    return 0;
+    ep->swap.dir = strdup(swap_folder(&ep->options));
+    return ep->swap.dir ? 0 : weir_fail(ENOMEM, "no memory for a swap");
+}
+
+int weir_swap_init(struct weir_ep *ep)
+{
+    const struct weir_options *options = &ep->options;
+    struct weir_spill_plan plan = {.host = &weir_the_host};
+    int r = weir_ep_check_durable(ep);
+
+    if (r < 0 || (options->send_swap == 0 && options->recv_swap == 0))
+        return r;
+    r = find_store(ep);
+    if (r < 0)
+        return r;
+    plan.store = ep->swap.store;
+    plan.dir = ep->swap.dir;
+    plan.budget = (uint64_t)(options->send_swap ? options->send_swap
+                                                : options->recv_swap);
+    return try_store(ep, &plan);
 }
 
 void weir_swap_fini(struct weir_swap *swap)
 {
+    if (swap->opened)
+        weir_spill_leave(swap->opened);
     free(swap->dir);
+    swap->opened = NULL;
     swap->dir = NULL;
 }
 
@@ -112,21 +138,29 @@ static void on_spilled(void *sock)
     weir_sock_nudge(sock);
 }
 
-static int add(struct weir_pipe *pipe, struct weir_queue *queue, int64_t budget)
+struct weir_spill_plan weir_pipe_plan(struct weir_pipe *pipe, int64_t budget)
 {
     const struct weir_swap *swap = &pipe->ep->swap;
-    const struct weir_spill_plan plan = {.store = swap->store,
-                                         .host = &weir_the_host,
-                                         .dir = swap->dir,
-                                         .budget = (uint64_t)budget,
-                                         .tell = on_spill,
-                                         .nudge = on_spilled,
-                                         .arg = pipe,
-                                         .other = pipe->sock};
+
+    return (struct weir_spill_plan){.store = swap->store,
+                                    .host = &weir_the_host,
+                                    .dir = swap->dir,
+                                    .budget = (uint64_t)budget,
+                                    .tell = on_spill,
+                                    .nudge = on_spilled,
+                                    .arg = pipe,
+                                    .other = pipe->sock};
+}
+
+static int add(struct weir_pipe *pipe, struct weir_queue *queue, int64_t budget)
+{
+    const struct weir_spill_plan plan = weir_pipe_plan(pipe, budget);
     struct weir_spill *spill;
 
     if (budget == 0)
         return 0;
+    if (weir_ep_is_durable(pipe->ep))
+        return weir_pipe_join_durable(pipe, &plan);
     spill = weir_spill_new(&plan, queue);
     if (!spill)
         return weir_fail(ENOMEM, "no memory for a swap");
@@ -144,13 +178,15 @@ int weir_pipe_add_swap(struct weir_pipe *pipe)
 
 static void report_all(struct weir_pipe *pipe, struct weir_spill *spill)
 {
+    static const uint32_t kinds[] = {
+        [WEIR_SPILL_FAILED] = WEIR_EVENT_SWAP_FAILED,
+        [WEIR_SPILL_RESUMED] = WEIR_EVENT_SWAP_RESUMED,
+        [WEIR_SPILL_FOUND] = WEIR_EVENT_SWAP_FOUND};
     struct weir_spill_report report;
 
     while (weir_spill_report(spill, &report))
-        weir_ep_event(
-            pipe->ep,
-            report.resumed ? WEIR_EVENT_SWAP_RESUMED : WEIR_EVENT_SWAP_FAILED,
-            NULL, pipe->peer_id, report.in_memory, report.code, report.reason);
+        weir_ep_event(pipe->ep, kinds[report.kind], NULL, pipe->peer_id,
+                      report.value, report.code, report.reason);
 }
 
 /* Returns WEIR_MAIL_ROOM if who waited for it may send. */
@@ -162,6 +198,8 @@ static uint32_t output_spilled(struct weir_pipe *pipe)
         return 0;
     room = weir_spill_news(pipe->out);
     report_all(pipe, pipe->out->spill);
+    if (weir_spill_is_durable(pipe->out->spill))
+        weir_sock_wake(pipe->sock, WEIR_WAIT_STORE);
     weir_sock_touch(pipe->sock, pipe);
     weir_wait_hand_on(pipe->sock, SPILLED_SOON);
     return room ? WEIR_MAIL_ROOM : 0;

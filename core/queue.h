@@ -347,6 +347,13 @@ static inline bool weir_queue_writer_waits(const struct weir_queue *queue)
 void weir_queue_drop_from(struct weir_queue *queue, struct weir_chunk *shown,
                           struct weir_chunk *head, uint64_t put);
 
+/* Of all that lies from `head` on, where a message begins and which was not
+ * published, nothing is wanted: it is an empty tail again, at the stream offset
+ * `base`, and `put` messages were put.  No message is begun.
+ * Thread: the producer. */
+void weir_queue_restart(struct weir_queue *queue, struct weir_chunk *head,
+                        uint64_t base, uint64_t put);
+
 /* Octets published and not consumed.
  * Thread: the producer. */
 uint64_t weir_queue_pending(struct weir_queue *queue);

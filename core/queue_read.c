@@ -54,7 +54,7 @@ void weir_queue_check_writer(struct weir_queue *queue)
 
     queue->out.check =
         queue->out.taken + (messages ? quarter(messages) : 65536);
-    if (!messages && !load(&queue->mark_octets))
+    if (!messages && !load(&queue->mark_octets) && !queue->spill)
         return;
     weir_fence_full();
     if (WEIR_UNLIKELY(

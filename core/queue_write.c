@@ -449,6 +449,25 @@ void weir_queue_drop_from(struct weir_queue *queue, struct weir_chunk *shown,
     in->put = put;
 }
 
+void weir_queue_restart(struct weir_queue *queue, struct weir_chunk *head,
+                        uint64_t base, uint64_t put)
+{
+    struct weir_queue_in *in = &queue->in;
+
+    forget_rest(in);
+    in->saved_tail = head;
+    unlink_new(in);
+    head->next = NULL;
+    head->base = base;
+    atomic_store_explicit(&head->used, WEIR_CHUNK_OPEN, memory_order_relaxed);
+    in->tail = head;
+    in->base = base;
+    in->data = in->write = in->saved_write = head->data;
+    in->limit = in->saved_limit = head->data + head->capacity;
+    in->inside = 0;
+    in->put = put;
+}
+
 /* ------------------------------------------------------------ messages -- */
 
 static unsigned more(const weir_message *message, uint32_t index)

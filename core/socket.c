@@ -19,6 +19,7 @@
 #include "enter.h"
 #include "pattern/fairqueue.h"
 #include "shells.h"
+#include "spill.h"
 #include "splice.h"
 
 enum {
@@ -303,15 +304,20 @@ void weir_sock_part(struct weir_sock *sock, struct weir_pipe *pipe,
                       pipe->peer_id, how->unconfirmed, how->code, how->reason);
 }
 
-/* What the queues still hold is lost, and counted so. */
+/* What the queues still hold is lost, or stays in a store, and is counted
+ * so. */
 static void count_remains(struct weir_pipe *pipe)
 {
     weir_stats sum = {.size = sizeof(sum)};
+    uint64_t stays = pipe->out ? weir_spill_stays(pipe->out) : 0;
 
     if (pipe->splice)
         weir_splice_end_input(pipe);
     weir_stats_add_pipe(&sum, pipe);
-    sum.send_dropped[WEIR_DROP_CLOSED] += sum.send_queued;
+    if (stays > sum.send_queued)
+        stays = sum.send_queued;
+    sum.send_kept = stays;
+    sum.send_dropped[WEIR_DROP_CLOSED] += sum.send_queued - stays;
     sum.recv_dropped[WEIR_DROP_UNREAD] += sum.recv_queued;
     sum.send_queued = sum.recv_queued = 0;
     weir_stats_add(&pipe->sock->gone, &sum);
@@ -333,6 +339,7 @@ void weir_sock_bury(struct weir_sock *sock, struct weir_pipe *pipe)
         pipe->ep->pipe = NULL;
     weir_ep_forget_pipe(pipe->ep);
     weir_pipe_silence(pipe);
+    weir_sock_wake(sock, WEIR_WAIT_STORE);
     pipe->buried = true;
     if (atomic_load(&pipe->mail) == 0)
         weir_pipe_free(pipe);
@@ -552,10 +559,40 @@ static WEIR_NOINLINE int wait_and_send(struct weir_sock *sock,
     int r;
 
     do {
-        r = weir_wait(sock, WEIR_WAIT_OUT, patience);
+        r = weir_sock_store_trouble(sock, false);
+        if (r >= 0)
+            r = weir_wait(sock, WEIR_WAIT_OUT, patience);
+        if (r == -EAGAIN && weir_sock_store_trouble(sock, true) < 0)
+            return weir_sock_store_trouble(sock, true);
         if (r < 0)
             return r;
     } while ((r = sock->pattern->send(sock, message)) == -EAGAIN);
+    return r;
+}
+
+/* Send it, or wait until there is room for it. */
+static inline int send_or_wait(struct weir_sock *sock, weir_message *message,
+                               struct weir_patience *patience)
+{
+    int r = sock->pattern->send(sock, message);
+
+    if (WEIR_UNLIKELY(r == -EAGAIN))
+        r = wait_and_send(sock, message, patience);
+    return r;
+}
+
+/* It was sent to a queue that is durable: wait for its store, and where that
+ * has no room for it, for room. */
+static WEIR_NOINLINE int settle(struct weir_sock *sock, weir_message *message,
+                                struct weir_patience *patience)
+{
+    int r = 0;
+
+    while (r >= 0 && sock->owing) {
+        r = weir_sock_await_stored(sock, patience);
+        if (r > 0)
+            r = send_or_wait(sock, message, patience);
+    }
     return r;
 }
 
@@ -578,9 +615,10 @@ int weir_sock_send(struct weir_sock *sock, weir_message *message,
         return no_sender(sock);
     if (WEIR_UNLIKELY(sock->lent))
         return is_lent(sock);
-    r = sock->pattern->send(sock, message);
-    if (WEIR_UNLIKELY(r == -EAGAIN))
-        r = wait_and_send(sock, message, patience);
+    sock->owing = NULL;
+    r = send_or_wait(sock, message, patience);
+    if (WEIR_UNLIKELY(sock->owing != NULL))
+        r = settle(sock, message, patience);
     if (WEIR_UNLIKELY(r < 0))
         return r;
     sock->asked = true;
@@ -1050,6 +1088,8 @@ int weir_sock_close(weir_socket handle, int deadline, uint64_t *unsent)
     linger(sock, until);
     await_plugins(sock, until);
     finished = tear_down_all(sock, &lost);
+    if (finished && sock->keeps)
+        weir_spill_await_left(weir_sock_patience(until));
     if (finished)
         recycle(sock);
     if (unsent)

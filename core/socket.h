@@ -38,6 +38,7 @@ enum weir_wait {
     WEIR_WAIT_IN,    /* something to receive */
     WEIR_WAIT_OUT,   /* room to send */
     WEIR_WAIT_STATE, /* peers, flushing, closing: any change */
+    WEIR_WAIT_STORE, /* what was sent is in its store */
     WEIR_WAITS
 };
 
@@ -185,6 +186,10 @@ struct weir_sock {
     struct weir_poller calls[2]; /* no I/O threads: that, or work to do */
     bool has_calls[2];
     bool ready_is[2];
+
+    bool keeps;               /* has, or had, durable queues */
+    struct weir_queue *owing; /* of the last send, if it is durable: the
+                                 message is not in its store yet */
 
     weir_message held; /* received, but it did not fit the caller's buffer */
     bool has_held;
@@ -437,6 +442,28 @@ void weir_sock_abandon(struct weir_sock *sock);
 int weir_sock_flush(struct weir_sock *sock, int64_t deadline);
 int weir_sock_wait_peers(struct weir_sock *sock, int n, int64_t deadline);
 
+/* ---- stored.c ---- */
+
+/* Wait until the message that was sent last, which sock->owing has, is in its
+ * store; who does not wait at all, does not.  Lock held on entry and on return,
+ * not in between.
+ * Returns 1 when it was taken back because the swap is used up: then send it
+ * again.
+ * Errors, all but the first with the message taken back: -EINPROGRESS, it will
+ * be there, or be counted as dropped; what the store says; -WEIR_ECLOSING its
+ * endpoint was closed. */
+int weir_sock_await_stored(struct weir_sock *sock,
+                           struct weir_patience *patience);
+
+/* The store's error, if there is a durable queue whose store fails; one that
+ * may pass counts if `passing`.  Lock held. */
+int weir_sock_store_trouble(struct weir_sock *sock, bool passing);
+
+/* Wait until all that was accepted so far is on disk.  Lock as above.
+ * Errors: -EAGAIN; what the store says; -WEIR_EINCOMPATIBLE nothing is durable;
+ * -WEIR_ECLOSING; -ENOMEM. */
+int weir_sock_sync(struct weir_sock *sock, int64_t deadline);
+
 /* ---- wait.c ---- */
 
 /* Let time pass until there may be something new for `what`: drive, spin or
@@ -494,6 +521,11 @@ struct weir_wait_turn {
 };
 struct weir_wait_turn weir_wait_claim(struct weir_reactor *reactor);
 void weir_wait_run(const struct weir_wait_turn *turn, int64_t deadline);
+
+/* Wait for a store, WEIR_WAIT_STORE: that is for its helper to do, so nothing
+ * is driven.  May return early, as weir_wait().
+ * Errors: -EAGAIN; -WEIR_ECLOSING. */
+int weir_wait_stored(struct weir_sock *sock, struct weir_patience *patience);
 
 /* The same for who closes the socket: nothing ends it but the deadline. */
 int weir_wait_closing(struct weir_sock *sock, struct weir_patience *patience);

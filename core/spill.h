@@ -1,8 +1,8 @@
 /*
  * spill.h - messages above the high-water mark, on their way to a store and
  * back.
- * Above: queue_write.c, queue_read.c; pipe.c makes one.  Below: disks.h, the
- * store's plugin.
+ * Above: queue_write.c, queue_read.c; pipe_swap.c makes one.  Below: disks.h,
+ * the store's plugin.
  *
  * A queue that has a spill and comes to its mark hides what is put from then
  * on: `published` stays where it is, so the consumer sees nothing of it, and
@@ -25,6 +25,18 @@
  * `published`.  Otherwise it writes the oldest block that is still in memory.
  * When no block is left and the queue is down to half its mark, the producer
  * shows the list as well, and all is as before.
+ *
+ * A durable spill is one that always hides, from its queue's first message on,
+ * whatever the mark.  Its list is cut after each message, unless the helper is
+ * at work on what came before: then one block is made of all that gathers
+ * meanwhile.  A block is shown when it is in the store, and on the disk if
+ * that is asked for at once; up to the mark it stays in memory for that.
+ * When the consumer has taken it the store may let it go.  What is not
+ * consumed stays when the queue goes, and is there when the store is opened
+ * again; it comes first then.  Who puts a message may wait for its block
+ * (struct weir_spill_waiter).  When a write fails, and somebody waits for each
+ * message that is not written, these are taken back, as if they had never been
+ * put; otherwise what is not written stays in memory, and is tried again.
  *
  * So order needs no care: there is one line, and its parts never overtake.
  * Only the helper moves `published` while messages are hidden, and only the
@@ -52,6 +64,14 @@ struct weir_chunk;
 struct weir_spill;
 struct weir_spill_block;
 
+/* When what is written is brought to the disk itself; the words of the option
+ * "swap-sync". */
+enum weir_spill_sync {
+    WEIR_SPILL_SYNC_ALWAYS,   /* before it is shown, or anybody is told */
+    WEIR_SPILL_SYNC_INTERVAL, /* within a time */
+    WEIR_SPILL_SYNC_OS /* when somebody asks for it, or the system does */
+};
+
 /* What a spill is made with.  Borrowed for the call. */
 struct weir_spill_plan {
     const weir_store_ops *store;
@@ -64,14 +84,19 @@ struct weir_spill_plan {
     void (*tell)(void *arg);
     void (*nudge)(void *other);
     void *arg, *other;
+    /* durable */
+    const char *name; /* of the queue in its folder; NULL: not durable */
+    enum weir_spill_sync sync;
+    int64_t every; /* ns; of WEIR_SPILL_SYNC_INTERVAL */
 };
 
-/* The store has failed, or works again. */
+/* The store has failed, or works again, or has something from before. */
 struct weir_spill_report {
-    bool resumed;
-    int code;           /* a positive errno; of a success the one before it */
-    char reason[256];   /* names the folder */
-    uint64_t in_memory; /* octets that were hidden, and not in the store */
+    enum { WEIR_SPILL_FAILED, WEIR_SPILL_RESUMED, WEIR_SPILL_FOUND } kind;
+    int code;         /* a positive errno; of a success the one before it */
+    char reason[256]; /* names the folder */
+    uint64_t value;   /* octets that were hidden, and not in the store; of what
+                         was found, messages */
 };
 
 enum { WEIR_SPILL_REPORTS = 4 }; /* that wait; the oldest goes for a fifth */
@@ -83,7 +108,10 @@ struct weir_spill_use {
     uint64_t swapped, swapped_bytes;   /* messages ever written */
     uint64_t returned, returned_bytes; /* of these, read back */
     uint64_t kept, kept_bytes;         /* and those that are there now */
+    uint64_t found, torn; /* messages, and octets in none, from before */
 };
+
+struct weir_durable;
 
 struct weir_spill {
     struct weir_lock lock;
@@ -127,6 +155,7 @@ struct weir_spill {
     int write_code, read_code; /* what was told last; 0: all is well */
     struct weir_spill_report reports[WEIR_SPILL_REPORTS];
     uint32_t n_reports;
+    struct weir_durable *durable; /* NULL: it is not */
 };
 
 /* Can the store be used?  It is opened and closed.
@@ -134,18 +163,85 @@ struct weir_spill {
  * Errors: what the store says; the sentence is its own. */
 int weir_spill_try(const struct weir_spill_plan *plan);
 
-/* Make a spill.  Nothing is opened before it is needed.
+/* Make a spill.  Nothing is opened before it is needed.  A durable one has no
+ * queue yet: weir_spill_join() gives it one, weir_spill_leave() ends it with
+ * or without.
  * Returns NULL without memory. */
 struct weir_spill *weir_spill_new(const struct weir_spill_plan *plan,
                                   struct weir_queue *queue);
 
 /* The queue goes: what is hidden is its list's again, or gone.  The store is
- * closed by a helper.
+ * closed by a helper; that of a durable one keeps what was not consumed.
  * Thread: one that holds both ends. */
 void weir_spill_leave(struct weir_spill *spill);
 
-/* tell() is not called any more.  Thread: any. */
+/* tell() is not called any more, and nobody waits.  Thread: any. */
 void weir_spill_silence(struct weir_spill *spill);
+
+/* ---- durable ---- */
+
+/* Open the store of a durable spill, which has no queue yet, and find what is
+ * there.  One that this process is closing is waited for.
+ * Thread: one that may wait for the disk.
+ * Errors: what the store says, -EBUSY above all; the sentence is its own. */
+int weir_spill_open(struct weir_spill *spill);
+
+/* Give a durable spill its queue, whose it is from then on, and whom to tell:
+ * members `tell` to `other` of the plan.  Nothing was put yet.  When its store
+ * is not open yet, a helper opens it, and nothing may be put before.
+ * Thread: one that holds both ends.
+ * Errors: -ENOMEM, also when no helper can be started; nothing has changed
+ * then. */
+int weir_spill_join(struct weir_spill *spill, struct weir_queue *queue,
+                    const struct weir_spill_plan *plan);
+
+/* Wait until the stores of durable spills that were left are closed: what was
+ * consumed is not found again then, should the process end.
+ * Thread: any, without a lock. */
+void weir_spill_await_left(int64_t deadline);
+
+static inline bool weir_spill_is_durable(const struct weir_spill *spill)
+{
+    return spill && spill->durable;
+}
+
+/* Who waits until what was put is in the store. */
+struct weir_spill_waiter {
+    struct weir_list list;
+    struct weir_spill *spill;
+    uint64_t ticket; /* messages ever put */
+    bool synced;     /* on the disk, whatever the policy */
+    enum {
+        WEIR_SPILL_WAITS,
+        WEIR_SPILL_KEPT,   /* it is there */
+        WEIR_SPILL_FULL,   /* taken back: the swap is used up */
+        WEIR_SPILL_BROKEN, /* taken back, or never to be synced: `code` */
+        WEIR_SPILL_GONE    /* the queue went before */
+    } state;
+    int code; /* a positive errno */
+    char text[256];
+};
+
+/* Wait from now on for all that was put so far; synced: until it is on the
+ * disk itself.  The waiter is the caller's, and in place until it is left.
+ * Thread: the producer. */
+void weir_spill_await(struct weir_queue *queue, bool synced,
+                      struct weir_spill_waiter *waiter);
+
+/* Is it over?  tell() is called when that may be so.  Thread: any. */
+bool weir_spill_is_over(struct weir_spill_waiter *waiter);
+
+/* Wait no more.  Thread: any. */
+void weir_spill_stop_waiting(struct weir_spill_waiter *waiter);
+
+/* Does the store fail now?  Returns 0, or the error with its sentence; one
+ * that is not for good counts only if `passing`.
+ * Thread: any; while the queue is there. */
+int weir_spill_trouble(struct weir_spill *spill, bool passing);
+
+/* How many of the messages that wait are in the store to stay when the queue
+ * goes.  Thread: one that holds both ends. */
+uint64_t weir_spill_stays(struct weir_queue *queue);
 
 /* Is what is put hidden now?  Thread: the producer. */
 static inline bool weir_spill_hides(const struct weir_spill *spill)

@@ -41,6 +41,8 @@ static void add_output_swap(weir_stats *sum, struct weir_queue *queue)
     sum->send_swapped_in_bytes += use.returned_bytes;
     sum->send_in_store += use.kept;
     sum->send_in_store_bytes += use.kept_bytes;
+    sum->send_recovered += use.found;
+    sum->send_torn_bytes += use.torn;
 }
 
 static void add_input_swap(weir_stats *sum, struct weir_queue *queue)
@@ -144,6 +146,9 @@ void weir_stats_add(weir_stats *sum, const weir_stats *part)
     sum->recv_swapped_out_bytes += part->recv_swapped_out_bytes;
     sum->recv_swapped_in += part->recv_swapped_in;
     sum->recv_swapped_in_bytes += part->recv_swapped_in_bytes;
+    sum->send_kept += part->send_kept;
+    sum->send_recovered += part->send_recovered;
+    sum->send_torn_bytes += part->send_torn_bytes;
     for (int i = 0; i < WEIR_DROPS; i++) {
         sum->send_dropped[i] += part->send_dropped[i];
         sum->recv_dropped[i] += part->recv_dropped[i];

@@ -106,7 +106,7 @@ static void pass_on(struct weir_sock *sock)
 {
     if (sock->n_links == 0)
         return;
-    for (enum weir_wait what = 0; what < WEIR_WAITS; what++)
+    for (enum weir_wait what = 0; what <= WEIR_WAIT_STATE; what++)
         if (sock->sleeping[what] > 0) {
             wake_followers(sock, what, 1);
             return;
@@ -641,6 +641,20 @@ int weir_wait(struct weir_sock *sock, enum weir_wait what,
 int weir_wait_closing(struct weir_sock *sock, struct weir_patience *patience)
 {
     return wait_on(sock, WEIR_WAIT_STATE, patience);
+}
+
+int weir_wait_stored(struct weir_sock *sock, struct weir_patience *patience)
+{
+    int64_t deadline = deadline_of(patience);
+
+    if (is_over(sock, WEIR_WAIT_STORE))
+        return weir_fail(WEIR_ECLOSING, "the socket is being closed");
+    if (passed(deadline))
+        return -EAGAIN;
+    sock->waiting[WEIR_WAIT_STORE]++;
+    sleep_following(sock, WEIR_WAIT_STORE, deadline);
+    sock->waiting[WEIR_WAIT_STORE]--;
+    return 0;
 }
 
 /* ---- leading a socket that is lent ---- */

@@ -413,6 +413,12 @@ WEIR_API int weir_writable_fd(weir_socket socket);
  * Errors: -EAGAIN. */
 WEIR_API int weir_wait_peers(weir_socket socket, int n, int deadline);
 
+/* Wait until all that the socket's durable swaps have accepted so far is on
+ * disk.
+ * Errors: -EAGAIN; what the store says, such as -ENOSPC or -EIO;
+ * -WEIR_EINCOMPATIBLE the socket has no endpoint with a durable swap. */
+WEIR_API int weir_sync(weir_socket socket, int deadline);
+
 /* -------------------------------------------------------------- seeing -- */
 
 enum weir_event_kind {
@@ -432,11 +438,13 @@ enum weir_event_kind {
                                what WEIR_STATS wanted */
     WEIR_EVENT_OPENED = 11, /* dialed or accepted; the handshake is ahead */
     WEIR_EVENT_GAP = 12,    /* the transport lost `value` messages of a peer */
-    WEIR_EVENT_SWAP_FAILED = 13, /* what waits for a peer or came from it is
-                                    not written to its store, or not read
-                                    back: `code` and `reason`; `value` octets
-                                    stay in memory */
-    WEIR_EVENT_SWAP_RESUMED = 14 /* all of it is written, or comes back */
+    WEIR_EVENT_SWAP_FAILED = 13,  /* what waits for a peer or came from it is
+                                     not written to its store, or not read
+                                     back: `code` and `reason`; `value` octets
+                                     stay in memory */
+    WEIR_EVENT_SWAP_RESUMED = 14, /* all of it is written, or comes back */
+    WEIR_EVENT_SWAP_FOUND = 15    /* a durable queue has `value` messages of an
+                                     earlier run, or octets of a torn one */
 };
 
 typedef struct weir_event {
@@ -488,7 +496,7 @@ enum weir_drop {                     /* why a message was dropped */
 WEIR_API const char *weir_drop_name(int reason);
 
 /* Counters.  They hold at every instant:
- *   accepted = written + send_queued + the sum of send_dropped
+ *   accepted = written + send_queued + send_kept + the sum of send_dropped
  *   decoded = delivered + recv_queued + the sum of recv_dropped
  * A message that goes to k peers counts k times in accepted.  What a sender on
  * inproc replaces in its peer's queue is taken back from written and decoded.
@@ -515,6 +523,10 @@ typedef struct weir_stats {
     uint64_t recv_swapped_out, recv_swapped_out_bytes;
     uint64_t recv_swapped_in, recv_swapped_in_bytes;
     uint64_t recv_in_store, recv_in_store_bytes;
+    /* of durable swaps: messages that stay there though their queue is gone,
+     * those that were there from an earlier run (of `accepted`), and octets
+     * that were there in no whole block */
+    uint64_t send_kept, send_recovered, send_torn_bytes;
 } weir_stats;
 
 /* Counters of a socket (all it ever had), of an endpoint, or of the

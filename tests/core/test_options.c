@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "options.h"
+#include "spill.h"
 #include "value.h"
 
 static struct weir_options options;
@@ -81,6 +82,10 @@ static void test_default_marks(void **state)
     (void)state;
     weir_options_init(&waits, WEIR_PUSH);
     assert_int_equal(waits.send_mark_bytes, 1048576);
+    assert_int_equal(waits.swap_mode, WEIR_SWAP_SPILL);
+    assert_int_equal(waits.swap_sync, WEIR_SPILL_SYNC_ALWAYS);
+    assert_int_equal(waits.swap_sync_interval, 100);
+    assert_string_equal(waits.swap_name, "");
 }
 
 /* Every row is whole, has a name of its own, and its fallback is a value that
@@ -124,7 +129,7 @@ static void test_table(void **state)
     (void)state;
     for (; weir_options_info(index, &info) == 0; index++)
         check_row(&info, index);
-    assert_int_equal(index, 38);
+    assert_int_equal(index, 42);
     assert_int_equal(weir_options_info(index, &info), -ENOENT);
     assert_int_equal(weir_options_info(-1, &info), -ENOENT);
     info.size = 4;

@@ -280,8 +280,8 @@ static uint64_t sum_of(const uint64_t drops[WEIR_DROPS])
 
 void flow_check_sums(const weir_stats *stats)
 {
-    uint64_t sent =
-        stats->written + stats->send_queued + sum_of(stats->send_dropped);
+    uint64_t sent = stats->written + stats->send_queued + stats->send_kept +
+                    sum_of(stats->send_dropped);
     uint64_t received =
         stats->delivered + stats->recv_queued + sum_of(stats->recv_dropped);
 

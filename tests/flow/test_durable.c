@@ -1,0 +1,454 @@
+/*
+ * Durable swaps: what a send has accepted outlives the socket, and whoever
+ * sends hears when it cannot be kept.
+ */
+#include "config.h"
+
+#include "flow.h"
+#include "trial.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MB (UINT64_C(1) << 20)
+
+enum { MARK = 100, N = 2000 };
+
+struct stage {
+    weir_context context;
+    weir_socket sender, receiver;
+    char dir[TRIAL_DIR], url[FLOW_URL];
+    const char *store;
+};
+
+/* ---- a sender that keeps, and a receiver that may be away ---- */
+
+static void configure(const struct stage *stage, weir_socket socket)
+{
+    flow_ok(weir_set_int(socket, "send-mark", MARK));
+    flow_ok(weir_set(socket, "swap-store", stage->store));
+    flow_ok(weir_set(socket, "swap-dir", stage->dir));
+    flow_ok(weir_set(socket, "swap-mode", "durable"));
+    flow_ok(weir_set(socket, "swap-name", "the feed"));
+    flow_ok(weir_set(socket, "swap-sync", "os"));
+    flow_ok(weir_set_int(socket, "linger", 0));
+    flow_ok(weir_set_int(socket, "send-swap", (int64_t)(64 * MB)));
+}
+
+static void open_sender(struct stage *stage, int type)
+{
+    stage->context = flow_context(1);
+    stage->sender = flow_open(stage->context, type);
+    configure(stage, stage->sender);
+}
+
+static void set_up(struct stage *stage, const char *store,
+                   const char *transport, int type)
+{
+    stage->store = store;
+    trial_folder(stage->dir);
+    flow_url(transport, stage->url);
+    open_sender(stage, type);
+}
+
+static void connect_it(struct stage *stage)
+{
+    flow_ok(weir_connect(stage->sender, stage->url, NULL));
+}
+
+static void open_receiver(struct stage *stage, int type)
+{
+    stage->receiver = flow_open(stage->context, type);
+    flow_ok(weir_bind(stage->receiver, stage->url, NULL));
+}
+
+/* Nothing is left when all was sent; the store is closed by a helper. */
+static void tear_down(struct stage *stage)
+{
+    int64_t end = flow_now() + FLOW_SOON;
+
+    flow_end(stage->context);
+    while (rmdir(stage->dir) < 0) {
+        assert_true(flow_now() < end);
+        trial_pause();
+    }
+}
+
+static int send_one(weir_socket socket, uint32_t number, int deadline)
+{
+    unsigned char data[1000];
+
+    memset(data, (int)(number % 251), sizeof(data));
+    memcpy(data, &number, sizeof(number));
+    return weir_send(socket, data, 100 + number % 900, deadline);
+}
+
+static void send_all(weir_socket socket, uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++)
+        flow_ok(send_one(socket, i, FLOW_SOON));
+}
+
+/* Returns the number; the rest is as it was sent. */
+static uint32_t receive(weir_socket socket)
+{
+    unsigned char data[1000];
+    size_t size = sizeof(data);
+    uint32_t number;
+
+    flow_ok(weir_recv(socket, data, &size, FLOW_SOON));
+    memcpy(&number, data, sizeof(number));
+    assert_int_equal(size, 100 + number % 900);
+    for (size_t i = sizeof(number); i < size; i++)
+        if (data[i] != number % 251)
+            fail_msg("message %u, octet %zu", number, i);
+    return number;
+}
+
+static void receive_all(weir_socket socket, uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++)
+        assert_int_equal(receive(socket), i);
+}
+
+/* ---- again ---- */
+
+/* The socket goes, and another comes that finds what was not sent. */
+static void start_again(struct stage *stage, int type, uint32_t kept)
+{
+    uint64_t unsent = 1;
+
+    flow_ok(weir_close(stage->sender, 0, &unsent));
+    assert_int_equal(unsent, 0);
+    stage->sender = flow_open(stage->context, type);
+    configure(stage, stage->sender);
+    connect_it(stage);
+    if (kept > 0) {
+        weir_event event = flow_event(stage->sender, WEIR_EVENT_SWAP_FOUND);
+
+        assert_int_equal(event.value, kept);
+        assert_non_null(strstr(event.reason, "swap in "));
+    }
+    assert_int_equal(flow_stats(stage->sender).send_recovered, kept);
+    assert_int_equal(flow_stats(stage->sender).send_queued, kept);
+}
+
+static void check_restart(const char *store, const char *transport, int type,
+                          int partner)
+{
+    struct stage stage;
+    weir_stats stats;
+
+    set_up(&stage, store, transport, type);
+    connect_it(&stage);
+    send_all(stage.sender, 1, N);
+    stats = flow_stats(stage.sender);
+    assert_int_equal(stats.send_in_store, N - 1);
+    start_again(&stage, type, N - 1);
+    send_all(stage.sender, N, N + 10);
+    start_again(&stage, type, N + 9);
+    open_receiver(&stage, partner);
+    receive_all(stage.receiver, 1, N + 10);
+    flow_ok(weir_flush(stage.sender, FLOW_SOON));
+    start_again(&stage, type, 0);
+    send_all(stage.sender, 1, 20);
+    receive_all(stage.receiver, 1, 20);
+    flow_ok(weir_flush(stage.sender, FLOW_SOON));
+    flow_stats(stage.sender);
+    flow_close(stage.sender);
+    flow_close(stage.receiver);
+    tear_down(&stage);
+}
+
+static void test_restart(void **state)
+{
+    (void)state;
+    check_restart("file", "tcp", WEIR_PUSH, WEIR_PULL);
+    check_restart("file", "ipc", WEIR_DEALER, WEIR_DEALER);
+    check_restart("file", "ipc", WEIR_PAIR, WEIR_PAIR);
+#if defined(WITH_LMDB)
+    check_restart("lmdb", "tcp", WEIR_PUSH, WEIR_PULL);
+#endif
+}
+
+/* Messages of many frames, and long ones; some are sent before, some after. */
+static void test_shapes(void **state)
+{
+    enum { PAIRS = 300, LONG = 40000 };
+    struct stage stage;
+
+    (void)state;
+    set_up(&stage, "file", "ipc", WEIR_PUSH);
+    connect_it(&stage);
+    for (uint32_t i = 0; i < PAIRS; i++)
+        trial_send_pair(stage.sender, i, i % 7 == 0 ? LONG : 500);
+    start_again(&stage, WEIR_PUSH, PAIRS);
+    for (uint32_t i = PAIRS; i < 2 * PAIRS; i++)
+        trial_send_pair(stage.sender, i, i % 7 == 0 ? LONG : 500);
+    open_receiver(&stage, WEIR_PULL);
+    for (uint32_t i = 0; i < 2 * PAIRS; i++)
+        trial_receive_pair(stage.receiver, i, i % 7 == 0 ? LONG : 500);
+    flow_ok(weir_flush(stage.sender, FLOW_SOON));
+    flow_close(stage.sender);
+    flow_close(stage.receiver);
+    tear_down(&stage);
+}
+
+/* ---- peers that come ---- */
+
+static weir_socket come(struct stage *stage, int type, const char *id)
+{
+    weir_socket peer = flow_open(stage->context, type);
+
+    if (id)
+        flow_ok(weir_set(peer, "routing-id", id));
+    flow_ok(weir_set_int(peer, "recv-mark", 10));
+    flow_ok(weir_connect(peer, stage->url, NULL));
+    return peer;
+}
+
+/* A queue goes by its peer's name: one without is refused, one that comes
+ * again finds its own. */
+static void test_named(void **state)
+{
+    struct stage stage;
+    weir_socket peer;
+    weir_event event;
+    uint32_t last;
+
+    (void)state;
+    set_up(&stage, "file", "ipc", WEIR_PUSH);
+    flow_ok(weir_bind(stage.sender, stage.url, NULL));
+    peer = come(&stage, WEIR_PULL, NULL);
+    event = flow_event(stage.sender, WEIR_EVENT_REFUSED);
+    assert_non_null(strstr(event.reason, "\"routing-id\""));
+    flow_drop(peer);
+    peer = come(&stage, WEIR_PULL, "worker/7");
+    flow_ok(weir_wait_peers(stage.sender, 1, FLOW_SOON));
+    send_all(stage.sender, 1, N);
+    receive_all(peer, 1, 50);
+    flow_drop(peer);
+    flow_event(stage.sender, WEIR_EVENT_DISCONNECTED);
+    assert_in_range(flow_stats(stage.sender).send_kept, 1, N);
+    peer = come(&stage, WEIR_PULL, "worker/7");
+    flow_event(stage.sender, WEIR_EVENT_SWAP_FOUND);
+    last = receive(peer); /* what was in kernels is gone */
+    while (last < N - 1)
+        assert_int_equal(receive(peer), ++last);
+    send_all(stage.sender, N, N + 50);
+    receive_all(peer, N, N + 50);
+    flow_stats(stage.sender);
+    flow_ok(weir_flush(stage.sender, FLOW_SOON));
+    flow_drop(stage.sender);
+    flow_drop(peer);
+    tear_down(&stage);
+}
+
+static void test_same_name(void **state)
+{
+    struct stage stage;
+    weir_socket one, two;
+    weir_event event;
+
+    (void)state;
+    set_up(&stage, "file", "tcp", WEIR_DEALER);
+    flow_ok(weir_bind(stage.sender, stage.url, NULL));
+    one = come(&stage, WEIR_DEALER, "me");
+    flow_ok(weir_wait_peers(stage.sender, 1, FLOW_SOON));
+    two = come(&stage, WEIR_DEALER, "me");
+    event = flow_event(stage.sender, WEIR_EVENT_REFUSED);
+    assert_int_equal(event.code, EBUSY);
+    send_all(stage.sender, 1, 10);
+    receive_all(one, 1, 10);
+    flow_ok(weir_flush(stage.sender, FLOW_SOON));
+    flow_drop(stage.sender);
+    flow_drop(one);
+    flow_drop(two);
+    tear_down(&stage);
+}
+
+/* ---- trouble ---- */
+
+static void test_busy(void **state)
+{
+    struct stage stage;
+    weir_socket other;
+
+    (void)state;
+    set_up(&stage, "file", "ipc", WEIR_PUSH);
+    connect_it(&stage);
+    other = flow_open(stage.context, WEIR_PUSH);
+    configure(&stage, other);
+    flow_fails(weir_connect(other, stage.url, NULL), EBUSY);
+    assert_non_null(strstr(weir_last_error(), stage.dir));
+    flow_ok(weir_set(other, "swap-name", "another"));
+    flow_ok(weir_connect(other, stage.url, NULL));
+    flow_close(other);
+    flow_close(stage.sender);
+    tear_down(&stage);
+}
+
+/* The budget is a mark: who sends waits, and what is accepted is sent. */
+static void test_used_up(void **state)
+{
+    struct stage stage;
+    uint32_t n = 1;
+
+    (void)state;
+    set_up(&stage, "file", "ipc", WEIR_PUSH);
+    flow_ok(weir_set_int(stage.sender, "send-swap", 300 * 1000));
+    connect_it(&stage);
+    while (send_one(stage.sender, n, FLOW_NOT) >= 0)
+        assert_true(n++ < 1000);
+    assert_true(n > 50);
+    flow_fails(send_one(stage.sender, n, FLOW_NOT), EAGAIN);
+    assert_int_equal(flow_stats(stage.sender).accepted, n - 1);
+    open_receiver(&stage, WEIR_PULL);
+    send_all(stage.sender, n, n + 500);
+    receive_all(stage.receiver, 1, n + 500);
+    flow_ok(weir_flush(stage.sender, FLOW_SOON));
+    flow_stats(stage.sender);
+    flow_close(stage.sender);
+    flow_close(stage.receiver);
+    tear_down(&stage);
+}
+
+/* Those that do not go together, and those that are missing, are named. */
+static void test_refusals(void **state)
+{
+    static const struct {
+        const char *option, *value, *names;
+    } cases[] = {
+        {"swap-name", "", "swap-name"},
+        {"swap-dir", "", "swap-dir"},
+        {"send-swap", "0", "send-swap"},
+        {"send-policy", "drop-new", "send-policy"},
+        {"immediate", "yes", "immediate"},
+        {"swap-dir", "/nowhere/at/all", "/nowhere/at/all"},
+    };
+    struct stage stage;
+
+    (void)state;
+    set_up(&stage, "file", "ipc", WEIR_PUSH);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        weir_socket socket = flow_open(stage.context, WEIR_PUSH);
+
+        configure(&stage, socket);
+        flow_ok(weir_set(socket, cases[i].option, cases[i].value));
+        assert_true(weir_connect(socket, stage.url, NULL) < 0);
+        if (!strstr(weir_last_error(), cases[i].names))
+            fail_msg("%s: %s", cases[i].names, weir_last_error());
+        flow_close(socket);
+    }
+    flow_fails(weir_sync(stage.sender, 0), WEIR_EINCOMPATIBLE);
+    flow_fails(weir_connect(stage.sender, "inproc://a", NULL),
+               WEIR_EINCOMPATIBLE);
+    flow_close(stage.sender);
+    stage.sender = flow_open(stage.context, WEIR_DEALER);
+    configure(&stage, stage.sender);
+    flow_ok(weir_set_int(stage.sender, "recv-swap", (int64_t)MB));
+    flow_fails(weir_connect(stage.sender, stage.url, NULL), WEIR_EINCOMPATIBLE);
+    assert_non_null(strstr(weir_last_error(), "recv-swap"));
+    flow_close(stage.sender);
+    stage.sender = flow_open(stage.context, WEIR_PUB);
+    flow_fails(weir_set(stage.sender, "swap-mode", "durable"),
+               WEIR_EINCOMPATIBLE);
+    flow_close(stage.sender);
+    tear_down(&stage);
+}
+
+/* ---- who waits, and who does not ---- */
+
+/* Each policy sends, and a sync comes back; what it means shows in the unit
+ * tests, where the store counts. */
+static void test_sync(void **state)
+{
+    static const char *const policies[] = {"always", "interval", "os"};
+    struct stage stage;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        set_up(&stage, "file", "ipc", WEIR_PUSH);
+        flow_ok(weir_set(stage.sender, "swap-sync", policies[i]));
+        flow_ok(weir_set_int(stage.sender, "swap-sync-interval", 5));
+        connect_it(&stage);
+        send_all(stage.sender, 1, 50);
+        for (uint32_t n = 50; n < 100; n++)
+            flow_ok(send_one(stage.sender, n, WEIR_NOWAIT));
+        flow_ok(weir_sync(stage.sender, FLOW_SOON));
+        assert_int_equal(flow_stats(stage.sender).send_in_store, 99);
+        open_receiver(&stage, WEIR_PULL);
+        receive_all(stage.receiver, 1, 100);
+        flow_ok(weir_flush(stage.sender, FLOW_SOON));
+        flow_close(stage.sender);
+        flow_close(stage.receiver);
+        tear_down(&stage);
+    }
+}
+
+struct thread {
+    pthread_t id;
+    struct stage *stage;
+    uint32_t first;
+};
+
+static void *send_some(void *arg)
+{
+    struct thread *thread = arg;
+
+    send_all(thread->stage->sender, thread->first, thread->first + 100);
+    return NULL;
+}
+
+/* Several threads on one socket: each has its own in order. */
+static void test_threads(void **state)
+{
+    enum { THREADS = 4 };
+    struct thread threads[THREADS];
+    uint32_t next[THREADS];
+    struct stage stage;
+
+    (void)state;
+    set_up(&stage, "file", "ipc", WEIR_PUSH);
+    flow_ok(weir_set(stage.sender, "swap-sync", "always"));
+    connect_it(&stage);
+    open_receiver(&stage, WEIR_PULL);
+    for (uint32_t i = 0; i < THREADS; i++) {
+        threads[i] = (struct thread){.stage = &stage, .first = 1000 * i};
+        next[i] = 1000 * i;
+        assert_int_equal(
+            pthread_create(&threads[i].id, NULL, send_some, &threads[i]), 0);
+    }
+    for (int i = 0; i < 100 * THREADS; i++) {
+        uint32_t number = receive(stage.receiver);
+
+        assert_in_range(number / 1000, 0, THREADS - 1);
+        assert_int_equal(number, next[number / 1000]++);
+    }
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i].id, NULL), 0);
+    flow_ok(weir_flush(stage.sender, FLOW_SOON));
+    flow_stats(stage.sender);
+    flow_close(stage.sender);
+    flow_close(stage.receiver);
+    tear_down(&stage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_restart),  cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_named),    cmocka_unit_test(test_same_name),
+        cmocka_unit_test(test_busy),     cmocka_unit_test(test_used_up),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_sync),
+        cmocka_unit_test(test_threads),
+    };
+
+    if (!trial_find())
+        return 77; /* there are no shared plugins */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
