@@ -13,8 +13,10 @@
 #define HEIGHT 480
 #define LEFT   80 /* of the plot */
 #define RIGHT  640
-#define TOP    50
+#define TOP    66
 #define BOTTOM 410
+
+#define NAME_ROOM 100 /* of a column, for the name below it */
 
 /* The values of x in order, and the range of y. */
 struct scale {
@@ -179,11 +181,13 @@ static void add_axes(struct weir_text *svg, const struct weir_chart *chart,
     }
     for (unsigned i = 0; i < scale->columns; i++) {
         snprintf(label, sizeof label, "%" PRIu64, scale->x[i]);
-        add_label(svg, x_at(scale, scale->x[i]), BOTTOM + 18, "middle", label);
+        add_label(svg, x_at(scale, scale->x[i]),
+                  scale->columns == 1 ? BOTTOM + 32 : BOTTOM + 18, "middle",
+                  label);
     }
     weir_text_format(svg, "<path class=\"axis\" d=\"M%d %dV%dH%d\"/>\n", LEFT,
                      TOP, BOTTOM, RIGHT);
-    add_label(svg, (LEFT + RIGHT) / 2, BOTTOM + 44, "middle", chart->x_name);
+    add_label(svg, (LEFT + RIGHT) / 2, BOTTOM + 48, "middle", chart->x_name);
     weir_text_format(svg, "<g transform=\"rotate(-90)\">");
     add_label(svg, -(TOP + BOTTOM) / 2, 20, "middle", chart->y_name);
     weir_text_format(svg, "</g>\n");
@@ -245,11 +249,12 @@ static void add_line(struct weir_text *svg,
     }
 }
 
-/* One of `count` columns over the only x, with its figure on top. */
+/* One of `count` columns over the only x, with its figure on top, its lines
+ * broken as in the legend, and its name below if there is room. */
 static void add_bar(struct weir_text *svg,
                     const struct weir_chart_series *series,
                     const struct scale *scale, unsigned number, unsigned count,
-                    const char *colour)
+                    struct look look)
 {
     double step = (double)(RIGHT - LEFT) / count;
     double x = LEFT + step * (number + 0.5);
@@ -258,12 +263,17 @@ static void add_bar(struct weir_text *svg,
 
     weir_text_format(svg,
                      "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
-                     "height=\"%.1f\" fill=\"%s\" fill-opacity=\"0.6\"/>\n",
-                     x - step * 0.35, y, step * 0.7, BOTTOM - y, colour);
+                     "height=\"%.1f\" fill=\"%s\" fill-opacity=\"0.6\" "
+                     "stroke=\"%s\" stroke-width=\"2\" "
+                     "stroke-dasharray=\"%s\"/>\n",
+                     x - step * 0.35, y, step * 0.7, BOTTOM - y, look.colour,
+                     look.colour, look.dashes);
     add_range_bar(svg, scale, &series->y[0], x, "#000");
     weir_figures_add(&label, series->y[0].median);
     add_label(svg, x, y_at(scale, series->y[0].max) - 6, "middle",
               weir_text_string(&label));
+    if (step >= NAME_ROOM)
+        add_label(svg, x, BOTTOM + 16, "middle", series->name);
     weir_text_fini(&label);
 }
 
@@ -286,7 +296,7 @@ static void add_series(struct weir_text *svg, const struct weir_chart *chart,
     struct look look = look_of(chart, number);
 
     if (scale->columns == 1)
-        add_bar(svg, series, scale, number, chart->count, look.colour);
+        add_bar(svg, series, scale, number, chart->count, look);
     else
         add_line(svg, series, scale, look);
     add_legend(svg, series->name, number, look);
@@ -305,7 +315,9 @@ void weir_chart_write(const struct weir_chart *chart, struct weir_text *text)
                            "fill:none}</style>\n"
                            "<rect width=\"100%%\" height=\"100%%\" "
                            "fill=\"#fff\"/>\n<g font-size=\"15\">");
-    add_label(text, LEFT, 28, "start", chart->title);
+    add_label(text, LEFT, 24, "start", chart->title);
+    weir_text_format(text, "</g>\n<g fill=\"#555\">");
+    add_label(text, LEFT, 43, "start", chart->note);
     weir_text_format(text, "</g>\n");
     if (scale.columns)
         add_axes(text, chart, &scale);

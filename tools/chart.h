@@ -24,7 +24,8 @@ struct weir_chart_series {
 };
 
 struct weir_chart {
-    const char *title, *x_name, *y_name; /* borrowed; names have their unit */
+    const char *title, *note;    /* borrowed; the note is under the title */
+    const char *x_name, *y_name; /* borrowed; with their unit */
     struct weir_chart_series series[WEIR_CHART_SERIES];
     unsigned count;
 };

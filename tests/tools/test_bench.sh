@@ -182,7 +182,8 @@ complains 'nosuch'
 bench 0 thr --transport tcp,ipc --size 16,256 --runs 2 --warm 0.02 \
     --duration 0.02 --svg "$dir/chart.svg"
 says '^ipc  *256  *weir '
-for words in '<svg ' '>weir bench thr: medians of 2 runs<' '>weir ipc<' \
+for words in '<svg ' '>messages per second, one way<' \
+    '>weir bench thr: the median, least and most of 2 runs<' '>weir ipc<' \
     '>size of a message, octets<' '>msg/s (more is better)<' '>256<' '</svg>'
 do
     grep -q -e "$words" "$dir/chart.svg" || wrong "no $words in the chart"

@@ -20,6 +20,7 @@ static int set_up(void **state)
     (void)state;
     memset(&chart, 0, sizeof chart);
     chart.title = "speed & <more>";
+    chart.note = "a note";
     chart.x_name = "octets";
     chart.y_name = "msg/s";
     return 0;
@@ -152,9 +153,25 @@ static void test_columns(void **state)
     add("weir", 64, 12.5);
     add("raw", 64, 25);
     draw();
+    assert_int_equal(count(">a note</text>"), 1);
     assert_int_equal(count("<polyline"), 0);
     assert_int_equal(count(">12.5</text>"), 1);
     assert_int_equal(count("fill-opacity"), 2);
+    /* below its column, and in the legend */
+    assert_int_equal(count(">raw</text>"), 2);
+}
+
+/* Columns of one colour differ in their outlines. */
+static void test_outlines(void **state)
+{
+    (void)state;
+    add("weir tcp", 64, 12.5);
+    add("weir ipc", 64, 25);
+    draw();
+    assert_int_equal(count("fill-opacity"), 2);
+    /* one column and its line in the legend each */
+    assert_int_equal(count("stroke-dasharray=\"none\""), 2);
+    assert_int_equal(count("stroke-dasharray=\"7 3\""), 2);
 }
 
 /* More than there is room for does no harm. */
@@ -180,6 +197,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_looks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_logarithmic, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_columns, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_outlines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
     };
 

@@ -359,19 +359,22 @@ static void draw(struct bench *bench)
     const struct weir_side_test *test = bench->test;
     int metric = bench->set.way.one_cpu ? weir_bench_metric(test, "cpu_us") : 0;
     struct weir_text svg = {0};
-    char title[96], y_name[48];
+    uint64_t runs = bench->set.way.runs;
+    char note[160], y_name[48];
 
     if (!bench->svg)
         return;
     metric = metric < 0 ? 0 : metric;
-    snprintf(title, sizeof title,
-             "weir bench %s%s: medians of %" PRIu64 " runs%s", test->name,
-             bench->set.way.reqrep ? " --reqrep" : "", bench->set.way.runs,
+    snprintf(note, sizeof note, "weir bench %s%s: %s%" PRIu64 " run%s%s",
+             test->name, bench->set.way.reqrep ? " --reqrep" : "",
+             runs == 1 ? "" : "the median, least and most of ", runs,
+             runs == 1 ? "" : "s",
              bench->set.way.one_cpu ? ", all on one CPU" : "");
     snprintf(y_name, sizeof y_name, "%s (%s is better)",
              test->metrics[metric].name,
              test->metrics[metric].more_is_better ? "more" : "less");
-    bench->chart.title = title;
+    bench->chart.title = test->summary;
+    bench->chart.note = note;
     bench->chart.y_name = y_name;
     bench->chart.x_name =
         test->parameter ? test->parameter_axis : "size of a message, octets";
