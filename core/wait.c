@@ -398,21 +398,25 @@ static bool try_spinning(struct weir_sock *sock, enum weir_wait what,
 /* Several messages came in a row from a thread of this process: it streams.
  * Looking after each of them would have the two caches pass the same lines to
  * and fro, so let some gather.  An answer to a lone message is never delayed.
- */
+ * Nothing gathers while we spin on the one processor that both have. */
 static bool gather(struct weir_sock *sock)
 {
     uint64_t run = sock->received - sock->received_dry;
     int64_t end;
+    bool hit;
 
     sock->received_dry = sock->received;
-    if (run < 2 || atomic_load(&sock->splices) == 0 || sock->spinning)
+    if (run < 2 || atomic_load(&sock->splices) == 0 || sock->spinning ||
+        !worth_spinning(&sock->gathers))
         return false;
     end = weir_now() + GATHER;
     weir_sock_unlock(sock);
     while (weir_now() < end)
         weir_cpu_relax();
     weir_sock_lock(sock);
-    return true;
+    hit = weir_sock_can_recv(sock);
+    spun(&sock->gathers, hit);
+    return hit;
 }
 
 /* ---- sleeping ---- */
