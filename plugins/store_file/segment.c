@@ -14,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define NAME_TRIES 100
+#define AT_ONCE    64 /* parts of a block that one call writes */
 
 int weir_segment_fail(const struct weir_segment_folder *folder,
                       weir_error *error, int code, const char *what)
@@ -309,22 +311,60 @@ int weir_segment_sync(struct weir_segment *segment)
 
 /* ---- octets ---- */
 
+static ssize_t write_some(int fd, const struct iovec *parts, int n, off_t at)
+{
+#ifdef HAVE_PWRITEV
+    if (n > 1)
+        return pwritev(fd, parts, n, at);
+#endif
+    (void)n;
+    return pwrite(fd, parts->iov_base, parts->iov_len, at);
+}
+
 int weir_segment_write(struct weir_segment *segment, const void *data,
                        size_t size, uint64_t at)
 {
-    const char *from = data;
+    const struct iovec part = {(void *)(uintptr_t)data, size};
+
+    return weir_segment_write_parts(segment, &part, 1, at);
+}
+
+/* What of the parts is beyond `done` octets, as much as one call takes.
+ * Returns how many parts that are. */
+static int left_of(const struct iovec *parts, int n, uint64_t done,
+                   struct iovec left[AT_ONCE])
+{
+    int count = 0;
+
+    for (; n > 0 && count < AT_ONCE; n--, parts++) {
+        if (done >= parts->iov_len) {
+            done -= parts->iov_len;
+            continue;
+        }
+        left[count].iov_base = (char *)parts->iov_base + done;
+        left[count++].iov_len = parts->iov_len - (size_t)done;
+        done = 0;
+    }
+    return count;
+}
+
+int weir_segment_write_parts(struct weir_segment *segment,
+                             const struct iovec *parts, int n, uint64_t at)
+{
+    struct iovec left[AT_ONCE];
+    uint64_t done = 0;
+    int count;
 
     segment->dirty = true;
-    while (size > 0) {
-        ssize_t n = pwrite(segment->fd, from, size, (off_t)at);
+    while ((count = left_of(parts, n, done, left)) > 0) {
+        ssize_t wrote =
+            write_some(segment->fd, left, count, (off_t)(at + done));
 
-        if (n < 0 && errno == EINTR)
+        if (wrote < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
-            return n < 0 ? full_or(errno) : -ENOSPC;
-        from += n;
-        at += (uint64_t)n;
-        size -= (size_t)n;
+        if (wrote <= 0)
+            return wrote < 0 ? full_or(errno) : -ENOSPC;
+        done += (uint64_t)wrote;
     }
     return 0;
 }

@@ -83,6 +83,8 @@ int weir_segment_trim(struct weir_segment *segment);
  * Errors: what the system says; -EIO the file ends too early. */
 int weir_segment_write(struct weir_segment *segment, const void *data,
                        size_t size, uint64_t at);
+int weir_segment_write_parts(struct weir_segment *segment,
+                             const struct iovec *parts, int n, uint64_t at);
 int weir_segment_read(const struct weir_segment *segment, void *data,
                       size_t size, uint64_t at);
 

@@ -7,7 +7,9 @@
  * again.  The first segment is small, and each is as big as all before it, up
  * to a limit: a short overflow sets little space aside, and a long one is
  * written in long runs.  What is left of a segment when the next block does
- * not fit is given back.
+ * not fit is given back.  A block of a spill begins where a page does: it costs
+ * the system half as much to take as one that shares pages with others, and is
+ * often just as long as some pages.
  *
  * Durable, a head with a checksum goes before each block, and has room for
  * two marks, written in turn, that say what of the block is consumed; so
@@ -215,7 +217,8 @@ static int make_segment(struct store *store, uint64_t len, weir_error *error)
 static uint64_t next_at(const struct store *store,
                         const struct weir_segment *segment)
 {
-    return store->durable ? weir_record_align(segment->end) : segment->end;
+    return store->durable ? weir_record_align(segment->end)
+                          : weir_segment_pages(segment->end);
 }
 
 /* Make sure that the youngest segment has room for a block. */
@@ -380,12 +383,7 @@ static int write_parts(struct store *store, struct weir_record *record,
         rc = weir_segment_write(segment, head, sizeof head, at);
         at += sizeof head;
     }
-    for (int i = 0; rc == 0 && i < n; i++) {
-        rc = weir_segment_write(segment, parts[i].iov_base, parts[i].iov_len,
-                                at);
-        at += parts[i].iov_len;
-    }
-    return rc;
+    return rc < 0 ? rc : weir_segment_write_parts(segment, parts, n, at);
 }
 
 /* A block failed: nothing of it is kept, nor the segment, if that was made for

@@ -14,12 +14,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* Returns true, with errno set, when that call is to fail. */
 int storefault_fails(const char *call);
 
 ssize_t storefault_pwrite(int fd, const void *data, size_t size, off_t at);
+ssize_t storefault_pwritev(int fd, const struct iovec *parts, int n, off_t at);
 ssize_t storefault_pread(int fd, void *data, size_t size, off_t at);
 int storefault_openat(int fd, const char *path, int flags, mode_t mode);
 int storefault_mkdirat(int fd, const char *path, mode_t mode);
@@ -45,6 +47,7 @@ int storefault_fdatasync(int fd);
 #define fsync     storefault_fsync
 #define fdatasync storefault_fdatasync
 #define pwrite    storefault_pwrite
+#define pwritev   storefault_pwritev
 #define pread     storefault_pread
 #endif
 

@@ -220,6 +220,13 @@ ssize_t storefault_pwrite(int fd, const void *data, size_t size, off_t at)
     return n < 0 ? -1 : pwrite(fd, data, (size_t)n, at);
 }
 
+/* It writes the first part, which it may. */
+ssize_t storefault_pwritev(int fd, const struct iovec *parts, int n, off_t at)
+{
+    assert_true(n > 0);
+    return storefault_pwrite(fd, parts->iov_base, parts->iov_len, at);
+}
+
 ssize_t storefault_pread(int fd, void *data, size_t size, off_t at)
 {
     ssize_t n = allowed("pread", size);
