@@ -1,0 +1,290 @@
+/*
+ * Swaps as people have them, with store_file on an ordinary folder: what their
+ * users were promised, by the sizes that WEIR_TEST_FULL=1 asks for.
+ */
+#include "config.h"
+
+#include "flow.h"
+#include "trial.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MB (UINT64_C(1) << 20)
+
+enum { MARK = 1000, SIZE = 1000, FILES = 1024 };
+
+struct stage {
+    weir_context context;
+    weir_socket sender, receiver;
+    char dir[TRIAL_DIR];
+};
+
+/* ---- what a swap takes ---- */
+
+/* Octets of the disk that files without a name have, which are this process's
+ * alone. */
+static uint64_t disk_use(void)
+{
+    uint64_t octets = 0;
+    struct stat state;
+
+    for (int fd = 0; fd < FILES; fd++)
+        if (fstat(fd, &state) == 0 && S_ISREG(state.st_mode) &&
+            state.st_nlink == 0)
+            octets += (uint64_t)state.st_blocks * 512;
+    return octets;
+}
+
+static void await_disk_use(uint64_t octets)
+{
+    int64_t end = flow_now() + FLOW_SOON;
+
+    while (disk_use() != octets) {
+        assert_true(flow_now() < end);
+        trial_pause();
+    }
+}
+
+static bool is_sanitized(void)
+{
+    const char *what = getenv("WEIR_SANITIZE");
+
+    return what && what[0];
+}
+
+/* ---- two sockets, of which one swaps ---- */
+
+static void set_swap(struct stage *stage, weir_socket socket, const char *mark,
+                     const char *swap, uint64_t octets)
+{
+    flow_ok(weir_set_int(socket, mark, MARK));
+    flow_ok(weir_set(socket, "swap-dir", stage->dir));
+    flow_ok(weir_set_int(socket, swap, (int64_t)octets));
+}
+
+static void open_both(struct stage *stage, int sends, int receives)
+{
+    trial_folder(stage->dir);
+    stage->context = flow_context(1);
+    stage->sender = flow_open(stage->context, sends);
+    stage->receiver = flow_open(stage->context, receives);
+}
+
+static void join(struct stage *stage, bool subscribes)
+{
+    char url[FLOW_URL];
+
+    if (subscribes)
+        flow_ok(weir_subscribe(stage->receiver, "", 0));
+    flow_bind(stage->sender, "tcp", url);
+    flow_ok(weir_connect(stage->receiver, url, NULL));
+    flow_ok(weir_wait_peers(stage->sender, 1, FLOW_SOON));
+}
+
+static void tear_down(struct stage *stage)
+{
+    flow_drop(stage->sender);
+    flow_drop(stage->receiver);
+    flow_end(stage->context);
+    await_disk_use(0);
+    assert_int_equal(rmdir(stage->dir), 0);
+}
+
+/* Returns how long the longest of them took, in ms. */
+static int64_t send_all(const struct stage *stage, uint32_t first, uint32_t end)
+{
+    int64_t longest = 0, before = flow_now(), now;
+
+    for (uint32_t i = first; i < end; i++, before = now) {
+        flow_ok(trial_send(stage->sender, i, SIZE, FLOW_SOON));
+        now = flow_now();
+        if (now - before > longest)
+            longest = now - before;
+    }
+    return longest;
+}
+
+static void receive_all(const struct stage *stage, uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++)
+        assert_int_equal(trial_receive(stage->receiver), i);
+}
+
+/* ---- a peer that is paused ---- */
+
+/* Memory stays bounded, all arrives in order, and the space comes back.  How
+ * long a send took at most is told: it is up to the disk, once 32 MB wait for
+ * it in memory. */
+static void check_paused(bool at_sender)
+{
+    uint64_t octets = (trial_is_full() ? 2048 : 100) * MB, before, grown;
+    uint32_t n = (uint32_t)(octets / SIZE);
+    struct stage stage;
+    weir_stats stats;
+    int64_t longest;
+
+    open_both(&stage, WEIR_PUSH, WEIR_PULL);
+    if (at_sender)
+        set_swap(&stage, stage.sender, "send-mark", "send-swap", 4096 * MB);
+    else
+        set_swap(&stage, stage.receiver, "recv-mark", "recv-swap", 4096 * MB);
+    join(&stage, false);
+    before = trial_resident();
+    longest = send_all(&stage, 1, n);
+    grown = trial_resident() - before;
+    print_message("%u messages, the longest send %lld ms, %llu MB grown\n",
+                  n - 1, (long long)longest, (unsigned long long)(grown / MB));
+    assert_true(disk_use() > octets / 2);
+    receive_all(&stage, 1, n);
+    stats = flow_stats(at_sender ? stage.sender : stage.receiver);
+    assert_true((at_sender ? stats.send_swapped_out : stats.recv_swapped_out) >
+                n / 2);
+    await_disk_use(0);
+    if (!is_sanitized())
+        assert_true(grown < 64 * MB);
+    tear_down(&stage);
+}
+
+static void test_paused(void **state)
+{
+    (void)state;
+    check_paused(true);
+    check_paused(false);
+}
+
+/* ---- as with ZeroMQ 2 ---- */
+
+/* The reader is slow, and what is above the mark waits on the disk: nothing is
+ * dropped, and nobody waits.  Then the swap is used up: a publisher drops, and
+ * all others wait. */
+static void check_slow(int sends, int receives)
+{
+    enum { EACH = 100 };
+    struct trial_tally tally = {0};
+    uint32_t number = 1;
+    struct stage stage;
+    weir_stats stats;
+    int r = 0;
+
+    open_both(&stage, sends, receives);
+    set_swap(&stage, stage.sender, "send-mark", "send-swap", 20 * MB);
+    flow_ok(weir_set_int(stage.receiver, "recv-mark", 10));
+    join(&stage, receives == WEIR_SUB);
+    for (; number < 10 * MARK; number += EACH) {
+        send_all(&stage, number, number + EACH);
+        trial_take(stage.receiver, &tally);
+    }
+    stats = flow_stats(stage.sender);
+    assert_int_equal(stats.send_dropped[WEIR_DROP_MARK], 0);
+    assert_true(stats.send_queued > MARK);
+    while (r >= 0 && stats.send_dropped[WEIR_DROP_MARK] == 0) {
+        r = trial_send(stage.sender, number, SIZE, FLOW_NOT);
+        number += r >= 0;
+        if (number % EACH == 0)
+            stats = flow_stats(stage.sender);
+    }
+    assert_int_equal(r, sends == WEIR_PUB ? 0 : -EAGAIN);
+    assert_true((uint64_t)number * SIZE > 15 * MB);
+    stats = flow_stats(stage.sender);
+    while (tally.got < number - 1 - stats.send_dropped[WEIR_DROP_MARK])
+        trial_take(stage.receiver, &tally);
+    flow_silence(stage.receiver);
+    tear_down(&stage);
+}
+
+static void test_slow(void **state)
+{
+    (void)state;
+    check_slow(WEIR_PUB, WEIR_SUB);
+    check_slow(WEIR_PUSH, WEIR_PULL);
+    check_slow(WEIR_DEALER, WEIR_DEALER);
+}
+
+/* ---- no store is installed ---- */
+
+/* The sentence says what to install, and all else is as it was. */
+static void test_no_store(void **state)
+{
+    weir_context context = flow_context(1);
+    weir_socket near = flow_open(context, WEIR_PUSH);
+    weir_socket far = flow_open(context, WEIR_PULL);
+
+    (void)state;
+    flow_fails(weir_set_int(near, "send-swap", 1000000), WEIR_EPLUGIN);
+    assert_non_null(strstr(weir_last_error(), "store_file"));
+    flow_fails(weir_set_int(far, "recv-swap", 1000000), WEIR_EPLUGIN);
+    assert_non_null(strstr(weir_last_error(), "store_file"));
+    flow_ok(weir_set_int(near, "send-swap", 0));
+    flow_join(far, near, "tcp");
+    flow_say(near, "as ever");
+    flow_hear(far, "as ever");
+    flow_close(near);
+    flow_close(far);
+    flow_end(context);
+}
+
+/* The folders of plugins without those of stores. */
+static void hide_stores(void)
+{
+    const char *from = getenv("WEIR_PLUGIN_PATH");
+    char *path = calloc(1, from ? strlen(from) + 2 : 1), *at = path;
+
+    assert_non_null(path);
+    while (from && *from) {
+        size_t size = strcspn(from, ":");
+        const char *store = strstr(from, "/store_");
+
+        if (!store || store >= from + size)
+            at += sprintf(at, "%.*s:", (int)size, from);
+        from += size + (from[size] == ':');
+    }
+    assert_int_equal(setenv("WEIR_PLUGIN_PATH", path, 1), 0);
+    free(path);
+}
+
+/* Which plugins there are is seen once in a process: so it is another one. */
+static void test_without(void **state)
+{
+    pid_t child = fork();
+    int status;
+
+    (void)state;
+    assert_true(child >= 0);
+    if (child == 0) {
+        hide_stores();
+        execl("/proc/self/exe", "test_swap_disk", "no-store", (char *)NULL);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_paused),
+        cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_without),
+    };
+    const struct CMUnitTest without[] = {cmocka_unit_test(test_no_store)};
+
+    (void)argv;
+    if (argc > 1)
+        return cmocka_run_group_tests(without, NULL, NULL);
+    if (!trial_find()) {
+        puts("not done: there are no shared plugins");
+        return 77;
+    }
+    if (access(WEIR_PLUGIN_DIR "/store_file.so", F_OK) == 0) {
+        puts("not done: a store is installed, which cannot be hidden");
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
