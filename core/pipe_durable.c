@@ -107,6 +107,8 @@ int weir_ep_check_durable(const struct weir_ep *ep)
     if (options->immediate)
         return does_not_go("immediate",
                            "messages wait for a peer that is away");
+    if (options->probe)
+        return does_not_go("probe", "it would be kept, too");
     if (options->send_policy != WEIR_POLICY_PATTERN &&
         options->send_policy != WEIR_POLICY_BLOCK)
         return does_not_go("send-policy", "what is kept is not dropped");

@@ -333,12 +333,12 @@ void weir_sock_bury(struct weir_sock *sock, struct weir_pipe *pipe)
     weir_sock_wake(sock, WEIR_WAIT_OUT);
     weir_list_remove(&pipe->drive);
     weir_list_remove(&pipe->flush);
+    weir_pipe_silence(pipe); /* from here on its counters stay */
     count_remains(pipe);
     free_slot(sock, pipe);
     if (pipe->ep->pipe == pipe)
         pipe->ep->pipe = NULL;
     weir_ep_forget_pipe(pipe->ep);
-    weir_pipe_silence(pipe);
     weir_sock_wake(sock, WEIR_WAIT_STORE);
     pipe->buried = true;
     if (atomic_load(&pipe->mail) == 0)

@@ -53,8 +53,10 @@ void weir_spill_silence(struct weir_spill *spill)
 {
     weir_lock_take(&spill->lock);
     spill->tell = NULL;
-    if (spill->durable)
+    if (spill->durable) {
+        spill->durable->parting = true;
         weir_spill_dismiss_waiters(spill);
+    }
     weir_lock_release(&spill->lock);
 }
 
@@ -367,6 +369,20 @@ bool weir_spill_end(struct weir_queue *queue)
     return ended;
 }
 
+/* What had its promise before the store has failed is taken back as well.  Lock
+ * held. */
+static void count_put(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+    struct weir_durable *durable = spill->durable;
+
+    durable->puts += queue->in.put - spill->accepted;
+    if (!atomic_load(&spill->failed) || durable->trouble)
+        return;
+    durable->trouble = WEIR_DURABLE_UNWRITTEN;
+    weir_spill_tell(spill);
+}
+
 /* Without memory for that it is tried again with the next news, which there
  * will be: the helper, who finds nothing to do, comes again later. */
 void weir_spill_cut(struct weir_queue *queue)
@@ -377,10 +393,12 @@ void weir_spill_cut(struct weir_queue *queue)
     if (spill->next_write || list_octets(spill) == 0)
         return;
     block = cut_list(queue, load(&spill->committed));
-    if (block)
+    if (block) {
         hand_over(spill, block);
-    else
+    } else {
+        spill->used_up = false;
         atomic_store(&spill->full, true);
+    }
     weir_spill_schedule(spill);
 }
 
@@ -395,7 +413,7 @@ void weir_spill_put(struct weir_queue *queue, uint64_t position)
     weir_lock_take(&spill->lock);
     store(&spill->committed, position);
     if (spill->durable)
-        spill->durable->puts += queue->in.put - spill->accepted;
+        count_put(queue);
     spill->accepted = queue->in.put;
     if (block)
         hand_over(spill, block);

@@ -175,7 +175,8 @@ struct weir_spill *weir_spill_new(const struct weir_spill_plan *plan,
  * Thread: one that holds both ends. */
 void weir_spill_leave(struct weir_spill *spill);
 
-/* tell() is not called any more, and nobody waits.  Thread: any. */
+/* tell() is not called any more, nobody waits, and nothing that is durable is
+ * written: what is not in its store now will not be.  Thread: any. */
 void weir_spill_silence(struct weir_spill *spill);
 
 /* ---- durable ---- */

@@ -172,7 +172,7 @@ int weir_spill_open(struct weir_spill *spill)
 static void remember(struct weir_durable *durable, int code, const char *text)
 {
     durable->code = code;
-    snprintf(durable->text, sizeof(durable->text), "%s",
+    snprintf(durable->text, sizeof(durable->text), "%.255s",
              text[0] ? text : weir_strerror(code));
 }
 
@@ -316,7 +316,7 @@ static void not_written(struct weir_spill *spill,
     fail(spill, code, text);
 }
 
-/* What was written when the queue had gone is nobody's: it counts as
+/* What was written when the queue was about to go is nobody's: it counts as
  * dropped. */
 static bool write_next(struct weir_spill *spill)
 {
@@ -327,14 +327,15 @@ static bool write_next(struct weir_spill *spill)
     int64_t r;
 
     if (!spill->next_write || spill->durable->trouble ||
-        atomic_load(&spill->full) || atomic_load(&spill->failed))
+        spill->durable->parting || atomic_load(&spill->full) ||
+        atomic_load(&spill->failed))
         return false;
     block = block_of(spill->next_write);
     weir_spill_go(spill, block);
     r = weir_spill_write_block(spill, block, spill->durable->number, &error);
     if (r < 0)
         use = weir_spill_disk_use(spill);
-    if (!weir_spill_come_back(spill, block)) {
+    if (!weir_spill_come_back(spill, block) || spill->durable->parting) {
         if (r >= 0)
             (void)spill->ops->done(spill->self, r, UINT64_MAX, NULL);
         return false;

@@ -32,7 +32,7 @@ struct weir_durable {
     char *name;
     enum weir_spill_sync sync;
     int64_t every;
-    bool open;                /* the store is, and what was there is known */
+    _Atomic bool open;        /* the store is, and what was there is known */
     struct weir_list shown;   /* blocks, oldest first, until they are done */
     _Atomic uint64_t done_at; /* messages taken, when the first of them is */
     struct weir_list waiters; /* as they came */
@@ -44,6 +44,7 @@ struct weir_durable {
     struct weir_disk_errand sync_due;
     bool is_due, timed; /* it is time to sync; that errand is under way */
     bool unsynced;      /* something was written, or done, since the last */
+    bool parting;       /* nothing is written any more */
     bool sync_waits;    /* one has failed: not before what is full is not */
     int run;            /* blocks written in a row */
     enum {
