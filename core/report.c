@@ -73,6 +73,8 @@ static void add_counters(struct weir_document *doc, const weir_stats *stats)
         {"connects", stats->connects},
         {"disconnects", stats->disconnects},
         {"refused", stats->refused},
+        {"send_kept", stats->send_kept},
+        {"send_recovered", stats->send_recovered},
     };
 
     for (size_t i = 0; i < sizeof(counters) / sizeof(*counters); i++)

@@ -16,6 +16,10 @@
 
 #define MB (UINT64_C(1) << 20)
 
+/* Each octet is three in the name of a queue. */
+#define LONG_NAME \
+    "////////////////////////////////////////////////////////////////" + 1
+
 enum { MARK = 100, N = 2000 };
 
 struct stage {
@@ -354,6 +358,7 @@ static void test_refusals(void **state)
         {"immediate", "yes", "immediate"},
         {"probe", "yes", "probe"},
         {"swap-dir", "/nowhere/at/all", "/nowhere/at/all"},
+        {"swap-name", LONG_NAME, "swap-name"},
     };
     struct stage stage;
 
