@@ -332,12 +332,13 @@ static long count_sleeps(const char *name)
  * there for it, and no turn of those that move messages. */
 static void test_cost(void **state)
 {
-    enum { LOOKS = 25, TURNS = 6 };
+    enum { LOOKS = 25, TURNS = 3 };
     char url[FLOW_URL], *answer = malloc(ANSWER);
     weir_context context = open_observed(url), other = flow_context(0);
     weir_socket pull = flow_open(context, WEIR_PULL);
     weir_socket push = flow_open(context, WEIR_PUSH);
     weir_socket dealer = ask(other, WEIR_DEALER, url, "stats");
+    int64_t until = flow_now() + FLOW_SOON;
     long io, stats;
 
     (void)state;
@@ -349,6 +350,7 @@ static void test_cost(void **state)
         skip();
     /* what joining has left behind is over when nothing moves any more */
     do {
+        assert_true(flow_now() < until);
         io = count_sleeps("weir-io");
         flow_say(dealer, "stats");
         hear(dealer, answer);
@@ -358,7 +360,8 @@ static void test_cost(void **state)
         flow_say(dealer, "stats");
         hear(dealer, answer);
     }
-    assert_in_range(count_sleeps("weir-io") - io, 0, 2);
+    /* a timer of its own may have been due */
+    assert_in_range(count_sleeps("weir-io") - io, 0, LOOKS / 4);
     assert_in_range(count_sleeps("weir-stats") - stats, 1, LOOKS * TURNS);
     flow_close(dealer);
     flow_drop(push);
