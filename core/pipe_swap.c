@@ -224,8 +224,10 @@ static void tend_input(struct weir_pipe *pipe)
         return;
     room = weir_spill_news(in);
     weir_sock_let_go(pipe->sock, pipe);
-    if (room)
-        in->writer.wake(in->writer.arg);
+    if (!room)
+        return;
+    in->writer.wake(in->writer.arg);
+    weir_wait_hand_on(pipe->sock, SPILLED_SOON);
 }
 
 /* Returns WEIR_MAIL_READABLE if somebody waited for what is there now. */
