@@ -15,17 +15,23 @@
 
 #define SMALLEST 4096
 
+/* Classes from here on are large: 2 MB and more. */
+#define LARGE_CLASS 10
+
 /* Mappings of a power of two and the header: a part of a page more. */
 #define MAP_EXTRA 4096
 
 struct weir_pool {
     /* the owner's */
     struct weir_chunk *free[WEIR_CHUNK_CLASSES];
-    uint64_t kept, limit; /* octets */
+    uint64_t kept, limit;        /* octets */
+    bool large_used;             /* since weir_pool_age() */
+    _Atomic uint32_t kept_large; /* chunks; the owner's, others may look */
 
     /* anybody's */
     _Alignas(64) _Atomic(struct weir_chunk *) returned;
     _Atomic uint64_t returned_octets;
+    _Atomic uint32_t returned_large;
     _Atomic uint64_t refs; /* the owner's, and one of each chunk there is */
 };
 
@@ -50,10 +56,15 @@ static unsigned class_of(size_t capacity)
     return class;
 }
 
-/* Octets that a chunk counts in its pool. */
+static bool is_large(const struct weir_chunk *chunk)
+{
+    return chunk->class >= LARGE_CLASS;
+}
+
+/* Octets that a chunk counts in its pool; large ones are counted apart. */
 static uint64_t weight(const struct weir_chunk *chunk)
 {
-    return sizeof(*chunk) + class_capacity(chunk->class);
+    return is_large(chunk) ? 0 : sizeof(*chunk) + class_capacity(chunk->class);
 }
 
 /* The smallest mapping for a class, or for a capacity beyond all classes.
@@ -156,14 +167,33 @@ static void discard(struct weir_pool *pool, struct weir_chunk *chunk)
     drop_pool(pool);
 }
 
+static uint32_t kept_large(const struct weir_pool *pool)
+{
+    return atomic_load_explicit(&pool->kept_large, memory_order_relaxed);
+}
+
+static void count_large(struct weir_pool *pool, uint32_t n)
+{
+    atomic_store_explicit(&pool->kept_large, n, memory_order_relaxed);
+}
+
+static bool has_place(const struct weir_pool *pool,
+                      const struct weir_chunk *chunk)
+{
+    if (is_large(chunk))
+        return kept_large(pool) < WEIR_CHUNK_LARGE;
+    return pool->kept + weight(chunk) <= pool->limit;
+}
+
 static void keep(struct weir_pool *pool, struct weir_chunk *chunk)
 {
-    if (chunk->class == WEIR_CHUNK_CLASSES ||
-        pool->kept + weight(chunk) > pool->limit) {
+    if (chunk->class == WEIR_CHUNK_CLASSES || !has_place(pool, chunk)) {
         discard(pool, chunk);
         return;
     }
     pool->kept += weight(chunk);
+    if (is_large(chunk))
+        count_large(pool, kept_large(pool) + 1);
     chunk->free = pool->free[chunk->class];
     pool->free[chunk->class] = chunk;
 }
@@ -175,6 +205,7 @@ static void take_back(struct weir_pool *pool)
 {
     struct weir_chunk *chunk, *next;
     uint64_t octets = 0;
+    uint32_t large = 0;
 
     if (!atomic_load_explicit(&pool->returned, memory_order_relaxed))
         return;
@@ -183,22 +214,39 @@ static void take_back(struct weir_pool *pool)
     for (; chunk; chunk = next) {
         next = chunk->free;
         octets += weight(chunk);
+        large += is_large(chunk);
         keep(pool, chunk);
     }
     atomic_fetch_sub_explicit(&pool->returned_octets, octets,
                               memory_order_relaxed);
+    if (large > 0)
+        atomic_fetch_sub_explicit(&pool->returned_large, large,
+                                  memory_order_relaxed);
+}
+
+static void discard_all(struct weir_pool *pool, unsigned class)
+{
+    struct weir_chunk *chunk;
+
+    while ((chunk = pool->free[class])) {
+        pool->free[class] = chunk->free;
+        discard(pool, chunk);
+    }
+}
+
+static void empty_large(struct weir_pool *pool)
+{
+    for (unsigned class = LARGE_CLASS; class < WEIR_CHUNK_CLASSES; class ++)
+        discard_all(pool, class);
+    count_large(pool, 0);
 }
 
 static void empty(struct weir_pool *pool)
 {
-    struct weir_chunk *chunk;
-
-    for (unsigned class = 0; class < WEIR_CHUNK_CLASSES; class ++)
-        while ((chunk = pool->free[class])) {
-            pool->free[class] = chunk->free;
-            discard(pool, chunk);
-        }
+    for (unsigned class = 0; class < LARGE_CLASS; class ++)
+        discard_all(pool, class);
     pool->kept = 0;
+    empty_large(pool);
 }
 
 struct weir_pool *weir_pool_new(uint64_t limit)
@@ -211,9 +259,12 @@ struct weir_pool *weir_pool_new(uint64_t limit)
     for (unsigned class = 0; class < WEIR_CHUNK_CLASSES; class ++)
         pool->free[class] = NULL;
     pool->kept = 0;
+    pool->large_used = false;
     pool->limit = limit;
+    atomic_init(&pool->kept_large, 0);
     atomic_init(&pool->returned, NULL);
     atomic_init(&pool->returned_octets, 0);
+    atomic_init(&pool->returned_large, 0);
     atomic_init(&pool->refs, 1);
     return pool;
 }
@@ -239,12 +290,29 @@ bool weir_pool_trim(struct weir_pool *pool)
     return atomic_load_explicit(&pool->refs, memory_order_relaxed) == 1;
 }
 
+bool weir_pool_has_large(const struct weir_pool *pool)
+{
+    return kept_large(pool) > 0 ||
+           atomic_load_explicit(&pool->returned_large, memory_order_relaxed) >
+               0;
+}
+
+void weir_pool_age(struct weir_pool *pool)
+{
+    take_back(pool);
+    if (!pool->large_used)
+        empty_large(pool);
+    pool->large_used = false;
+}
+
 static struct weir_chunk *reuse(struct weir_pool *pool, unsigned class)
 {
     struct weir_chunk *chunk;
 
     if (class == WEIR_CHUNK_CLASSES)
         return NULL;
+    if (class >= LARGE_CLASS)
+        pool->large_used = true;
     if (!pool->free[class])
         take_back(pool);
     chunk = pool->free[class];
@@ -252,6 +320,8 @@ static struct weir_chunk *reuse(struct weir_pool *pool, unsigned class)
         return NULL;
     pool->free[class] = chunk->free;
     pool->kept -= weight(chunk);
+    if (is_large(chunk))
+        count_large(pool, kept_large(pool) - 1);
     return chunk;
 }
 
@@ -373,6 +443,18 @@ void weir_chunk_refer(struct weir_chunk *chunk, struct weir_chunk *owner,
     chunk->capacity = size;
 }
 
+/* Does enough wait on the return stack?  Several may find that it does not at
+ * the same time: then it is a little more. */
+static bool takes_back(struct weir_pool *pool, const struct weir_chunk *chunk)
+{
+    if (is_large(chunk))
+        return atomic_load_explicit(&pool->returned_large,
+                                    memory_order_relaxed) < WEIR_CHUNK_LARGE;
+    return atomic_load_explicit(&pool->returned_octets, memory_order_relaxed) +
+               weight(chunk) <=
+           pool->limit;
+}
+
 /* Push a chunk on the return stack of its pool, unless enough waits there or
  * nobody will come for it.  Once pushed, chunk and pool are out of our hands.
  * Release: the owner finds our uses of the chunk behind it. */
@@ -380,13 +462,13 @@ static bool give_back(struct weir_pool *pool, struct weir_chunk *chunk)
 {
     struct weir_chunk *top;
 
-    if (chunk->class == WEIR_CHUNK_CLASSES ||
-        atomic_load_explicit(&pool->returned_octets, memory_order_relaxed) +
-                weight(chunk) >
-            pool->limit)
+    if (chunk->class == WEIR_CHUNK_CLASSES || !takes_back(pool, chunk))
         return false;
     atomic_fetch_add_explicit(&pool->returned_octets, weight(chunk),
                               memory_order_relaxed);
+    if (is_large(chunk))
+        atomic_fetch_add_explicit(&pool->returned_large, 1,
+                                  memory_order_relaxed);
     top = atomic_load_explicit(&pool->returned, memory_order_relaxed);
     do {
         if (top == &closed)

@@ -35,9 +35,14 @@
 /* `used` of a chunk that is still being written. */
 #define WEIR_CHUNK_OPEN UINT64_MAX
 
-/* Size classes of a pool: 0 is a header alone, 1 to 9 are 4 KB to 1 MB.
+/* Size classes of a pool: 0 is a header alone, 1 to 15 are 4 KB to 64 MB.
  * A chunk of class WEIR_CHUNK_CLASSES is never kept in a pool. */
-#define WEIR_CHUNK_CLASSES 10
+#define WEIR_CHUNK_CLASSES 16
+
+/* Chunks of more than 1 MB are the memory of one message each, and fresh
+ * memory costs more than to copy the message there: a pool keeps so many at
+ * hand, and as many may wait on its return stack. */
+#define WEIR_CHUNK_LARGE 2
 
 enum weir_chunk_flags {
     WEIR_CHUNK_MIDWAY = 1, /* begins inside a message */
@@ -73,8 +78,9 @@ struct weir_chunk {
 };
 
 /* Make a pool for one producing side.  It keeps up to `limit` octets of free
- * chunks at hand, and as much again may wait on the return stack; it wants to
- * be at least the octets that a queue streams (1 MB does well).
+ * chunks at hand, not counting large ones, and as much again may wait on the
+ * return stack; it wants to be at least the octets that a queue streams (1 MB
+ * does well).
  * Returns NULL without memory.
  * Thread: the caller becomes the owner; owners may change, one at a time. */
 struct weir_pool *weir_pool_new(uint64_t limit);
@@ -88,6 +94,14 @@ void weir_pool_close(struct weir_pool *pool);
  * Returns whether that is all: no chunk is in use.
  * Thread: the owner. */
 bool weir_pool_trim(struct weir_pool *pool);
+
+/* Is there a large chunk that nobody uses?  A hint.
+ * Thread: any. */
+bool weir_pool_has_large(const struct weir_pool *pool);
+
+/* Give the large ones back if none was got since the last call.
+ * Thread: the owner. */
+void weir_pool_age(struct weir_pool *pool);
 
 /* Get a chunk with room for `capacity` octets or more, or with 0 a header
  * alone, whose data the caller sets.  It is open and WEIR_CHUNK_HOLD

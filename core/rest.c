@@ -51,6 +51,26 @@ static bool empty(struct weir_sock *sock)
            all;
 }
 
+static void age_pipe(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (pipe->dying || pipe->splice || !weir_pool_has_large(pipe->in_pool) ||
+        !weir_link_hold(&pipe->link))
+        return;
+    weir_pool_age(pipe->in_pool);
+    weir_sock_let_go(sock, pipe);
+}
+
+/* Of a socket that is used the memory of messages goes that were larger than
+ * those of the last second. */
+static void age(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+
+    weir_pool_age(sock->pool);
+    WEIR_LIST_EACH(node, after, &sock->pipes)
+    age_pipe(sock, WEIR_CONTAINER(node, struct weir_pipe, all));
+}
+
 static void arm(struct weir_sock *sock)
 {
     weir_timer_arm(sock->reactor, &sock->rest, weir_now() + sock->rest_pause);
@@ -61,12 +81,14 @@ static void on_pause(struct weir_timer *timer)
     struct weir_sock *sock = WEIR_CONTAINER(timer, struct weir_sock, rest);
 
     weir_sock_lock(sock);
-    if (sock->uses != sock->uses_seen)
+    if (sock->uses != sock->uses_seen) {
         sock->rest_pause = PAUSE;
-    else if (empty(sock))
+        age(sock);
+    } else if (empty(sock)) {
         sock->in_use = false;
-    else if (sock->rest_pause < PAUSE_MAX)
+    } else if (sock->rest_pause < PAUSE_MAX) {
         sock->rest_pause *= 2;
+    }
     sock->uses_seen = sock->uses;
     if (sock->in_use)
         arm(sock);

@@ -107,6 +107,43 @@ static void test_pool_keeps_no_more_than_its_limit(void **state)
     weir_pool_close(pool);
 }
 
+/* Drop so many of 4 MB; returns how many are at hand then. */
+static int drop_large(struct weir_pool *pool, int n)
+{
+    struct weir_chunk *chunk[8];
+    int kept = 0;
+
+    for (int i = 0; i < n; i++)
+        chunk[i] = weir_pool_get(pool, 4 * MB);
+    for (int i = 0; i < n; i++)
+        drop(chunk[i]);
+    while ((chunk[kept] = weir_pool_reuse(pool, 4 * MB)))
+        kept++;
+    for (int i = 0; i < kept; i++)
+        drop(chunk[i]);
+    return kept;
+}
+
+static void test_pool_keeps_few_large_chunks(void **state)
+{
+    struct weir_pool *pool = weir_pool_new(MB);
+
+    (void)state;
+    assert_false(weir_pool_has_large(pool));
+    assert_int_equal(drop_large(pool, 1), 1);
+    assert_true(weir_pool_has_large(pool));
+    assert_int_equal(drop_large(pool, 8), WEIR_CHUNK_LARGE);
+    weir_pool_age(pool); /* they were in use */
+    assert_true(weir_pool_has_large(pool));
+    drop(weir_pool_get(pool, 100));
+    weir_pool_age(pool);
+    assert_false(weir_pool_has_large(pool));
+    assert_null(weir_pool_reuse(pool, 4 * MB));
+    drop(weir_pool_get(pool, 65 * MB)); /* beyond all classes */
+    assert_false(weir_pool_has_large(pool));
+    weir_pool_close(pool);
+}
+
 static void *drop_it(void *chunk)
 {
     drop(chunk);
@@ -365,6 +402,7 @@ int main(void)
         cmocka_unit_test(test_sizes_that_cannot_be),
         cmocka_unit_test(test_pool_gives_again_what_came_back),
         cmocka_unit_test(test_pool_keeps_no_more_than_its_limit),
+        cmocka_unit_test(test_pool_keeps_few_large_chunks),
         cmocka_unit_test(test_chunks_outlive_their_pool),
         cmocka_unit_test(test_wrapped_memory_is_released_once),
         cmocka_unit_test(test_references_form_no_chain),
