@@ -8,7 +8,10 @@
 #include "trial.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,6 +23,7 @@ enum { N = 20 };
 #define FOR_PLUGINS __attribute__((visibility("default")))
 
 static _Atomic int syncs, sync_code, write_code;
+static _Atomic bool stuck; /* no write comes back */
 
 FOR_PLUGINS int fdatasync(int fd)
 {
@@ -33,6 +37,8 @@ FOR_PLUGINS int fdatasync(int fd)
 
 FOR_PLUGINS ssize_t pwrite(int fd, const void *data, size_t size, off_t at)
 {
+    while (atomic_load(&stuck))
+        trial_pause();
     if (atomic_load(&write_code)) {
         errno = atomic_load(&write_code);
         return -1;
@@ -210,12 +216,54 @@ static void test_broken(void **state)
     tear_down(&stage, 1);
 }
 
+static void *send_for_ever(void *arg)
+{
+    int *result = malloc(sizeof(*result));
+
+    assert_non_null(result);
+    *result = send_it(arg, WEIR_FOREVER);
+    return result;
+}
+
+/* A disk that does not answer keeps nobody beyond his deadline, and no close;
+ * what was on its way is accepted, and then unsent. */
+static void test_stuck(void **state)
+{
+    int64_t end = flow_now() + FLOW_SOON;
+    struct stage stage;
+    pthread_t thread;
+    uint64_t unsent = 0;
+    int *result = NULL;
+
+    (void)state;
+    set_up(&stage, "os", 100);
+    atomic_store(&stuck, true);
+    flow_fails(send_it(&stage, FLOW_NOT), EINPROGRESS);
+    flow_fails(weir_sync(stage.sender, FLOW_NOT), EAGAIN);
+    assert_int_equal(pthread_create(&thread, NULL, send_for_ever, &stage), 0);
+    while (flow_stats(stage.sender).accepted < 2) {
+        assert_true(flow_now() < end);
+        trial_pause();
+    }
+    assert_int_equal(weir_close(stage.sender, 0, &unsent), -EAGAIN);
+    assert_int_equal(unsent, 2);
+    assert_int_equal(pthread_join(thread, (void **)&result), 0);
+    assert_int_equal(*result, -EINPROGRESS);
+    free(result);
+    flow_end(stage.context);
+    atomic_store(&stuck, false);
+    while (rmdir(stage.dir) < 0) { /* nothing was kept */
+        assert_true(flow_now() < end);
+        trial_pause();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_policies), cmocka_unit_test(test_interval),
         cmocka_unit_test(test_full),     cmocka_unit_test(test_full_unseen),
-        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_broken),   cmocka_unit_test(test_stuck),
     };
 
     if (!trial_find())
