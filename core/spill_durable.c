@@ -250,14 +250,14 @@ static void on_sync_due(struct weir_disk_errand *errand)
     weir_spill_release(spill);
 }
 
-/* Lock held. */
+/* Of a queue that is gone, closing syncs; nothing keeps that up.  Lock held. */
 static void sync_later(struct weir_spill *spill)
 {
     struct weir_durable *durable = spill->durable;
 
     durable->unsynced = true;
     if (durable->sync != WEIR_SPILL_SYNC_INTERVAL || durable->timed ||
-        durable->is_due)
+        durable->is_due || !spill->queue)
         return;
     durable->timed = true;
     spill->refs++;
