@@ -626,7 +626,15 @@ static void test_line_38_identity_is_announced(void **state)
                      "042b 055245414459 0b536f636b65742d54797065 00000006"
                      "4445414c4552 084964656e74697479 00000002 6964");
     end(&here);
+    config.socket_type = "PULL";
+    begin(&here, &config);
+    take(&here, GREETING);
+    assert_said_from(&here, 64,
+                     "0429 055245414459 0b536f636b65742d54797065 00000004"
+                     "50554c4c 084964656e74697479 00000002 6964");
+    end(&here);
     config.socket_type = "SUB";
+    config.identity_len = 0;
     begin(&here, &config);
     take(&here, GREETING);
     assert_said_from(&here, 64, READY_SUB);

@@ -314,13 +314,13 @@ const struct weir_side_test weir_side_swap = {
     .summary = "what goes to a disk and comes back",
     .about =
         "A PUSH with a swap sends to a PULL that does not read: messages per "
-        "second until\nthey are on the disk, and their octets.  raw_MB/s is "
-        "what plain writes of 1 MB do\nafter that, for as many octets in the "
-        "same folder, of_raw_% the ratio; both end\nwith fdatasync.  back/s: "
+        "second\nuntil they are on the disk, and their octets.  raw_MB/s is "
+        "what plain writes of\n1 MB do after that, for as many octets in the "
+        "same folder, of_raw_% the ratio;\nboth end with fdatasync.  back/s: "
         "then the peer reads all of it.\n\n"
         "p99_us is the 99th percentile of the round trip between two more "
-        "sockets of the\nsender's process while it swaps, calm_us while it "
-        "does not send, p99_x the ratio.\n",
+        "sockets of\nthe sender's process while it swaps, calm_us while it "
+        "does not send, p99_x the\nratio.\n",
     .metrics = metrics,
     .transports = "tcp",
     .sizes = "64,1K",
