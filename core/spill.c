@@ -211,6 +211,15 @@ static uint64_t list_octets(struct weir_spill *spill)
     return load(&spill->committed) - spill->head->base;
 }
 
+/* Octets from which on a block is cut.  One that is durable has to fit into the
+ * store when nothing else is there, though the budget is a small one. */
+static uint64_t block_size(const struct weir_spill *spill)
+{
+    uint64_t part = spill->budget / 4;
+
+    return spill->durable && part < BLOCK ? part : BLOCK;
+}
+
 /* A message of any length may come where there is no block in memory: so the
  * list must be short then, or become one. */
 static bool has_memory(struct weir_spill *spill, uint64_t octets)
@@ -277,7 +286,7 @@ static void make_way(struct weir_queue *queue, uint64_t octets)
     uint64_t committed = load(&spill->committed), list = list_octets(spill);
     struct weir_spill_block *block;
 
-    if (list == 0 || list + octets <= BLOCK || queue->in.receives ||
+    if (list == 0 || list + octets <= block_size(spill) || queue->in.receives ||
         committed != weir_queue_position(queue))
         return;
     block = cut_list(queue, committed);
@@ -408,7 +417,7 @@ void weir_spill_put(struct weir_queue *queue, uint64_t position)
     struct weir_spill_block *block = NULL;
 
     spill->promised = 0;
-    if (position - spill->head->base >= BLOCK)
+    if (position - spill->head->base >= block_size(spill))
         block = cut_list(queue, position);
     weir_lock_take(&spill->lock);
     store(&spill->committed, position);

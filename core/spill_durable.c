@@ -312,7 +312,12 @@ static void not_written(struct weir_spill *spill,
     spill->full_at = use;
     spill->used_up =
         code == ENOSPC && use + block->octets + SLACK > spill->budget;
-    spill->durable->trouble = WEIR_DURABLE_UNWRITTEN;
+    if (!spill->used_up)
+        spill->durable->trouble = WEIR_DURABLE_UNWRITTEN;
+    else if (spill->use.kept > 0)
+        spill->durable->trouble = WEIR_DURABLE_USED_UP;
+    else
+        spill->durable->trouble = WEIR_DURABLE_TOO_LONG;
     fail(spill, code, text);
 }
 

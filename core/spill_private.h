@@ -50,9 +50,13 @@ struct weir_durable {
     enum {
         WEIR_DURABLE_WELL,
         WEIR_DURABLE_UNWRITTEN,
+        WEIR_DURABLE_USED_UP,  /* until something of it is consumed */
+        WEIR_DURABLE_TOO_LONG, /* and nothing was there to be consumed */
         WEIR_DURABLE_UNSYNCED
-    } trouble; /* what the producer may have to take back */
-    int code;  /* of the failure that this was, with its sentence */
+    } trouble;       /* what the producer may have to take back */
+    uint64_t missed; /* ticket of the last that was lost, and no sync has told
+                        of it; 0: none */
+    int code;        /* of the failure that this was, with its sentence */
     char text[256];
 };
 
@@ -195,7 +199,8 @@ void weir_spill_dismiss_waiters(struct weir_spill *spill);
 bool weir_spill_wants_sync(const struct weir_spill *spill);
 
 /* Take back what is not in the store, if that failed and each message is
- * somebody's who waits.  Producer. */
+ * somebody's who waits; of a swap that has no room for it though nothing is
+ * there, the oldest block alone, whoever waits.  Producer. */
 void weir_spill_take_back(struct weir_queue *queue);
 
 /* ---- spill_report.c ---- */

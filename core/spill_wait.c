@@ -44,21 +44,26 @@ void weir_spill_await(struct weir_queue *queue, bool synced,
         .spill = spill, .ticket = durable->puts, .synced = synced};
     weir_list_append(&durable->waiters, &waiter->list);
     spill->refs++;
-    if (is_kept(durable, waiter))
-        waiter->state = WEIR_SPILL_KEPT;
-    else if (synced && atomic_load(&spill->failed))
+    if (synced && (atomic_load(&spill->failed) || durable->missed > 0))
         break_off(durable, waiter);
+    else if (is_kept(durable, waiter))
+        waiter->state = WEIR_SPILL_KEPT;
     else if (synced)
         weir_spill_schedule(spill);
     weir_lock_release(&spill->lock);
 }
 
+/* Who waits for a sync and looks hears of what was lost before. */
 bool weir_spill_is_over(struct weir_spill_waiter *waiter)
 {
+    struct weir_durable *durable = waiter->spill->durable;
     bool over;
 
     weir_lock_take(&waiter->spill->lock);
     over = waiter->state != WEIR_SPILL_WAITS;
+    if (waiter->synced && waiter->state == WEIR_SPILL_BROKEN &&
+        waiter->ticket >= durable->missed)
+        durable->missed = 0;
     weir_lock_release(&waiter->spill->lock);
     return over;
 }
@@ -124,9 +129,9 @@ int weir_spill_trouble(struct weir_spill *spill, bool passing)
 
 /* ---- taking back ---- */
 
-/* How many senders wait for a message behind that ticket. */
-static uint64_t count_senders(const struct weir_durable *durable,
-                              uint64_t ticket)
+/* How many senders wait for a message behind ticket `from`, up to `to`. */
+static uint64_t count_senders(const struct weir_durable *durable, uint64_t from,
+                              uint64_t to)
 {
     struct weir_list *node, *after;
     uint64_t n = 0;
@@ -136,7 +141,7 @@ static uint64_t count_senders(const struct weir_durable *durable,
         const struct weir_spill_waiter *waiter = waiter_of(node);
 
         n += waiter->state == WEIR_SPILL_WAITS && !waiter->synced &&
-             waiter->ticket > ticket;
+             waiter->ticket > from && waiter->ticket <= to;
     }
     return n;
 }
@@ -184,50 +189,96 @@ static void drop_behind(struct weir_queue *queue, uint64_t ticket)
     store(&spill->committed, base);
 }
 
-/* A swap that is used up has room again when something of it was consumed; of
- * one with nothing in it that cannot be waited for. */
-static void tell_senders(struct weir_spill *spill, uint64_t ticket)
+/* The oldest block that is not written goes, and what is behind it moves up. */
+static void drop_first(struct weir_queue *queue)
 {
-    bool again = spill->used_up && spill->use.kept > 0;
+    struct weir_spill *spill = queue->spill;
+    struct weir_spill_block *block = block_of(spill->next_write);
+
+    spill->next_write =
+        block->list.next == &spill->blocks ? NULL : block->list.next;
+    spill->hole += block->octets;
+    spill->hole_messages += block->messages;
+    drop_block(spill, block);
+    weir_spill_close_hole(queue);
+}
+
+/* Messages behind ticket `from`, up to `to`, are taken back: `again`, because
+ * there is no room for them now.  Who waits for a sync hears if one of them
+ * was nobody's who waits. */
+static void tell_waiters(struct weir_spill *spill, uint64_t from, uint64_t to,
+                         bool again)
+{
+    bool lost = spill->durable->missed > from || atomic_load(&spill->failed);
     struct weir_list *node, *after;
 
     WEIR_LIST_EACH(node, after, &spill->durable->waiters)
     {
         struct weir_spill_waiter *waiter = waiter_of(node);
 
-        if (waiter->state != WEIR_SPILL_WAITS || waiter->ticket <= ticket)
+        if (waiter->state != WEIR_SPILL_WAITS || waiter->ticket <= from)
             continue;
-        if (!waiter->synced && again)
-            waiter->state = WEIR_SPILL_FULL;
-        else if (!waiter->synced || atomic_load(&spill->failed))
+        if (waiter->synced ? lost : !again && waiter->ticket <= to)
             break_off(spill->durable, waiter);
+        else if (!waiter->synced && waiter->ticket <= to)
+            waiter->state = WEIR_SPILL_FULL;
     }
-    if (spill->used_up && !again)
-        atomic_store(&spill->full, false);
 }
 
+/* `gone` messages are off the list: what nobody waits for is lost.  Those that
+ * are told of it have them as before. */
+static void settle(struct weir_spill *spill, uint64_t from, uint64_t to,
+                   uint64_t gone, bool again)
+{
+    struct weir_durable *durable = spill->durable;
+    uint64_t lost = gone - count_senders(durable, from, to);
+
+    spill->lost += lost;
+    if (lost > 0)
+        durable->missed = to;
+    tell_waiters(spill, from, to, again);
+    durable->written = to;
+    if (!durable->unsynced)
+        durable->synced = to;
+    weir_spill_release_waiters(spill);
+}
+
+/* A message that can never be in the store is in nobody's way. */
+static void give_up_first(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+    uint64_t from = spill->durable->written;
+    uint64_t to = block_of(spill->next_write)->ticket;
+    uint64_t put = queue->in.put;
+
+    drop_first(queue);
+    settle(spill, from, to, put - queue->in.put, false);
+    spill->used_up = false;
+    atomic_store(&spill->full, false);
+}
+
+/* Where it is not taken back it stays in memory, and is tried again: there may
+ * be room again already. */
 void weir_spill_take_back(struct weir_queue *queue)
 {
     struct weir_spill *spill = queue->spill;
     struct weir_durable *durable = spill->durable;
-    uint64_t ticket = durable->trouble == WEIR_DURABLE_UNSYNCED
-                          ? weir_durable_safe(durable)
-                          : durable->written;
-    uint64_t senders, all = durable->puts - ticket;
+    bool failed = atomic_load(&spill->failed);
+    bool used_up = durable->trouble == WEIR_DURABLE_USED_UP;
+    bool too_long = durable->trouble == WEIR_DURABLE_TOO_LONG;
+    uint64_t to = durable->puts, from = durable->written;
+    uint64_t put = queue->in.put;
 
     if (durable->trouble == WEIR_DURABLE_WELL)
         return;
+    if (durable->trouble == WEIR_DURABLE_UNSYNCED)
+        from = weir_durable_safe(durable);
     durable->trouble = WEIR_DURABLE_WELL;
-    senders = count_senders(durable, ticket);
-    if (!atomic_load(&spill->failed) && senders < all &&
-        !(spill->used_up && spill->use.kept == 0))
-        return; /* it stays in memory, and is tried again */
-    drop_behind(queue, ticket);
-    spill->lost += all - senders;
-    tell_senders(spill, ticket);
-    durable->written = durable->puts;
-    if (!durable->unsynced)
-        durable->synced = durable->written;
-    weir_spill_release_waiters(spill);
+    if (too_long && !failed && spill->next_write) {
+        give_up_first(queue);
+    } else if (failed || count_senders(durable, from, to) == to - from) {
+        drop_behind(queue, from);
+        settle(spill, from, to, put - queue->in.put, used_up && !failed);
+    }
     weir_spill_schedule(spill);
 }

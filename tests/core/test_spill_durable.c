@@ -43,6 +43,7 @@ static struct {
     _Atomic int write_code, sync_code, open_code;
     _Atomic bool held, inside; /* in a write */
     _Atomic uint64_t room;
+    _Atomic uint64_t least; /* octets that it says it uses, or more */
     uint64_t last;
     int next; /* of recover() */
 } disk;
@@ -174,6 +175,8 @@ static void stat_disk(void *self, weir_store_stat *stat)
 {
     (void)self;
     stat->bytes = on_disk();
+    if (stat->bytes < atomic_load(&disk.least))
+        stat->bytes = atomic_load(&disk.least);
     stat->torn = 0;
 }
 
@@ -256,6 +259,16 @@ static void set_up(struct fixture *fixture, enum weir_spill_sync sync)
                                              .every = INT64_C(5000000),
                                              .tell = tell,
                                              .arg = fixture};
+    join(fixture, true);
+}
+
+static void part(struct fixture *fixture);
+
+static void set_up_small(struct fixture *fixture, uint64_t budget)
+{
+    set_up(fixture, WEIR_SPILL_SYNC_OS);
+    part(fixture);
+    fixture->plan.budget = budget;
     join(fixture, true);
 }
 
@@ -715,12 +728,181 @@ static void test_used_up(void **state)
     assert_int_equal(state_of, WEIR_SPILL_FULL);
     fixture.out--;
     assert_int_equal(fixture.troubles, 0);
-    assert_int_equal(try_put(&fixture), -EAGAIN);
+    while (try_put(&fixture) == 0) { /* it is tried again now and then */
+        assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_FULL);
+        fixture.out--;
+    }
     take_many(&fixture, (int)fixture.out / 2);
     put(&fixture);
     weir_spill_await(fixture.queue, false, &waiter);
     assert_int_equal(outcome(&fixture, &waiter), WEIR_SPILL_KEPT);
     take_many(&fixture, (int)(fixture.out - fixture.in));
+    assert_accounts(&fixture, 0);
+    part(&fixture);
+}
+
+/* 30 messages were written and are taken, and one is on its way to a store that
+ * has no room for it. */
+static void fill_and_take(struct fixture *fixture)
+{
+    set_up_small(fixture, 40 * SIZE);
+    for (int i = 0; i < 30; i++) {
+        put(fixture);
+        assert_int_equal(wait_here(fixture, false), WEIR_SPILL_KEPT);
+    }
+    hold_disk(fixture);
+    atomic_store(&disk.room, on_disk() + SIZE / 2);
+    take_many(fixture, 30);
+}
+
+/* The write fails, and all else is forgotten, before the producer hears of
+ * either. */
+static void fail_and_forget(struct fixture *fixture)
+{
+    int64_t end = weir_deadline_in(SOON_S * 1000);
+
+    atomic_store(&disk.held, false);
+    while (atomic_load(&disk.dones) < 30) {
+        assert_true(weir_now() < end);
+        (void)weir_queue_ready(fixture->queue);
+        pause_a_bit();
+    }
+}
+
+/* What was consumed meanwhile has made room: who waits tries again. */
+static void test_room_meanwhile(void **state)
+{
+    struct weir_spill_waiter waiter;
+    struct fixture fixture;
+
+    (void)state;
+    fill_and_take(&fixture);
+    weir_spill_await(fixture.queue, false, &waiter);
+    fail_and_forget(&fixture);
+    assert_int_equal(outcome(&fixture, &waiter), WEIR_SPILL_FULL);
+    fixture.out--;
+    put(&fixture);
+    assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_KEPT);
+    take_many(&fixture, 1);
+    assert_accounts(&fixture, 0);
+    part(&fixture);
+}
+
+/* And what nobody waits for is not lost. */
+static void test_room_unseen(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fill_and_take(&fixture);
+    fail_and_forget(&fixture);
+    assert_int_equal(wait_here(&fixture, true), WEIR_SPILL_KEPT);
+    take_many(&fixture, 1);
+    assert_accounts(&fixture, 0);
+    part(&fixture);
+}
+
+/* A store that says that it uses as much as before has room when nothing is in
+ * it. */
+static void test_room_untold(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    atomic_store(&disk.least, 40 * SIZE);
+    fill_and_take(&fixture);
+    fail_and_forget(&fixture);
+    assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_KEPT);
+    take_many(&fixture, 1);
+    assert_accounts(&fixture, 0);
+    part(&fixture);
+}
+
+/* A disk that was full when the budget was nearly used up has room again. */
+static void test_room_beside(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    set_up_small(&fixture, 40 * SIZE);
+    put_many(&fixture, 30);
+    assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_KEPT);
+    atomic_store(&disk.room, on_disk());
+    put(&fixture);
+    assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_FULL);
+    fixture.out--;
+    atomic_store(&disk.room, UINT64_MAX);
+    put(&fixture);
+    assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_KEPT);
+    take_many(&fixture, 31);
+    assert_accounts(&fixture, 0);
+    part(&fixture);
+}
+
+/* What can never be in the store is lost, and nothing else; and a sync says
+ * so, once. */
+static void test_too_long(void **state)
+{
+    int64_t end = weir_deadline_in(SOON_S * 1000);
+    struct weir_spill_waiter waiter;
+    struct fixture fixture;
+
+    (void)state;
+    set_up_small(&fixture, 16 * SIZE);
+    hold_disk(&fixture);
+    put_many(&fixture, 5);
+    weir_spill_await(fixture.queue, false, &waiter);
+    hear(&fixture);
+    atomic_store(&disk.room, SIZE / 2);
+    atomic_store(&disk.held, false);
+    while (!atomic_load(&fixture.told)) {
+        assert_true(weir_now() < end);
+        pause_a_bit();
+    }
+    atomic_store(&disk.room, UINT64_MAX);
+    assert_int_equal(outcome(&fixture, &waiter), WEIR_SPILL_KEPT);
+    weir_spill_await(fixture.queue, true, &waiter);
+    assert_int_equal(outcome(&fixture, &waiter), WEIR_SPILL_BROKEN);
+    assert_int_equal(waiter.code, ENOSPC);
+    assert_int_equal(wait_here(&fixture, true), WEIR_SPILL_KEPT);
+    fixture.in = 1;
+    take_many(&fixture, 5);
+    fixture.in--;
+    assert_accounts(&fixture, 1);
+    part(&fixture);
+}
+
+/* However small the budget is, what has gathered fits into it. */
+static void test_small(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    set_up_small(&fixture, 16 * SIZE);
+    atomic_store(&disk.room, 5 * SIZE);
+    hold_disk(&fixture);
+    put_many(&fixture, 12);
+    atomic_store(&disk.held, false);
+    take_many(&fixture, 13);
+    assert_accounts(&fixture, 0);
+    part(&fixture);
+}
+
+/* A sync does not speak for a store that takes nothing any more. */
+static void test_sync_broken(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, WEIR_SPILL_SYNC_OS);
+    put(&fixture);
+    assert_int_equal(wait_here(&fixture, true), WEIR_SPILL_KEPT);
+    atomic_store(&disk.write_code, EIO);
+    put(&fixture);
+    assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_BROKEN);
+    fixture.out--;
+    assert_int_equal(wait_here(&fixture, true), WEIR_SPILL_BROKEN);
+    take_many(&fixture, 1);
     assert_accounts(&fixture, 0);
     part(&fixture);
 }
@@ -789,6 +971,13 @@ int main(void)
         cmocka_unit_test_setup(test_full, wipe),
         cmocka_unit_test_setup(test_full_unseen, wipe),
         cmocka_unit_test_setup(test_used_up, wipe),
+        cmocka_unit_test_setup(test_room_meanwhile, wipe),
+        cmocka_unit_test_setup(test_room_unseen, wipe),
+        cmocka_unit_test_setup(test_room_untold, wipe),
+        cmocka_unit_test_setup(test_room_beside, wipe),
+        cmocka_unit_test_setup(test_too_long, wipe),
+        cmocka_unit_test_setup(test_small, wipe),
+        cmocka_unit_test_setup(test_sync_broken, wipe),
         cmocka_unit_test_setup(test_broken, wipe),
         cmocka_unit_test_setup(test_broken_sync, wipe),
     };
