@@ -572,7 +572,8 @@ static bool forget_first(struct weir_spill *spill)
     free(block);
     next_done(durable);
     sync_later(spill);
-    if (atomic_load(&spill->full) && use < spill->full_at) {
+    if (atomic_load(&spill->full) &&
+        (use < spill->full_at || spill->use.kept == 0)) {
         atomic_store(&spill->full, false); /* there is space again */
         weir_spill_tell(spill);
     }
@@ -583,7 +584,8 @@ static bool forget_first(struct weir_spill *spill)
 
 bool weir_durable_is_due(struct weir_spill *spill)
 {
-    return spill->durable->open && (is_done(spill) || wanted(spill));
+    return spill->durable->open &&
+           (is_done(spill) || wanted(spill) || should_sync(spill));
 }
 
 bool weir_durable_work(struct weir_spill *spill)

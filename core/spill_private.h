@@ -177,7 +177,7 @@ void weir_durable_free(struct weir_durable *durable);
  * Returns whether something was done. */
 bool weir_durable_work(struct weir_spill *spill);
 
-/* Is there anything that the consumer has made work of? */
+/* Is there anything to do but to write? */
 bool weir_durable_is_due(struct weir_spill *spill);
 
 /* The queue goes, its consumer has taken so many messages. */

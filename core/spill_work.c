@@ -15,7 +15,8 @@
 enum {
     AHEAD = 256 << 10, /* octets that the consumer has before it */
     TURNS = 16,        /* then others of the crew are next */
-    AGAIN_MS = 200     /* after which a store that failed is tried again */
+    AGAIN_MS = 200,    /* after which a store that failed is tried again */
+    USED_UP_MS = 1000  /* and a durable one that is used up */
 };
 
 /* ---- blocks ---- */
@@ -322,15 +323,18 @@ void weir_spill_schedule(struct weir_spill *spill)
 }
 
 /* The store takes nothing now.  Where its budget is used up nothing but what
- * is read back helps.  Lock held. */
+ * is read back helps.  Of one that is durable that is a guess, as its overhead
+ * is not known: it may be the disk, which others make room on.  Lock held. */
 static void try_later(struct weir_spill *spill)
 {
-    if (!atomic_load(&spill->full) || spill->used_up || spill->again_due)
+    int64_t pause = (spill->used_up ? USED_UP_MS : AGAIN_MS) * INT64_C(1000000);
+
+    if (!atomic_load(&spill->full) || spill->again_due ||
+        (spill->used_up && !spill->durable))
         return;
     spill->again_due = true;
     spill->refs++;
-    if (weir_disks_submit(spill->crew, &spill->again,
-                          weir_now() + AGAIN_MS * INT64_C(1000000)) >= 0)
+    if (weir_disks_submit(spill->crew, &spill->again, weir_now() + pause) >= 0)
         return;
     spill->refs--;
     spill->again_due = false;
