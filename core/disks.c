@@ -26,6 +26,7 @@ struct weir_crew {
 };
 
 _Atomic uint64_t weir_disks_memory;
+_Atomic uint32_t weir_disks_leaving;
 
 static struct {
     pthread_mutex_t mutex;
@@ -63,6 +64,7 @@ static void child_fork(void)
     pthread_mutex_init(&pool.mutex, NULL);
     make_crews();
     atomic_store(&weir_disks_memory, 0);
+    atomic_store(&weir_disks_leaving, 0);
 }
 
 /* Not with the mutex: a fork may wait for it, and who registers for forks may

@@ -22,6 +22,10 @@ struct weir_crew;
  * in a forked child. */
 extern _Atomic uint64_t weir_disks_memory;
 
+/* Durable stores that are being closed; 0 again in a forked child, which has
+ * nobody who would close them.  The address is slept on. */
+extern _Atomic uint32_t weir_disks_leaving;
+
 struct weir_disk_errand {
     struct weir_list list;
     void (*run)(struct weir_disk_errand *errand); /* helper; may block */

@@ -24,9 +24,6 @@ enum {
     PATIENCE_MS = 5000 /* for a store that this process is closing */
 };
 
-/* Durable stores that are being closed; the address is slept on. */
-static _Atomic uint32_t leaving;
-
 /* ---- what was found ---- */
 
 /* Is what lies in a block whole messages, `*count` of them?  Finds where the
@@ -159,10 +156,10 @@ int weir_spill_open(struct weir_spill *spill)
 
     weir_list_init(&list);
     do {
-        seen = atomic_load(&leaving);
+        seen = atomic_load(&weir_disks_leaving);
         r = open_and_recover(spill, &list, &error);
     } while (r == -EBUSY && seen > 0 && weir_now() < end &&
-             weir_park(&leaving, seen, end) != -ETIMEDOUT);
+             weir_park(&weir_disks_leaving, seen, end) != -ETIMEDOUT);
     if (r < 0)
         return weir_fail(-r, "%s", text[0] ? text : weir_strerror(-r));
     adopt(spill, &list);
@@ -197,7 +194,7 @@ static bool open_store(struct weir_spill *spill)
         remember(spill->durable, -r, text);
         spill->used_up = false;
         atomic_store(&spill->full, true);
-        if (r != -EBUSY || atomic_load(&leaving) == 0)
+        if (r != -EBUSY || atomic_load(&weir_disks_leaving) == 0)
             weir_spill_complain(spill, &spill->write_code, -r, text);
     }
     weir_spill_tell(spill);
@@ -294,10 +291,9 @@ static void wrote(struct weir_spill *spill, struct weir_spill_block *block,
 
 /* It failed: whose message it is hears of it, or it is tried again.  Lock
  * held. */
-static void fail(struct weir_spill *spill, int code, const char *text)
+static void fail(struct weir_spill *spill, int code, bool passing,
+                 const char *text)
 {
-    bool passing = weir_spill_is_passing(code);
-
     remember(spill->durable, code, text);
     atomic_store(passing ? &spill->full : &spill->failed, true);
     if (!spill->used_up)
@@ -305,20 +301,26 @@ static void fail(struct weir_spill *spill, int code, const char *text)
     weir_spill_tell(spill);
 }
 
+/* What the store says of itself, when a write has failed. */
+struct health {
+    uint64_t use; /* octets */
+    bool passing;
+};
+
 static void not_written(struct weir_spill *spill,
                         const struct weir_spill_block *block, int code,
-                        uint64_t use, const char *text)
+                        struct health health, const char *text)
 {
-    spill->full_at = use;
-    spill->used_up =
-        code == ENOSPC && use + block->octets + SLACK > spill->budget;
+    spill->full_at = health.use;
+    spill->used_up = code == ENOSPC && health.passing &&
+                     health.use + block->octets + SLACK > spill->budget;
     if (!spill->used_up)
         spill->durable->trouble = WEIR_DURABLE_UNWRITTEN;
     else if (spill->use.kept > 0)
         spill->durable->trouble = WEIR_DURABLE_USED_UP;
     else
         spill->durable->trouble = WEIR_DURABLE_TOO_LONG;
-    fail(spill, code, text);
+    fail(spill, code, health.passing, text);
 }
 
 /* What was written when the queue was about to go is nobody's: it counts as
@@ -327,8 +329,8 @@ static bool write_next(struct weir_spill *spill)
 {
     char text[512] = "";
     weir_error error = {sizeof(error), 0, text, sizeof(text)};
+    struct health health = {0};
     struct weir_spill_block *block;
-    uint64_t use = 0;
     int64_t r;
 
     if (!spill->next_write || spill->durable->trouble ||
@@ -339,7 +341,8 @@ static bool write_next(struct weir_spill *spill)
     weir_spill_go(spill, block);
     r = weir_spill_write_block(spill, block, spill->durable->number, &error);
     if (r < 0)
-        use = weir_spill_disk_use(spill);
+        health = (struct health){weir_spill_disk_use(spill),
+                                 weir_spill_may_pass(spill, (int)-r)};
     if (!weir_spill_come_back(spill, block) || spill->durable->parting) {
         if (r >= 0)
             (void)spill->ops->done(spill->self, r, UINT64_MAX, NULL);
@@ -348,7 +351,7 @@ static bool write_next(struct weir_spill *spill)
     if (r >= 0)
         wrote(spill, block, r);
     else
-        not_written(spill, block, (int)-r, use, text);
+        not_written(spill, block, (int)-r, health, text);
     return r >= 0;
 }
 
@@ -372,19 +375,21 @@ static bool sync_now(struct weir_spill *spill)
     struct weir_durable *durable = spill->durable;
     char text[512] = "";
     weir_error error = {sizeof(error), 0, text, sizeof(text)};
+    bool passing;
     int r;
 
     if (!should_sync(spill))
         return false;
     weir_lock_release(&spill->lock);
     r = spill->ops->sync(spill->self, &error);
+    passing = r < 0 && weir_spill_may_pass(spill, -r);
     weir_lock_take(&spill->lock);
     durable->sync_waits = r < 0;
     if (r < 0) {
         spill->used_up = false;
-        if (!weir_spill_is_passing(-r))
+        if (!passing)
             durable->trouble = WEIR_DURABLE_UNSYNCED;
-        fail(spill, -r, text);
+        fail(spill, -r, passing, text);
         return false;
     }
     durable->synced = durable->written;
@@ -433,7 +438,7 @@ static int prepare(const struct weir_spill_block *block,
     if (!block->found)
         return 0;
     if (!parse(chunk->data, block->octets, block->done, &count, skipped) ||
-        count != block->messages + block->done) {
+        count != block->messages + block->done || block->messages == 0) {
         snprintf(error->text, error->room,
                  "a block of %llu octets is not the %llu messages it was",
                  (unsigned long long)block->octets,
@@ -651,15 +656,15 @@ void weir_durable_leave(struct weir_spill *spill, uint64_t taken)
         durable->timed = false;
         spill->refs--;
     }
-    atomic_fetch_add(&leaving, 1);
+    atomic_fetch_add(&weir_disks_leaving, 1);
 }
 
 void weir_spill_await_left(int64_t deadline)
 {
     uint32_t seen;
 
-    while ((seen = atomic_load(&leaving)) > 0 &&
-           weir_park(&leaving, seen, deadline) != -ETIMEDOUT)
+    while ((seen = atomic_load(&weir_disks_leaving)) > 0 &&
+           weir_park(&weir_disks_leaving, seen, deadline) != -ETIMEDOUT)
         ;
 }
 
@@ -691,6 +696,6 @@ void weir_durable_close(struct weir_spill *spill)
         (void)spill->ops->sync(spill->self, NULL);
     if (spill->self)
         spill->ops->close(spill->self, 1);
-    atomic_fetch_sub(&leaving, 1);
-    weir_unpark(&leaving, INT_MAX);
+    atomic_fetch_sub(&weir_disks_leaving, 1);
+    weir_unpark(&weir_disks_leaving, INT_MAX);
 }

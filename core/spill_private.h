@@ -131,6 +131,11 @@ int weir_spill_open_own(struct weir_spill *spill, weir_error *error);
 /* Octets that the store has on disk. */
 uint64_t weir_spill_disk_use(struct weir_spill *spill);
 
+/* May what has failed with that errno work later?  A store that gives itself
+ * up says so, whatever the errno: after a sync that has failed once the next
+ * one may find nothing left to write. */
+bool weir_spill_may_pass(struct weir_spill *spill, int code);
+
 /* Want of memory or of descriptors is no loss. */
 bool weir_spill_is_shortage(int code);
 

@@ -74,6 +74,15 @@ uint64_t weir_spill_disk_use(struct weir_spill *spill)
     return stat.bytes;
 }
 
+bool weir_spill_may_pass(struct weir_spill *spill, int code)
+{
+    weir_store_stat stat = {.size = sizeof(stat)};
+
+    if (spill->self)
+        spill->ops->stat(spill->self, &stat);
+    return weir_spill_is_passing(code) && stat.failed == 0;
+}
+
 /* ---- reading ---- */
 
 bool weir_spill_is_shortage(int code)

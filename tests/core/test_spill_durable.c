@@ -14,7 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -41,6 +43,7 @@ static struct {
     struct kept blocks[BLOCKS];
     _Atomic int n, open, writes, syncs, dones, reads;
     _Atomic int write_code, sync_code, open_code;
+    _Atomic uint32_t failed;   /* it says so */
     _Atomic bool held, inside; /* in a write */
     _Atomic uint64_t room;
     _Atomic uint64_t least; /* octets that it says it uses, or more */
@@ -174,6 +177,7 @@ static int sync_disk(void *self, weir_error *error)
 static void stat_disk(void *self, weir_store_stat *stat)
 {
     (void)self;
+    stat->failed = atomic_load(&disk.failed);
     stat->bytes = on_disk();
     if (stat->bytes < atomic_load(&disk.least))
         stat->bytes = atomic_load(&disk.least);
@@ -638,6 +642,56 @@ static void test_damaged(void **state)
     part(&fixture);
 }
 
+/* A store that says that all of a block is consumed, and has it still. */
+static void test_consumed(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, WEIR_SPILL_SYNC_OS);
+    for (int i = 0; i < 2; i++) {
+        put(&fixture);
+        assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_KEPT);
+    }
+    part(&fixture);
+    disk.blocks[0].consumed = 1;
+    join(&fixture, true);
+    fixture.in = 1;
+    take_many(&fixture, 1);
+    assert_int_equal(fixture.troubles, 1);
+    assert_accounts(&fixture, 0);
+    part(&fixture);
+    assert_int_equal(on_disk(), 0);
+}
+
+/* A child has nobody who would close what its parent is closing. */
+static void test_fork(void **state)
+{
+    int64_t end = weir_deadline_in(SOON_S * 1000);
+    struct fixture fixture;
+    int status;
+    pid_t child;
+
+    (void)state;
+    set_up(&fixture, WEIR_SPILL_SYNC_OS);
+    hold_disk(&fixture);
+    weir_spill_silence(fixture.queue->spill);
+    weir_queue_leave(fixture.queue);
+    weir_pool_close(fixture.pool);
+    weir_queue_leave(fixture.queue);
+    child = fork();
+    if (child == 0) {
+        weir_spill_await_left(end);
+        _exit(weir_now() < end ? 0 : 1);
+    }
+    atomic_store(&disk.held, false);
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    weir_spill_await_left(end);
+    assert_int_equal(atomic_load(&disk.open), 0);
+}
+
 /* ---- trouble ---- */
 
 static void test_busy(void **state)
@@ -955,6 +1009,26 @@ static void test_broken_sync(void **state)
     part(&fixture);
 }
 
+/* A sync that the store does not get over is not tried again, whatever its
+ * errno is: the next one might say that all is well. */
+static void test_sync_final(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, WEIR_SPILL_SYNC_ALWAYS);
+    atomic_store(&disk.failed, ENOSPC);
+    atomic_store(&disk.sync_code, ENOSPC);
+    put(&fixture);
+    assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_BROKEN);
+    fixture.out--;
+    atomic_store(&disk.sync_code, 0);
+    assert_int_equal(try_put(&fixture), -EAGAIN);
+    assert_int_equal(weir_spill_trouble(fixture.queue->spill, false), -ENOSPC);
+    assert_accounts(&fixture, 0);
+    part(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -967,6 +1041,8 @@ int main(void)
         cmocka_unit_test_setup(test_again, wipe),
         cmocka_unit_test_setup(test_unwritten, wipe),
         cmocka_unit_test_setup(test_damaged, wipe),
+        cmocka_unit_test_setup(test_consumed, wipe),
+        cmocka_unit_test_setup(test_fork, wipe),
         cmocka_unit_test_setup(test_busy, wipe),
         cmocka_unit_test_setup(test_full, wipe),
         cmocka_unit_test_setup(test_full_unseen, wipe),
@@ -980,6 +1056,7 @@ int main(void)
         cmocka_unit_test_setup(test_sync_broken, wipe),
         cmocka_unit_test_setup(test_broken, wipe),
         cmocka_unit_test_setup(test_broken_sync, wipe),
+        cmocka_unit_test_setup(test_sync_final, wipe),
     };
 
     return cmocka_run_group_tests(tests, NULL, wipe);
