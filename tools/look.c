@@ -165,7 +165,8 @@ int weir_look_find(struct weir_looks *looks, const struct weir_args_list *words)
         return code;
     code = search_all(looks, NULL);
     if (!code && !looks->count)
-        code = weir_common_fail("no program can be looked into (see "
+        code = weir_common_fail("no program can be looked into; start one "
+                                "with WEIR_STATS=NAME (see "
                                 "weir_stats_endpoint(7))");
     return code;
 }
