@@ -36,7 +36,9 @@
  * again; it comes first then.  Who puts a message may wait for its block
  * (struct weir_spill_waiter).  When a write fails, and somebody waits for each
  * message that is not written, these are taken back, as if they had never been
- * put; otherwise what is not written stays in memory, and is tried again.
+ * put; otherwise what is not written stays in memory, and is tried again.  Of a
+ * swap that is used up with nothing in it the oldest block goes, whoever waits;
+ * who waits for a sync next hears if that was nobody.
  *
  * So order needs no care: there is one line, and its parts never overtake.
  * Only the helper moves `published` while messages are hidden, and only the
@@ -224,7 +226,8 @@ struct weir_spill_waiter {
 };
 
 /* Wait from now on for all that was put so far; synced: until it is on the
- * disk itself.  The waiter is the caller's, and in place until it is left.
+ * disk itself, or has been lost, of which one who looks is told.  The waiter is
+ * the caller's, and in place until it is left.
  * Thread: the producer. */
 void weir_spill_await(struct weir_queue *queue, bool synced,
                       struct weir_spill_waiter *waiter);

@@ -111,7 +111,9 @@ typedef struct weir_store_ops {
     /* [store] Durable: all that was written and done so far survives a loss
      * of power.
      * Errors: -ENOSPC, -EDQUOT, -ENOMEM, -EMFILE, -ENFILE: a later sync may
-     * work.  After any other every later write fails too. */
+     * work, and is for all that this one was for.  Where that is not certain,
+     * as when the system has forgotten what it could not write, stat->failed is
+     * set.  After any other, and after that, every later write fails too. */
     int (*sync)(void *self, weir_error *error);
 
     /* [any] Set by the caller: stat->size. */
