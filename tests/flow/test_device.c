@@ -593,7 +593,7 @@ static void stop_stuck(bool paused)
     begin = flow_now();
     flow_fails(weir_device_stop(rig.device, 100, &held), EAGAIN);
     assert_in_range(flow_now() - begin, 100, 600);
-    assert_in_range(held, 100, sent);
+    assert_in_range(held, 1, sent); /* a driver that was late may go on */
     weir_message_init(&message);
     stats = flow_stats(rig.back);
     while (got < stats.accepted) {
