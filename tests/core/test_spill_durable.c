@@ -402,7 +402,7 @@ static int outcome(struct fixture *fixture, struct weir_spill_waiter *waiter)
         hear(fixture);
         pause_a_bit();
     }
-    state = waiter->state;
+    state = (int)waiter->state;
     weir_spill_stop_waiting(waiter);
     return state;
 }
