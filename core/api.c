@@ -342,11 +342,6 @@ int weir_get_bytes(weir_socket socket, const char *option, void *value,
 
 /* ---- sending ---- */
 
-static int64_t absolute(int deadline)
-{
-    return deadline == WEIR_NOWAIT ? 0 : weir_deadline_in(deadline);
-}
-
 /* What is not as it was the last time. */
 static WEIR_NOINLINE int send_anew(weir_socket socket, const void *data,
                                    size_t size, int deadline)
@@ -443,7 +438,9 @@ int weir_send_many(weir_socket socket, weir_message *messages, int n,
     return weir_answer(r);
 }
 
-int weir_sync(weir_socket socket, int deadline)
+/* A call that only waits for the socket. */
+static int wait_for(weir_socket socket, int deadline,
+                    int (*wait)(struct weir_sock *sock, int64_t deadline))
 {
     struct weir_sock *sock;
     int r = check_deadline(deadline);
@@ -452,23 +449,19 @@ int weir_sync(weir_socket socket, int deadline)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
         return weir_answer(r);
-    r = weir_sock_sync(sock, weir_deadline_in(deadline));
+    r = wait(sock, weir_deadline_in(deadline));
     weir_sock_put(sock);
     return weir_answer(r);
 }
 
+int weir_sync(weir_socket socket, int deadline)
+{
+    return wait_for(socket, deadline, weir_sock_sync);
+}
+
 int weir_flush(weir_socket socket, int deadline)
 {
-    struct weir_sock *sock;
-    int r = check_deadline(deadline);
-
-    if (r >= 0)
-        r = weir_sock_get(socket, &sock);
-    if (r < 0)
-        return weir_answer(r);
-    r = weir_sock_flush(sock, absolute(deadline));
-    weir_sock_put(sock);
-    return weir_answer(r);
+    return wait_for(socket, deadline, weir_sock_flush);
 }
 
 /* ---- receiving ---- */
@@ -663,7 +656,7 @@ int weir_wait_peers(weir_socket socket, int n, int deadline)
         r = weir_sock_get(socket, &sock);
     if (r < 0)
         return weir_answer(r);
-    r = weir_sock_wait_peers(sock, n, absolute(deadline));
+    r = weir_sock_wait_peers(sock, n, weir_deadline_in(deadline));
     weir_sock_put(sock);
     return weir_answer(r);
 }
@@ -681,7 +674,7 @@ int weir_next_event(weir_socket socket, weir_event *event, int deadline)
     if (r < 0)
         return weir_answer(r);
     weir_sock_unlock(sock); /* we are inside: it stays */
-    r = weir_monitor_take(&sock->monitor, &oldest, absolute(deadline));
+    r = weir_monitor_take(&sock->monitor, &oldest, weir_deadline_in(deadline));
     weir_sock_lock(sock);
     weir_sock_put(sock);
     if (r >= 0)

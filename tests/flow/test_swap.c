@@ -29,8 +29,6 @@ struct stage {
 
 static void set_up(struct stage *stage, int sends, int receives, uint64_t swap)
 {
-    char url[FLOW_URL];
-
     trial_folder(stage->dir);
     stage->context = flow_context(1);
     stage->sender = flow_open(stage->context, sends);
@@ -42,9 +40,7 @@ static void set_up(struct stage *stage, int sends, int receives, uint64_t swap)
     flow_ok(weir_set_int(stage->receiver, "recv-mark", 10));
     if (receives == WEIR_SUB)
         flow_ok(weir_subscribe(stage->receiver, "", 0));
-    flow_bind(stage->sender, "tcp", url);
-    flow_ok(weir_connect(stage->receiver, url, NULL));
-    flow_ok(weir_wait_peers(stage->sender, 1, FLOW_SOON));
+    flow_join(stage->sender, stage->receiver, "tcp");
 }
 
 static void tear_down(struct stage *stage)

@@ -79,13 +79,9 @@ static void open_both(struct stage *stage, int sends, int receives)
 
 static void join(struct stage *stage, bool subscribes)
 {
-    char url[FLOW_URL];
-
     if (subscribes)
         flow_ok(weir_subscribe(stage->receiver, "", 0));
-    flow_bind(stage->sender, "tcp", url);
-    flow_ok(weir_connect(stage->receiver, url, NULL));
-    flow_ok(weir_wait_peers(stage->sender, 1, FLOW_SOON));
+    flow_join(stage->sender, stage->receiver, "tcp");
 }
 
 static void tear_down(struct stage *stage)

@@ -127,8 +127,6 @@ static void set_swap(weir_socket socket, const char *mark, const char *swap)
 static void set_up(struct stage *stage, int sends, int receives, bool at_sender,
                    const char *policy)
 {
-    char url[FLOW_URL];
-
     stage->context = flow_context(1);
     stage->sender = flow_open(stage->context, sends);
     stage->receiver = flow_open(stage->context, receives);
@@ -143,9 +141,7 @@ static void set_up(struct stage *stage, int sends, int receives, bool at_sender,
     }
     if (receives == WEIR_SUB)
         flow_ok(weir_subscribe(stage->receiver, "", 0));
-    flow_bind(stage->sender, "tcp", url);
-    flow_ok(weir_connect(stage->receiver, url, NULL));
-    flow_ok(weir_wait_peers(stage->sender, 1, FLOW_SOON));
+    flow_join(stage->sender, stage->receiver, "tcp");
 }
 
 static void tear_down(struct stage *stage)
