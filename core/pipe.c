@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/debug.h"
+#include "direct.h"
 #include "endpoint.h"
 #include "message.h"
 #include "socket.h"
@@ -190,17 +191,31 @@ static int put_latest(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
     return 0;
 }
 
-static int put_many(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
-                    weir_message *message, uint32_t skip)
+static int put_whole(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
+                     weir_message *message, uint32_t skip)
 {
-    int r = make_room(pipe, measure(prefix, n, message, skip));
-
-    if (r != 0)
-        return r;
     weir_queue_begin(pipe->out);
     if (put_frames(pipe->out, prefix, n, message, skip) < 0)
         return put_abort(pipe);
     return put_end(pipe);
+}
+
+static int put_many(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
+                    weir_message *message, uint32_t skip)
+{
+    int r = make_room(pipe, measure(prefix, n, message, skip));
+    weir_frame *last;
+
+    if (r != 0)
+        return r;
+    if (message->count == skip)
+        return put_whole(pipe, prefix, n, message, skip);
+    last = weir_message_at(message, message->count - 1);
+    if (!weir_direct_begin(pipe, last))
+        return put_whole(pipe, prefix, n, message, skip);
+    r = put_whole(pipe, prefix, n, message, skip);
+    weir_direct_end(pipe, last, r >= 0);
+    return r;
 }
 
 static WEIR_NOINLINE int put_slow(struct weir_pipe *pipe, weir_frame *prefix,

@@ -222,6 +222,49 @@ bool weir_queue_idle(struct weir_queue *queue)
     return true;
 }
 
+static void move_producer(struct weir_queue_in *in, struct weir_chunk *body,
+                          uint8_t *from)
+{
+    if (in->tail == body) {
+        in->write = in->limit = body->data + (in->write - from);
+        in->data = body->data;
+    }
+    if (in->saved_tail == body)
+        in->saved_write = in->saved_limit =
+            body->data + (in->saved_write - from);
+}
+
+static void move_consumer(struct weir_queue_out *out, struct weir_chunk *body,
+                          const uint8_t *from)
+{
+    if (out->current != body)
+        return;
+    out->read = body->data + (out->read - from);
+    out->end = body->data + (out->end - from);
+    out->known = body->data + (out->known - from);
+    out->data = body->data;
+}
+
+static void move_body(struct weir_queue *queue, struct weir_chunk *body)
+{
+    const struct weir_queue_out *out = &queue->out;
+    size_t done = out->current == body ? (size_t)(out->read - out->data) : 0;
+    uint8_t *from = body->data;
+
+    body->data = body->owner->data;
+    memcpy(body->data + done, from + done, body->capacity - done);
+    move_producer(&queue->in, body, from);
+    move_consumer(&queue->out, body, from);
+}
+
+/* The list has WEIR_CHUNK_HOLD references, or has let go of it. */
+void weir_queue_keep_body(struct weir_queue *queue, struct weir_chunk *body)
+{
+    if (load(&body->refs) != 1)
+        move_body(queue, body);
+    weir_chunk_unref(body, 1);
+}
+
 /* Is the chunk nobody's but ours, slices of it included?  Acquire: whoever
  * let go of one is done with the octets that will be written over. */
 static bool unshared(struct weir_queue *queue, struct weir_chunk *chunk)

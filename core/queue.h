@@ -233,6 +233,12 @@ void weir_queue_came(struct weir_queue *queue, uint64_t *came, uint64_t *taken,
  * Thread: one that holds both ends. */
 bool weir_queue_idle(struct weir_queue *queue);
 
+/* `body`, one reference to which is the caller's and is dropped, is the body of
+ * a message that lies in memory lent for a while; the chunk that it refers to
+ * has room for it.  What is not consumed yet is copied there.
+ * Thread: one that holds both ends, and has since the message was put. */
+void weir_queue_keep_body(struct weir_queue *queue, struct weir_chunk *body);
+
 /* Start a drained queue again in the memory that it has and that is in the
  * cache.  Does nothing where that cannot be.
  * Thread: one that holds both ends. */

@@ -15,6 +15,7 @@
 #include "base/fence.h"
 #include "base/park.h"
 #include "context.h"
+#include "direct.h"
 #include "endpoint.h"
 #include "enter.h"
 #include "pattern/fairqueue.h"
@@ -617,7 +618,9 @@ int weir_sock_send(struct weir_sock *sock, weir_message *message,
         return is_lent(sock);
     sock->owing = NULL;
     r = send_or_wait(sock, message, patience);
-    if (WEIR_UNLIKELY(sock->owing != NULL))
+    if (WEIR_UNLIKELY(sock->direct.pipe != NULL))
+        weir_direct_write(sock);
+    else if (WEIR_UNLIKELY(sock->owing != NULL))
         r = settle(sock, message, patience);
     if (WEIR_UNLIKELY(r < 0))
         return r;

@@ -191,6 +191,11 @@ struct weir_sock {
     struct weir_queue *owing; /* of the last send, if it is durable: the
                                  message is not in its store yet */
 
+    struct {
+        struct weir_pipe *pipe;  /* to be written to at once: direct.h */
+        struct weir_chunk *body; /* of the message there; a reference */
+    } direct;
+
     weir_message held; /* received, but it did not fit the caller's buffer */
     bool has_held;
     bool news, held_news; /* of the last received, and of that one: it is one
@@ -492,6 +497,10 @@ bool weir_drive_input(struct weir_sock *sock);
 /* Bring to the kernel what is unflushed, or much of it; false: there was
  * nothing.  Same rule. */
 bool weir_drive_output(struct weir_sock *sock);
+
+/* The caller, who has held the pipe's driver word, has written: as much else is
+ * done as is asked for, and the word is free.  Same rule. */
+void weir_drive_done(struct weir_sock *sock, struct weir_pipe *pipe);
 
 /* A pipe has nothing unsent any more. Lock held. */
 static inline void weir_sock_drained(struct weir_sock *sock)

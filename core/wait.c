@@ -292,6 +292,17 @@ static void spun(struct weir_spin *spin, bool hit)
     spin->skip = 1u << spin->misses;
 }
 
+void weir_drive_done(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (!weir_link_let_go(&pipe->link)) {
+        drive_link(sock, pipe, false);
+        return;
+    }
+    keep_in_line(sock, pipe);
+    if (!weir_pipe_unsent(pipe))
+        weir_sock_drained(sock);
+}
+
 /* Hold the drivers of all links, if they are few. */
 static int hold_links(struct weir_sock *sock, struct weir_pipe **held)
 {
@@ -318,10 +329,7 @@ static int hold_links(struct weir_sock *sock, struct weir_pipe **held)
 static void let_links_go(struct weir_sock *sock, struct weir_pipe **held, int n)
 {
     for (int i = 0; i < n; i++)
-        if (weir_link_let_go(&held[i]->link))
-            keep_in_line(sock, held[i]);
-        else
-            drive_link(sock, held[i], false);
+        weir_drive_done(sock, held[i]);
 }
 
 /* Is there news since `seen`?  The pattern is not asked whether it can send:

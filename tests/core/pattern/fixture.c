@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "direct.h"
 #include "endpoint.h"
 #include "message.h"
 #include "registry.h"
@@ -161,6 +162,20 @@ int weir_registry_store(const char *name, const weir_store_ops **ops,
     (void)ops;
     (void)plugin;
     return -ENOENT;
+}
+
+bool weir_direct_begin(struct weir_pipe *pipe, weir_frame *frame)
+{
+    (void)pipe;
+    (void)frame;
+    return false;
+}
+
+void weir_direct_end(struct weir_pipe *pipe, weir_frame *frame, bool put)
+{
+    (void)pipe;
+    (void)frame;
+    (void)put;
 }
 
 void weir_splice_leave(struct weir_pipe *pipe)
