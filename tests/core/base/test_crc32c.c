@@ -53,11 +53,33 @@ static void test_pieces(void **state)
     assert_int_not_equal(weir_crc32c(0, data, sizeof data), whole);
 }
 
+/* What is long is summed in another way than what is short: wherever it begins
+ * and ends, and whatever was before it, the sum is the same. */
+static void test_long(void **state)
+{
+    static uint8_t data[10000];
+    uint32_t seed = 1;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++) {
+        seed = seed * 1664525 + 1013904223;
+        data[i] = (uint8_t)(seed >> 24);
+    }
+    for (size_t size = 3000; size < sizeof data - 8; size += 31)
+        for (size_t at = 0; at < 8; at++)
+            assert_int_equal(weir_crc32c(seed, data + at, size),
+                             weir_crc32c_by_table(seed, data + at, size));
+    for (size_t size = 3064; size < 3084; size++)
+        assert_int_equal(weir_crc32c(0, data, size),
+                         weir_crc32c_by_table(0, data, size));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known),
         cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
