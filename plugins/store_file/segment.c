@@ -15,10 +15,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NAME_TRIES 100
 #define AT_ONCE    64 /* parts of a block that one call writes */
+#define PUSHED     (UINT64_C(16) << 20) /* smaller segments are not pushed */
+#define STRETCH    (UINT64_C(4) << 20)  /* octets that are pushed at a time */
+#define SLOW       INT64_C(10000000) /* ns that one may take; then there is */
+#define PAUSE      10                /* a pause of so many times as long */
 
 int weir_segment_fail(const struct weir_segment_folder *folder,
                       weir_error *error, int code, const char *what)
@@ -308,6 +313,48 @@ int weir_segment_sync(struct weir_segment *segment)
     segment->dirty = false;
     return 0;
 }
+
+#ifdef HAVE_SYNC_FILE_RANGE
+
+static int64_t now(void)
+{
+    struct timespec time;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
+}
+
+/* The call waits when the disk's queue is full.  What a disk does that has
+ * failed is seen when a block is read. */
+void weir_segment_push(struct weir_segment_folder *folder,
+                       struct weir_segment *segment)
+{
+    uint64_t from = segment->pushed, octets = segment->end - from;
+    int64_t start, took;
+
+    if (segment->size < PUSHED || octets < STRETCH)
+        return;
+    segment->pushed = segment->end;
+    start = now();
+    if (start < folder->push_at)
+        return;
+    (void)sync_file_range(segment->fd, (off_t)from, (off_t)octets,
+                          SYNC_FILE_RANGE_WRITE);
+    took = now() - start;
+    if (took > SLOW)
+        folder->push_at = start + PAUSE * took;
+}
+
+#else
+
+void weir_segment_push(struct weir_segment_folder *folder,
+                       struct weir_segment *segment)
+{
+    (void)folder;
+    (void)segment;
+}
+
+#endif
 
 /* ---- octets ---- */
 

@@ -25,6 +25,8 @@ struct weir_segment_folder {
     const char *path; /* the caller's */
     bool named;       /* its segments have names */
     bool changed;     /* names, since the last weir_segment_sync() */
+    int64_t
+        push_at; /* ns, monotonic: weir_segment_push() does nothing before */
 };
 
 struct weir_segment {
@@ -32,6 +34,7 @@ struct weir_segment {
     uint64_t number;           /* its name; 0: none */
     uint64_t size;             /* octets set aside */
     uint64_t end;              /* octets written */
+    uint64_t pushed;           /* of these, not to be pushed any more */
     uint64_t blocks;           /* kept in it */
     int fd;
     bool dirty;  /* may have been written to since the last sync */
@@ -87,6 +90,14 @@ int weir_segment_write_parts(struct weir_segment *segment,
                              const struct iovec *parts, int n, uint64_t at);
 int weir_segment_read(const struct weir_segment *segment, void *data,
                       size_t size, uint64_t at);
+
+/* Have the system begin to bring what was written to the disk, if that is much
+ * already and there will be more of it: a long overflow is then on its way as
+ * it comes, not all at once when the system's memory for it is used up.  Where
+ * the disk is slow it is left to the system, which may keep it back for longer
+ * than one who waits for the disk here. */
+void weir_segment_push(struct weir_segment_folder *folder,
+                       struct weir_segment *segment);
 
 /* What was written to it survives a loss of power. */
 int weir_segment_sync(struct weir_segment *segment);

@@ -416,6 +416,8 @@ static int64_t add_block(struct store *store, const struct weir_record *record,
         at + record->len + (store->durable ? WEIR_RECORD_HEAD : 0);
     store->youngest->blocks++;
     atomic_fetch_add(&store->count, 1);
+    if (!store->durable)
+        weir_segment_push(&store->folder, store->youngest);
     return weir_places_handle(&store->places, place);
 }
 

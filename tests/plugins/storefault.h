@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Returns true, with errno set, when that call is to fail. */
@@ -29,6 +30,8 @@ int storefault_unlinkat(int fd, const char *path, int flags);
 int storefault_ftruncate(int fd, off_t size);
 int storefault_fsync(int fd);
 int storefault_fdatasync(int fd);
+int storefault_sync_file_range(int fd, off_t at, off_t octets, unsigned flags);
+int storefault_clock_gettime(clockid_t clock, struct timespec *time);
 
 #ifdef STOREFAULT_REPLACE
 #define malloc(...)  (storefault_fails("malloc") ? NULL : malloc(__VA_ARGS__))
@@ -41,14 +44,16 @@ int storefault_fdatasync(int fd);
 #define STOREFAULT_MODE(flags, mode, ...) flags, mode
 #define openat(fd, path, ...) \
     storefault_openat(fd, path, STOREFAULT_MODE(__VA_ARGS__, 0, 0))
-#define mkdirat   storefault_mkdirat
-#define unlinkat  storefault_unlinkat
-#define ftruncate storefault_ftruncate
-#define fsync     storefault_fsync
-#define fdatasync storefault_fdatasync
-#define pwrite    storefault_pwrite
-#define pwritev   storefault_pwritev
-#define pread     storefault_pread
+#define mkdirat         storefault_mkdirat
+#define unlinkat        storefault_unlinkat
+#define ftruncate       storefault_ftruncate
+#define fsync           storefault_fsync
+#define fdatasync       storefault_fdatasync
+#define sync_file_range storefault_sync_file_range
+#define clock_gettime   storefault_clock_gettime
+#define pwrite          storefault_pwrite
+#define pwritev         storefault_pwritev
+#define pread           storefault_pread
 #endif
 
 /* True: the file system makes no files without a name. */

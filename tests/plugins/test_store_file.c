@@ -234,6 +234,32 @@ ssize_t storefault_pread(int fd, void *data, size_t size, off_t at)
     return n < 0 ? -1 : pread(fd, data, (size_t)n, at);
 }
 
+/* What is pushed to the disk, and a clock that stands still meanwhile. */
+static struct {
+    int64_t now, takes; /* ns */
+    uint64_t octets;
+    int calls;
+} push;
+
+int storefault_clock_gettime(clockid_t clock, struct timespec *time)
+{
+    assert_int_equal(clock, CLOCK_MONOTONIC);
+    time->tv_sec = push.now / 1000000000;
+    time->tv_nsec = (long)(push.now % 1000000000);
+    return 0;
+}
+
+int storefault_sync_file_range(int fd, off_t at, off_t octets, unsigned flags)
+{
+    (void)fd;
+    (void)at;
+    (void)flags;
+    push.calls++;
+    push.octets += (uint64_t)octets;
+    push.now += push.takes;
+    return storefault_fails("sync_file_range") ? -1 : 0;
+}
+
 int storefault_no_tmpfile;
 
 int storefault_openat(int fd, const char *path, int flags, mode_t mode)
@@ -338,6 +364,7 @@ static int setup(void **state)
 {
     (void)state;
     memset(&fault, 0, sizeof fault);
+    memset(&push, 0, sizeof push);
     store = NULL;
     ops = store_file_LTX_weir_plugin_v1.providers[0].ops;
     strcpy(folder, "/tmp/weir-store-XXXXXX");
@@ -528,6 +555,64 @@ static void test_smaller_segments(void **state)
     memset(&fault, 0, sizeof fault);
     expect(put_good(0, 3), 0, 3);
     assert_int_equal(stat_now().failed, 0);
+}
+#endif
+
+#ifdef HAVE_SYNC_FILE_RANGE
+static void put_many(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        (void)put_good(MB, i);
+}
+
+/* A short overflow is left to the system.  Of a long one the disk hears as it
+ * comes, whatever it says to that. */
+static void test_pushed(void **state)
+{
+    int64_t handle;
+
+    (void)state;
+    open_good(UINT64_C(1) << 30);
+    put_many(16);
+    assert_int_equal(push.calls, 0);
+    put_many(16);
+    assert_int_equal(push.calls, 4);
+    assert_int_equal(push.octets, 16 * MB);
+    fault.call = "sync_file_range";
+    fault.code = EIO;
+    put_many(7);
+    handle = put_good(MB, 7);
+    assert_int_equal(push.calls, 6);
+    expect(handle, MB, 7);
+}
+
+/* A disk that keeps its caller waiting is left alone for ten times as long;
+ * what was written meanwhile is the system's business. */
+static void test_pushed_slowly(void **state)
+{
+    (void)state;
+    open_good(UINT64_C(1) << 30);
+    put_many(16);
+    push.takes = 50000000;
+    put_many(4);
+    assert_int_equal(push.calls, 1);
+    push.now += 449999999;
+    put_many(4);
+    assert_int_equal(push.calls, 1);
+    push.now += 1;
+    put_many(4);
+    assert_int_equal(push.calls, 2);
+    assert_int_equal(push.octets, 8 * MB);
+}
+
+/* When a durable queue goes to the disk its owner says. */
+static void test_not_pushed(void **state)
+{
+    (void)state;
+    if (open_with(UINT64_C(1) << 30, WEIR_STORE_DURABLE) < 0)
+        fail_msg("%s", text);
+    put_many(24);
+    assert_int_equal(push.calls, 0);
 }
 #endif
 
@@ -1197,6 +1282,11 @@ int main(void)
         CASE(test_disk_full),
 #ifdef HAVE_FALLOCATE
         CASE(test_smaller_segments),
+#endif
+#ifdef HAVE_SYNC_FILE_RANGE
+        CASE(test_pushed),
+        CASE(test_pushed_slowly),
+        CASE(test_not_pushed),
 #endif
         CASE(test_poison),
         CASE(test_unlinked),
