@@ -153,8 +153,8 @@ struct weir_sock {
     _Atomic uint32_t turn_word[WEIR_WAITS];
     bool wakes_due;        /* some of those are to be woken, */
     int wakes[WEIR_WAITS]; /* so many, once the lock is released */
-    struct weir_spin spin_in, spin_out, gathers; /* did it pay? */
-    bool spinning;                               /* one thread at a time does */
+    struct weir_spin spin_in, spin_out, gathers, yields; /* did it pay? */
+    bool spinning;     /* one thread at a time does */
     bool polled;       /* no I/O threads: looked around already */
     uint64_t received; /* messages; those until it ran dry, and until the */
     uint64_t received_dry, received_slept; /* last wait that was a sleep */

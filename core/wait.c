@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -26,15 +27,18 @@ enum {
     SPIN_LOOKS = 4,    /* between looks at the clock */
     SPIN_LEAST = 1000, /* ns: less is not worth beginning */
     EVENTS = 32,
-    READS = 4,        /* in vain, in one round */
-    LOOK_AT_SET = 8,  /* drives between looks at the other links */
-    LOOK_AT_ALL = 64, /* and, without I/O threads, at timers and newcomers */
-    ROUNDS = 2,       /* that did something, between looks at the clock */
-    ROUNDS_NOW = 16,  /* of a call that does not wait */
-    AGAIN = 4,        /* times a link is driven for others who asked */
-    SOON = 50000,     /* ns until the reactor looks at what was left over */
-    GATHER = 3000,    /* ns */
-    ABSENCE = 1000000 /* ns after which the application counts as away */
+    READS = 4,         /* in vain, in one round */
+    LOOK_AT_SET = 8,   /* drives between looks at the other links */
+    LOOK_AT_ALL = 64,  /* and, without I/O threads, at timers and newcomers */
+    ROUNDS = 2,        /* that did something, between looks at the clock */
+    ROUNDS_NOW = 16,   /* of a call that does not wait */
+    AGAIN = 4,         /* times a link is driven for others who asked */
+    SOON = 50000,      /* ns until the reactor looks at what was left over */
+    GATHER = 3000,     /* ns */
+    YIELDS = 4,        /* of one wait */
+    YIELDED = 1000,    /* ns: in less nobody else has run */
+    TOO_LONG = 500000, /* ns: it was not the other end that ran */
+    ABSENCE = 1000000  /* ns after which the application counts as away */
 };
 
 static uint32_t bit(enum weir_wait what)
@@ -403,6 +407,63 @@ static bool try_spinning(struct weir_sock *sock, enum weir_wait what,
     return hit;
 }
 
+static void yielded(struct weir_spin *spin, bool hit, int64_t took)
+{
+    if (took >= TOO_LONG)
+        spin->misses = SPIN_SKIP_MAX;
+    spun(spin, hit && took < TOO_LONG);
+}
+
+/* Let others run who are ready to, on our processor.  If they had it for so
+ * long that it was not the other end that ran, keep away from that for a while:
+ * who sleeps has it back sooner. */
+static bool yield(struct weir_sock *sock, enum weir_wait what, uint32_t seen)
+{
+    struct weir_pipe *held[SPIN_LINKS];
+    int64_t begin = weir_now(), took = YIELDED;
+    int n = hold_links(sock, held);
+    bool hit = false;
+
+    (void)show_up(sock);
+    weir_sock_unlock(sock);
+    for (int i = 0; i < YIELDS && !hit && took >= YIELDED; i++) {
+        int64_t start = weir_now();
+
+        (void)sched_yield();
+        took = weir_now() - start;
+        hit = look(sock, what, seen, held, n);
+    }
+    weir_sock_lock(sock);
+    let_links_go(sock, held, n);
+    yielded(&sock->yields, hit, weir_now() - begin);
+    return hit;
+}
+
+/* Where both ends are on one processor nothing comes while we spin.  To give it
+ * up costs less than to sleep and to be woken.  Who takes a stream from another
+ * process is better off asleep: beside busy programs he is back sooner. */
+static bool may_yield(const struct weir_sock *sock, enum weir_wait what)
+{
+    if (what == WEIR_WAIT_STATE || sock->spinning || sock->options.spin == 0)
+        return false;
+    return atomic_load(&sock->splices) > 0 ||
+           (what == WEIR_WAIT_IN && sock->asked);
+}
+
+static bool try_yielding(struct weir_sock *sock, enum weir_wait what,
+                         uint32_t seen, int64_t deadline)
+{
+    bool hit;
+
+    if (deadline == 0 || !may_yield(sock, what) ||
+        !worth_spinning(&sock->yields))
+        return false;
+    sock->spinning = true;
+    hit = yield(sock, what, seen);
+    sock->spinning = false;
+    return hit;
+}
+
 /* Several messages came in a row from a thread of this process: it streams.
  * Looking after each of them would have the two caches pass the same lines to
  * and fro, so let some gather.  An answer to a lone message is never delayed.
@@ -616,7 +677,8 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
         return weir_poll_set(sock) ? look_again(patience) : -EAGAIN;
     if (what == WEIR_WAIT_IN && gather(sock))
         return 0;
-    if (try_spinning(sock, what, seen, deadline))
+    if (try_spinning(sock, what, seen, deadline) ||
+        try_yielding(sock, what, seen, deadline))
         return 0;
     if (weir_poll_set(sock))
         return look_again(patience);
