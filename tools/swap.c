@@ -146,9 +146,10 @@ static int list_all(const struct weir_swap_settings *set, const char *dir,
     struct weir_table table;
     int code = 0, one;
 
+    if (!list->count && !set->json)
+        printf("%s: no queue of %s is in it\n", dir, list->stores);
     if (!list->count)
-        return weir_common_fail("%s: this is no store: no queue of %s is in it",
-                                dir, list->stores);
+        return 0;
     weir_table_init(&table, heads);
     for (size_t i = 0; i < list->count; i++) {
         one = list_queue(set, dir, &list->items[i], &table);

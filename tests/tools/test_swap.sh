@@ -72,8 +72,15 @@ run 2 list
 run 2 list "$dir" a b
 run 1 list "$dir/nosuch"
 complains "$dir/nosuch: No such file"
-run 1 list "$dir"
-complains "$dir: this is no store"
+mkdir "$dir/empty"
+run 0 list "$dir/empty"
+says "$dir/empty: no queue of "
+run 0 list "$dir/empty" --json
+[ ! -s "$dir/out" ] || wrong "there is none: $(cat "$dir/out")"
+for verb in show drop; do
+    run 1 $verb "$dir/empty"
+    complains "$dir/empty: this is no store"
+done
 run 1 list "$dir" --store nosuch
 complains nosuch
 run 2 show "$dir" --format nosuch
@@ -155,7 +162,8 @@ for store in $stores; do
     run 0 drop "$spool" prices --yes
     says '2 messages dropped'
     run 0 drop "$spool" --yes
-    run 1 list "$spool"
+    run 0 list "$spool"
+    says 'no queue of'
     rmdir "$spool" || wrong "$store: something is left: $(ls -R "$spool")"
 done
 
