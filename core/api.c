@@ -476,7 +476,10 @@ static int hold(struct weir_sock *sock, weir_message *message, size_t *size,
     weir_sock_hold(sock, message);
     *size = is;
     if (count > 1)
-        return weir_fail(EMSGSIZE, "the message has %u frames", count);
+        return weir_fail(EMSGSIZE,
+                         "the message has %u frames: weir_recv_message() gets "
+                         "it",
+                         count);
     return weir_fail(EMSGSIZE,
                      "the message has %zu octets, there is room "
                      "for %zu",

@@ -135,6 +135,15 @@ static struct weir_spill *new_spill(const struct weir_ep *ep, const char *name)
     return spill;
 }
 
+/* The store has said which folder it is, and which process has it. */
+static int is_in_use(const struct weir_ep *ep)
+{
+    return weir_fail(EBUSY,
+                     "option \"swap-name\": the queue \"%.100s\" is in use, "
+                     "and another socket wants another name: %s",
+                     ep->options.swap_name, weir_error_text());
+}
+
 int weir_ep_open_durable(struct weir_ep *ep)
 {
     char name[NAME_MAX_OCTETS + 1];
@@ -149,6 +158,8 @@ int weir_ep_open_durable(struct weir_ep *ep)
     if (!spill)
         return -ENOMEM;
     r = weir_spill_open(spill);
+    if (r == -EBUSY)
+        r = is_in_use(ep);
     if (r >= 0)
         ep->swap.opened = spill;
     else

@@ -149,28 +149,41 @@ static void list_folders(char *list, size_t room)
         memcpy(list + room - 4, "...", 4);
 }
 
-/* The name of a package has hyphens. */
-static void name_package(const char *stem, char package[WEIR_STEM_ROOM])
+/* The package that has a plugin of weir's, NULL if it is none: what is not
+ * known may be misspelt, and there is no package of that name. */
+static const char *package_of(const char *stem)
 {
-    char *at;
+    static const struct {
+        const char *stem, *package;
+    } rows[] = {
+        {"transport_inproc", "weir-transport-inproc"},
+        {"transport_ipc", "weir-transport-ipc"},
+        {"transport_tcp", "weir-transport-tcp"},
+        {"transport_pgm", "weir-transport-pgm"},
+        {"transport_epgm", "weir-transport-pgm"}, /* an alias */
+        {"store_file", "weir-store-file"},
+        {"store_lmdb", "weir-store-lmdb"},
+    };
 
-    snprintf(package, WEIR_STEM_ROOM, "%s", stem);
-    for (at = package; (at = strchr(at, '_'));)
-        *at = '-';
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(rows[i].stem, stem) == 0)
+            return rows[i].package;
+    }
+    return NULL;
 }
 
 int weir_plugin_search_missing(const char *stem)
 {
-    char folders[256] = "", package[WEIR_STEM_ROOM];
+    const char *package = package_of(stem);
+    char folders[256] = "";
     size_t size;
     const char *other = passed_over(&size);
 
     list_folders(folders, sizeof folders);
-    name_package(stem, package);
-    (void)weir_fail(WEIR_EPLUGIN,
-                    "no plugin %s: install the package that has %s.so "
-                    "(weir-%s); it was looked for in %s",
-                    stem, stem, package, folders);
+    (void)weir_fail(
+        WEIR_EPLUGIN, "no plugin %s: %s%s; %s.so was looked for in %s", stem,
+        package ? "install the package " : "weir itself has none of that name",
+        package ? package : "", stem, folders);
     if (!other)
         return -WEIR_EPLUGIN;
     return weir_fail(WEIR_EPLUGIN,

@@ -280,7 +280,8 @@ static void test_messages(void **state)
     FAILS(weir_send_message(router, &message, 0), EHOSTUNREACH, "nobody");
     FAILS(weir_send_many(router, &message, 1, 0), EHOSTUNREACH, "nobody");
     WORKS(weir_send_message(dealer, &message, SOON));
-    FAILS(weir_recv(router, data, &size, SOON), EMSGSIZE, "3 frames");
+    FAILS(weir_recv(router, data, &size, SOON), EMSGSIZE,
+          "3 frames: weir_recv_message()");
     WORKS(weir_recv_message(router, &message, SOON));
     weir_message_fini(&message);
     FAILS(weir_unsubscribe(sub, "x", 1), ENOENT, "topic");

@@ -291,6 +291,10 @@ static void test_busy(void **state)
     configure(&stage, other);
     flow_fails(weir_connect(other, stage.url, NULL), EBUSY);
     assert_non_null(strstr(weir_last_error(), stage.dir));
+    assert_non_null(strstr(weir_last_error(), "\"swap-name\""));
+    assert_non_null(strstr(weir_last_error(), "\"the feed\""));
+    if (!strstr(weir_last_error(), "has this queue open"))
+        fail_msg("\"%s\"", weir_last_error());
     flow_ok(weir_set(other, "swap-name", "another"));
     flow_ok(weir_connect(other, stage.url, NULL));
     flow_close(other);
