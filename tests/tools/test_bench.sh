@@ -160,6 +160,10 @@ then
 else
     echo 'not done: groups, which need root, ip(8) and the plugin transport_pgm'
 fi
+bench 2 thr --transport nosuch --runs 2 --duration 0.01
+complains '--transport nosuch: no such transport'
+[ "$(wc -l <"$dir/err")" = 1 ] || wrong "more than once: $(cat "$dir/err")"
+[ ! -s "$dir/out" ] || wrong "nothing was run: $(cat "$dir/out")"
 bench 2 lat --transport epgm
 complains '--transport epgm'
 bench 2 thr --rate 0

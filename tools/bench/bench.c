@@ -179,12 +179,35 @@ static bool are_numbers(const struct weir_args_list *list, const char *option)
     return true;
 }
 
+/* What does not load is said here, once: each run would say it again. */
+static int check_plugin(const char *transport)
+{
+    weir_plugin_info *found = NULL;
+    int count = weir_common_plugins(&found);
+    bool any = false;
+
+    for (int i = 0; i < count; i++)
+        any = any || ((found[i].state == WEIR_PLUGIN_LOADED ||
+                       found[i].state == WEIR_PLUGIN_ALIAS) &&
+                      strncmp(found[i].name, "transport_", 10) == 0 &&
+                      weir_common_is_plugin(&found[i], transport));
+    free(found);
+    if (any)
+        return 0;
+    weir_common_fail("--transport %s: no such transport is found that loads; "
+                     "see `weir plugins`",
+                     transport);
+    return 2;
+}
+
 /* What weir cannot be run over. */
 static int check_transports(const struct bench *bench)
 {
     const struct weir_args_list *list = &bench->set.transports;
 
     for (size_t i = 0; i < list->count; i++) {
+        if (check_plugin(list->items[i]) != 0)
+            return 2;
         if (!weir_side_is_group(list->items[i]) || bench->test->group)
             continue;
         weir_common_fail("--transport %s: messages go one way there, and only "
