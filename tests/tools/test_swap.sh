@@ -50,7 +50,9 @@ messages() {
 
 # listen TYPE ADDRESS ARGUMENT...: another process that takes what comes.
 listen() {
-    "$weir" cat --type "$1" --bind "$2" --format json --timeout 30 \
+    type=$1 address=$2
+    shift 2
+    "$weir" cat --type "$type" --bind "$address" --timeout 30 "$@" \
         >"$dir/heard" 2>"$dir/heard.err" &
     listener=$!
 }
@@ -141,7 +143,7 @@ for store in $stores; do
         --timeout 0.3
     complains 'timed out'
     says '0 messages sent, 24 left'
-    listen PULL "ipc://$dir/pull"
+    listen PULL "ipc://$dir/pull" --format json
     run 0 drain "$spool" orders --type push --connect "ipc://$dir/pull" --json
     says '{"sent": 24, "unmatched": 0, "left": 0}'
     for try in $(seq 200); do
@@ -187,7 +189,7 @@ mkdir "$dir/damaged"
 "$fill" file "$dir/damaged" q 25
 segment=$(echo "$dir"/damaged/q.weir/*.seg)
 printf X | dd of="$segment" bs=1 seek=130 conv=notrunc 2>"$dir/dd"
-listen PULL "ipc://$dir/pull"
+listen PULL "ipc://$dir/pull" --format json
 for left in 15 0; do
     run 1 drain "$dir/damaged" q --type PUSH --connect "ipc://$dir/pull" --json
     complains 'is not what was written'
@@ -214,5 +216,59 @@ for i in 1 2; do
     run 0 list "$dir/torn" --json
     says '"messages": 9,'
     ! grep -q '"torn": 0' "$dir/out" || wrong "nothing is torn"
+done
+
+# ---- what a process that was killed has left ----
+
+# wait_for COMMAND...: until it succeeds, ten seconds at most.
+wait_for() {
+    for try in $(seq 200); do
+        ! "$@" || return 0
+        sleep 0.05
+    done
+    wrong "waited in vain for: $*"
+}
+
+for store in $stores; do
+    spool=$dir/killed.$store
+    mkdir "$spool"
+    mkfifo "$dir/input"
+    # It sends the first message, and keeps the others, for a peer that left.
+    listen PULL "ipc://$dir/left" --count 1
+    "$weir" cat --type PUSH --connect "ipc://$dir/left" --send - \
+        --option swap-mode=durable --option swap-name=orders \
+        --option swap-dir="$spool" --option swap-store=$store \
+        --option send-swap=16777216 <"$dir/input" 2>"$dir/cat.err" &
+    sender=$!
+    exec 9>"$dir/input"
+    echo first >&9
+    wait $listener || wrong "$store: $(cat "$dir/heard.err" "$dir/cat.err")"
+    seq -f 'message %03.0f.' 500 >"$dir/sent"
+    cat "$dir/sent" >&9
+    wait_for grep -raq 'message 500\.' "$spool"
+    # What is seen may be half written; it is whole when the next one is seen.
+    echo 'the next one.' | tee -a "$dir/sent" >&9
+    wait_for grep -raq 'the next one\.' "$spool"
+    run 3 drain "$spool" --type PUSH --connect "ipc://$dir/pull"
+    complains "process $sender has this queue open"
+    kill -9 $sender
+    wait $sender 2>"$dir/killed"
+    exec 9>&-
+    rm "$dir/input"
+    run 0 list "$spool" --json
+    left=$(sed -n 's/.*"messages": \([0-9]*\),.*/\1/p' "$dir/out")
+    [ "${left:-0}" -ge 500 ] || wrong "$store: left: $(cat "$dir/out")"
+    head -n "$left" "$dir/sent" >"$dir/those"
+    run 0 show "$spool" --format text
+    cmp -s "$dir/those" "$dir/out" || wrong "$store: show: $(cat "$dir/out")"
+
+    listen PULL "ipc://$dir/pull"
+    run 0 drain "$spool" --type PUSH --connect "ipc://$dir/pull"
+    says "$left messages sent, 0 left"
+    wait_for cmp -s "$dir/those" "$dir/heard"
+    kill $listener
+    wait $listener
+    run 0 list "$spool"
+    says 'no queue of'
 done
 exit $failed
