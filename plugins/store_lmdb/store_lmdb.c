@@ -224,7 +224,10 @@ static int64_t write_block(void *self, const struct iovec *parts, int n,
                          store->n_marks, &full);
     measure(store);
     if (full)
-        return fail(store, error, ENOSPC, "the budget is used up");
+        return store->host->fail(
+            error, ENOSPC, "%s: the budget of %llu octets is used up",
+            store->queue.path,
+            (unsigned long long)(store->base.soft + store->base.reserve));
     if (rc < 0)
         return fail_or_poison(store, error, -rc, "cannot write");
     store->n_marks = 0;

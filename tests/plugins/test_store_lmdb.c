@@ -216,7 +216,9 @@ static void test_full(void **state)
         }
         assert_in_range(n, 24, 32);
         assert_int_equal(handles[n], -ENOSPC);
-        assert_non_null(strstr(text, "budget"));
+        assert_non_null(strstr(text, folder));
+        assert_non_null(strstr(text, "octets is used up"));
+        assert_null(strstr(text, strerror(ENOSPC)));
         for (int i = 0; i < n; i++)
             assert_int_equal(ops->done(store, handles[i], UINT64_MAX, &error),
                              0);
