@@ -160,8 +160,16 @@ uint64_t weir_queue_pending(struct weir_queue *queue)
     return load(&queue->published) - load(&queue->consumed);
 }
 
+/* What is taken out of the slot of a latest queue may be on its way still. */
+static bool latest_is_held(struct weir_queue *queue)
+{
+    return queue->in.put != load(&queue->taken) + load(&queue->replaced);
+}
+
 bool weir_queue_holds(struct weir_queue *queue)
 {
+    if (WEIR_UNLIKELY(load(&queue->latest_octets) != 0))
+        return latest_is_held(queue);
     return weir_queue_pending(queue) != 0 || weir_spill_holds(queue);
 }
 

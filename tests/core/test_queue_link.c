@@ -481,11 +481,13 @@ static void test_latest_is_written(void **state)
     for (size_t at = 0; at <= size; at += 13) {
         assert_int_equal(weir_queue_put_latest(fixture->queue, &message), 0);
         assert_int_equal(write_out(fixture->queue, expected, at, 16), at);
+        assert_int_equal(weir_queue_holds(fixture->queue), at < size);
         assert_int_equal(weir_queue_put_latest(fixture->queue, &message),
                          at == 0);
         assert_int_equal(weir_queue_cut(fixture->queue), at > 0 && at < size);
         assert_int_equal(write_out(fixture->queue, expected, MB, 16), size);
         assert_int_equal(write_out(fixture->queue, expected, MB, 16), 0);
+        assert_false(weir_queue_holds(fixture->queue));
         assert_true(weir_queue_idle(fixture->queue));
     }
     weir_message_fini(&message);

@@ -7,12 +7,13 @@
 #include "fault.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SENT = 3, QUIET = 100, BIG = 100000 };
+enum { SENT = 3, QUIET = 100, BIG = 100000, HEAD = 9, LARGE = 4 << 20 };
 
 static const char *const places[] = {"tcp://127.0.0.1:*", "ipc://*",
                                      "inproc://ends"};
@@ -350,6 +351,52 @@ static void held_notice(void **state)
     close_context(context);
 }
 
+/* ---- half written ---- */
+
+struct reader {
+    int fd;
+    uint8_t *data;
+    bool whole;
+};
+
+static void *read_all(void *arg)
+{
+    struct reader *reader = arg;
+
+    reader->whole = raw_read(reader->fd, reader->data, HEAD + LARGE, SOON);
+    return NULL;
+}
+
+/* The kernel has no room for all of a message whose place the next one would
+ * take: who flushes or closes waits for the rest of it. */
+static void latest_goes_whole(void **state)
+{
+    weir_context context = new_context(1);
+    weir_socket push = new_socket(context, "PUSH");
+    struct reader reader = {.data = calloc(1, HEAD + LARGE)};
+    char url[SOCKET_URL];
+    uint64_t unsent = 1;
+    pthread_t thread;
+
+    (void)state;
+    assert_non_null(reader.data);
+    set_option(push, "send-policy", "latest");
+    bind_to(push, "ipc://*", url);
+    reader.fd = raw_connect(url);
+    raw_handshake(reader.fd, 1, "PULL");
+    wait_peers(push, 1);
+    assert_int_equal(weir_send(push, reader.data, LARGE, SOON), 0);
+    assert_int_equal(weir_flush(push, QUIET), -EAGAIN);
+    assert_int_equal(pthread_create(&thread, NULL, read_all, &reader), 0);
+    assert_int_equal(weir_close(push, SOON, &unsent), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(reader.whole);
+    assert_int_equal(unsent, 0);
+    close(reader.fd);
+    free(reader.data);
+    close_context(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +409,7 @@ int main(void)
         cmocka_unit_test(nothing_for_closed_pairs),
         cmocka_unit_test(held_is_queued),
         cmocka_unit_test(held_notice),
+        cmocka_unit_test(latest_goes_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
