@@ -216,6 +216,7 @@ void weir_reactor_tick(struct weir_reactor *reactor, struct weir_tick *tick,
         atomic_exchange(&tick->wanted, true))
         return; /* it comes within a millisecond */
     weir_stack_push(&reactor->tick_inbox, &tick->inbox);
+    weir_fence_full(); /* as in run_ticks() */
     tick_within(reactor, ns);
 }
 
@@ -270,11 +271,16 @@ static int64_t tick_all(struct weir_reactor *reactor)
     return soonest;
 }
 
+/* Say that none are due, then look for those that were asked for: who asks does
+ * it the other way round, and arms the timer unless some are due.  Between the
+ * two there is a fence on either side, or on a weakly ordered machine each
+ * might miss the other. */
 static void run_ticks(struct weir_reactor *reactor)
 {
     int64_t soonest;
 
     atomic_store(&reactor->tick_at, 0);
+    weir_fence_full();
     collect_ticks(reactor);
     soonest = tick_all(reactor);
     if (soonest == 0)
