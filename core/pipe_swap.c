@@ -66,7 +66,7 @@ static int try_store(struct weir_ep *ep, const struct weir_spill_plan *plan)
         return cannot_use(plan->dir, r, weir_strerror(r));
     r = weir_ep_is_durable(ep) ? weir_ep_open_durable(ep)
                                : weir_spill_try(plan);
-    if (r >= 0 || r == -ENAMETOOLONG)
+    if (r >= 0 || r == -ENAMETOOLONG || r == -EBUSY)
         return r; /* that is no fault of the folder */
     cause = weir_error_text();
     if (strncmp(cause, plan->dir, size) == 0 && cause[size] == ':')
