@@ -366,12 +366,26 @@ static int grow_control(struct weir_link *link, size_t need)
     return 0;
 }
 
+/* Of a peer that asks on and reads slowly there is always something left: what
+ * was written goes, or the rest would lie further and further behind. */
+static void forget_written(struct weir_link *link)
+{
+    link->control_size -= link->control_sent;
+    memmove(link->control, link->control + link->control_sent,
+            link->control_size);
+    link->control_sent = 0;
+}
+
 int weir_link_control(struct weir_link *link, const void *data, size_t size)
 {
-    size_t need = link->control_size + size;
+    size_t need;
 
     if (link->write_code)
         return 0; /* nobody would get it */
+    if (link->control_size + size > link->control_room &&
+        link->control_sent > 0)
+        forget_written(link);
+    need = link->control_size + size;
     if (need > link->control_room && grow_control(link, need) < 0)
         return -ENOMEM;
     memcpy(link->control + link->control_size, data, size);
