@@ -25,8 +25,7 @@ struct weir_segment_folder {
     const char *path; /* the caller's */
     bool named;       /* its segments have names */
     bool changed;     /* names, since the last weir_segment_sync() */
-    int64_t
-        push_at; /* ns, monotonic: weir_segment_push() does nothing before */
+    int64_t push_at;  /* ns, monotonic: nothing is pushed before */
 };
 
 struct weir_segment {

@@ -274,8 +274,7 @@ static void test_inproc_copies(void **state)
     assert_int_equal(direct_writes, 0);
 }
 
-/* Until the I/O thread lets go of it.  Nothing is asserted with the lock held.
- */
+/* Asks until the I/O thread lets go; asserts nothing with the lock held. */
 static struct weir_pipe *hold_driver(struct weir_sock **sock)
 {
     struct weir_pipe *pipe;
