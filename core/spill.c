@@ -256,8 +256,10 @@ static struct weir_spill_block *cut_list(struct weir_queue *queue,
 /* Lock held. */
 static void hand_over(struct weir_spill *spill, struct weir_spill_block *block)
 {
-    if (spill->durable)
+    if (spill->durable) {
         block->ticket = spill->durable->puts;
+        spill->durable->unwritten++;
+    }
     weir_list_append(&spill->blocks, &block->list);
     if (!spill->next_write)
         spill->next_write = &block->list;
@@ -299,14 +301,31 @@ static void make_way(struct weir_queue *queue, uint64_t octets)
     weir_lock_release(&spill->lock);
 }
 
+/* What a durable queue takes it has to keep: so it takes nothing that the store
+ * has no room for. */
+static bool can_keep(struct weir_spill *spill, uint64_t octets)
+{
+    bool room;
+
+    if (!spill->durable)
+        return true;
+    if (!spill->durable->open)
+        return false;
+    weir_lock_take(&spill->lock);
+    room = weir_durable_has_room(spill, list_octets(spill), octets);
+    weir_lock_release(&spill->lock);
+    return room;
+}
+
 bool weir_spill_room(struct weir_queue *queue, uint64_t octets)
 {
     struct weir_spill *spill = queue->spill;
-    uint64_t hidden = load(&spill->committed) - load(&queue->published);
+    uint64_t before =
+        load(spill->durable ? &queue->consumed : &queue->published);
+    uint64_t waits = load(&spill->committed) - before;
 
     if (atomic_load(&spill->failed) || atomic_load(&spill->full) ||
-        hidden + octets > spill->budget ||
-        (spill->durable && !spill->durable->open))
+        waits + octets > spill->budget || !can_keep(spill, octets))
         return false;
     make_way(queue, octets);
     if (!has_memory(spill, octets))

@@ -33,12 +33,14 @@
  * that is asked for at once; up to the mark it stays in memory for that.
  * When the consumer has taken it the store may let it go.  What is not
  * consumed stays when the queue goes, and is there when the store is opened
- * again; it comes first then.  Who puts a message may wait for its block
- * (struct weir_spill_waiter).  When a write fails, and somebody waits for each
- * message that is not written, these are taken back, as if they had never been
- * put; otherwise what is not written stays in memory, and is tried again.  Of a
- * swap that is used up with nothing in it the oldest block goes, whoever waits;
- * who waits for a sync next hears if that was nobody.
+ * again; it comes first then.  A message may be put only if the store has room
+ * for it behind all that waits to be written, as far as it can tell.  Who puts
+ * one may wait for its block (struct weir_spill_waiter).  When a write fails,
+ * and somebody waits for each message that is not written, these are taken
+ * back, as if they had never been put; otherwise what is not written stays in
+ * memory, and is tried again.  Of a swap that is used up with nothing in it the
+ * oldest block goes, whoever waits; who waits for a sync next hears if that was
+ * nobody.
  *
  * So order needs no care: there is one line, and its parts never overtake.
  * Only the helper moves `published` while messages are hidden, and only the

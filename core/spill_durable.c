@@ -24,6 +24,29 @@ enum {
     PATIENCE_MS = 5000 /* for a store that this process is closing */
 };
 
+/* ---- room ---- */
+
+bool weir_durable_has_room(const struct weir_spill *spill, uint64_t list,
+                           uint64_t octets)
+{
+    const struct weir_durable *durable = spill->durable;
+    uint64_t owed =
+        atomic_load(&spill->in_memory) + durable->unwritten * durable->each;
+
+    if (list > 0)
+        owed += list + durable->each;
+    return octets <= durable->room && owed <= durable->room - octets;
+}
+
+/* Lock held. */
+static void note_room(struct weir_spill *spill, const weir_store_stat *stat)
+{
+    spill->durable->room = stat->room;
+    spill->durable->each = stat->each;
+    if (spill->queue && weir_queue_writer_waits(spill->queue))
+        weir_spill_tell(spill);
+}
+
 /* ---- what was found ---- */
 
 /* Is what lies in a block whole messages, `*count` of them?  Finds where the
@@ -123,7 +146,7 @@ static int open_and_recover(struct weir_spill *spill, struct weir_list *list,
 static void adopt(struct weir_spill *spill, struct weir_list *list)
 {
     struct weir_durable *durable = spill->durable;
-    weir_store_stat stat = {.size = sizeof(stat)};
+    const weir_store_stat stat = weir_spill_look(spill);
     struct weir_list *node;
 
     while ((node = weir_list_pop(list)) != NULL) {
@@ -138,8 +161,8 @@ static void adopt(struct weir_spill *spill, struct weir_list *list)
         spill->use.kept += block->messages;
         spill->use.kept_bytes += block->octets;
     }
-    spill->ops->stat(spill->self, &stat);
     spill->use.torn = stat.torn;
+    note_room(spill, &stat);
     durable->open = true;
     if (spill->use.found > 0 || spill->use.torn > 0)
         weir_spill_tell_found(spill, spill->use.found, spill->use.torn);
@@ -272,6 +295,7 @@ static void wrote(struct weir_spill *spill, struct weir_spill_block *block,
 {
     struct weir_durable *durable = spill->durable;
 
+    durable->unwritten--;
     block->handle = handle;
     block->number = durable->number;
     durable->number += block->messages;
@@ -301,26 +325,34 @@ static void fail(struct weir_spill *spill, int code, bool passing,
     weir_spill_tell(spill);
 }
 
-/* What the store says of itself, when a write has failed. */
-struct health {
-    uint64_t use; /* octets */
-    bool passing;
-};
+/* A write has failed: because of the budget?  Of a store that does not say what
+ * room there is, that is a guess. */
+static bool is_used_up(const struct weir_spill *spill, uint64_t octets,
+                       const weir_store_stat *stat)
+{
+    if (stat->room != UINT64_MAX)
+        return octets > stat->room;
+    return stat->bytes + octets + SLACK > spill->budget;
+}
 
 static void not_written(struct weir_spill *spill,
                         const struct weir_spill_block *block, int code,
-                        struct health health, const char *text)
+                        const weir_store_stat *stat, const char *text)
 {
-    spill->full_at = health.use;
-    spill->used_up = code == ENOSPC && health.passing &&
-                     health.use + block->octets + SLACK > spill->budget;
+    bool passing = weir_spill_may_pass(stat, code);
+    char named[512];
+
+    spill->full_at = stat->bytes;
+    spill->used_up =
+        code == ENOSPC && passing && is_used_up(spill, block->octets, stat);
     if (!spill->used_up)
         spill->durable->trouble = WEIR_DURABLE_UNWRITTEN;
     else if (spill->use.kept > 0)
         spill->durable->trouble = WEIR_DURABLE_USED_UP;
     else
         spill->durable->trouble = WEIR_DURABLE_TOO_LONG;
-    fail(spill, code, health.passing, text);
+    snprintf(named, sizeof(named), "option \"send-swap\": %.480s", text);
+    fail(spill, code, passing, spill->used_up ? named : text);
 }
 
 /* What was written when the queue was about to go is nobody's: it counts as
@@ -329,8 +361,8 @@ static bool write_next(struct weir_spill *spill)
 {
     char text[512] = "";
     weir_error error = {sizeof(error), 0, text, sizeof(text)};
-    struct health health = {0};
     struct weir_spill_block *block;
+    weir_store_stat stat;
     int64_t r;
 
     if (!spill->next_write || spill->durable->trouble ||
@@ -340,18 +372,17 @@ static bool write_next(struct weir_spill *spill)
     block = block_of(spill->next_write);
     weir_spill_go(spill, block);
     r = weir_spill_write_block(spill, block, spill->durable->number, &error);
-    if (r < 0)
-        health = (struct health){weir_spill_disk_use(spill),
-                                 weir_spill_may_pass(spill, (int)-r)};
+    stat = weir_spill_look(spill);
     if (!weir_spill_come_back(spill, block) || spill->durable->parting) {
         if (r >= 0)
             (void)spill->ops->done(spill->self, r, UINT64_MAX, NULL);
         return false;
     }
+    note_room(spill, &stat);
     if (r >= 0)
         wrote(spill, block, r);
     else
-        not_written(spill, block, (int)-r, health, text);
+        not_written(spill, block, (int)-r, &stat, text);
     return r >= 0;
 }
 
@@ -375,6 +406,7 @@ static bool sync_now(struct weir_spill *spill)
     struct weir_durable *durable = spill->durable;
     char text[512] = "";
     weir_error error = {sizeof(error), 0, text, sizeof(text)};
+    weir_store_stat stat;
     bool passing;
     int r;
 
@@ -382,8 +414,10 @@ static bool sync_now(struct weir_spill *spill)
         return false;
     weir_lock_release(&spill->lock);
     r = spill->ops->sync(spill->self, &error);
-    passing = r < 0 && weir_spill_may_pass(spill, -r);
+    stat = weir_spill_look(spill);
     weir_lock_take(&spill->lock);
+    passing = weir_spill_may_pass(&stat, -r);
+    note_room(spill, &stat);
     durable->sync_waits = r < 0;
     if (r < 0) {
         spill->used_up = false;
@@ -505,17 +539,20 @@ static bool load_first(struct weir_spill *spill, struct weir_spill_block *block)
 {
     char text[512] = "";
     weir_error error = {sizeof(error), 0, text, sizeof(text)};
+    weir_store_stat stat;
     struct weir_chunk *chunk;
     uint64_t skipped = 0;
     int code = 0;
 
     weir_spill_go(spill, block);
     chunk = read_back(spill, block, &skipped, &code, &error);
+    stat = weir_spill_look(spill);
     if (!weir_spill_come_back(spill, block)) {
         if (chunk)
             weir_chunk_unref(chunk, WEIR_CHUNK_HOLD);
         return false;
     }
+    note_room(spill, &stat);
     if (chunk)
         came(spill, block, chunk, skipped);
     else
@@ -562,15 +599,16 @@ static bool forget_first(struct weir_spill *spill)
 {
     struct weir_durable *durable = spill->durable;
     struct weir_spill_block *block;
-    uint64_t use;
+    weir_store_stat stat;
 
     if (!is_done(spill))
         return false;
     block = block_of(weir_list_first(&durable->shown));
     weir_lock_release(&spill->lock);
     (void)spill->ops->done(spill->self, block->handle, UINT64_MAX, NULL);
-    use = weir_spill_disk_use(spill);
+    stat = weir_spill_look(spill);
     weir_lock_take(&spill->lock);
+    note_room(spill, &stat);
     weir_list_remove(&block->list);
     spill->use.kept -= block->messages;
     spill->use.kept_bytes -= block->octets;
@@ -578,7 +616,7 @@ static bool forget_first(struct weir_spill *spill)
     next_done(durable);
     sync_later(spill);
     if (atomic_load(&spill->full) &&
-        (use < spill->full_at || spill->use.kept == 0)) {
+        (stat.bytes < spill->full_at || spill->use.kept == 0)) {
         atomic_store(&spill->full, false); /* there is space again */
         weir_spill_tell(spill);
     }
@@ -630,6 +668,7 @@ int weir_durable_new(struct weir_spill *spill,
     durable->sync = plan->sync;
     durable->every = plan->every;
     durable->number = 1;
+    durable->room = UINT64_MAX;
     durable->sync_due.run = on_sync_due;
     weir_list_init(&durable->shown);
     weir_list_init(&durable->waiters);

@@ -40,6 +40,8 @@ struct weir_durable {
     uint64_t written, synced; /* tickets */
     uint64_t number;          /* of the next message that is written */
     uint64_t cached;          /* octets of written blocks in memory */
+    uint64_t room, each;      /* as the store has said; see weir_store_stat */
+    uint64_t unwritten;       /* blocks that wait for it */
     uint64_t final;           /* messages taken when the queue went */
     struct weir_disk_errand sync_due;
     bool is_due, timed; /* it is time to sync; that errand is under way */
@@ -128,13 +130,14 @@ void weir_spill_drop_memory(struct weir_spill *spill,
  * Errors: the store's. */
 int weir_spill_open_own(struct weir_spill *spill, weir_error *error);
 
-/* Octets that the store has on disk. */
+/* What the store says of itself: the octets that it has on disk, above all. */
+weir_store_stat weir_spill_look(struct weir_spill *spill);
 uint64_t weir_spill_disk_use(struct weir_spill *spill);
 
 /* May what has failed with that errno work later?  A store that gives itself
  * up says so, whatever the errno: after a sync that has failed once the next
  * one may find nothing left to write. */
-bool weir_spill_may_pass(struct weir_spill *spill, int code);
+bool weir_spill_may_pass(const weir_store_stat *stat, int code);
 
 /* Want of memory or of descriptors is no loss. */
 bool weir_spill_is_shortage(int code);
@@ -184,6 +187,11 @@ bool weir_durable_work(struct weir_spill *spill);
 
 /* Is there anything to do but to write? */
 bool weir_durable_is_due(struct weir_spill *spill);
+
+/* Has the store room for what waits to be written, of which `list` octets are
+ * in no block yet, and for a message of `octets`? */
+bool weir_durable_has_room(const struct weir_spill *spill, uint64_t list,
+                           uint64_t octets);
 
 /* The queue goes, its consumer has taken so many messages. */
 void weir_durable_leave(struct weir_spill *spill, uint64_t taken);

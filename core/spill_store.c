@@ -65,22 +65,23 @@ int weir_spill_open_own(struct weir_spill *spill, weir_error *error)
     return spill->self ? 0 : weir_spill_open_store(&plan, &spill->self, error);
 }
 
-uint64_t weir_spill_disk_use(struct weir_spill *spill)
+weir_store_stat weir_spill_look(struct weir_spill *spill)
 {
-    weir_store_stat stat = {.size = sizeof(stat)};
+    weir_store_stat stat = {.size = sizeof(stat), .room = UINT64_MAX};
 
     if (spill->self)
         spill->ops->stat(spill->self, &stat);
-    return stat.bytes;
+    return stat;
 }
 
-bool weir_spill_may_pass(struct weir_spill *spill, int code)
+uint64_t weir_spill_disk_use(struct weir_spill *spill)
 {
-    weir_store_stat stat = {.size = sizeof(stat)};
+    return weir_spill_look(spill).bytes;
+}
 
-    if (spill->self)
-        spill->ops->stat(spill->self, &stat);
-    return weir_spill_is_passing(code) && stat.failed == 0;
+bool weir_spill_may_pass(const weir_store_stat *stat, int code)
+{
+    return weir_spill_is_passing(code) && stat->failed == 0;
 }
 
 /* ---- reading ---- */

@@ -157,6 +157,7 @@ static void drop_block(struct weir_spill *spill, struct weir_spill_block *block)
         spill->durable->cached -= block->octets;
     weir_spill_drop_memory(spill, block);
     if (!written) {
+        spill->durable->unwritten--;
         free(block);
         return;
     }

@@ -40,7 +40,9 @@
 #define SMALLEST     (UINT64_C(64) << 10) /* first segment, small budgets */
 #define SMALL        (UINT64_C(1) << 20)  /* and large ones */
 #define LARGE        (UINT64_C(64) << 20) /* last segment */
-#define SEGMENTS     64   /* of the largest size that a budget has */
+#define SEGMENTS     64 /* of the largest size that a budget has */
+#define EMPTY_PART   16 /* of a budget, that an empty segment may have */
+#define EACH         (2 * WEIR_SEGMENT_PAGE) /* two heads, and whole pages */
 #define OWN_OVERHEAD 8192 /* the lock, and the folder itself */
 
 struct store {
@@ -56,7 +58,7 @@ struct store {
     bool tidy;    /* nothing torn, and no empty segment, was found or is left */
     uint64_t found, torn; /* messages and octets, for stat() */
     /* These are read from any thread. */
-    _Atomic uint64_t bytes, count;
+    _Atomic uint64_t bytes, count, room;
     _Atomic uint32_t failed;
     char dir[];
 };
@@ -256,6 +258,47 @@ static int tidy_up(struct store *store)
     return rc;
 }
 
+/* ---- how much more there is room for ---- */
+
+/* Octets of its segments' heads and the block's own. */
+static uint64_t heads(const struct store *store)
+{
+    return store->durable ? (uint64_t)2 * WEIR_RECORD_HEAD : 0;
+}
+
+/* Octets of a segment that are not to be had: what is aside behind its end goes
+ * when another is made.  One without blocks goes wholly, but the youngest may
+ * be used again. */
+static uint64_t taken_by(const struct store *store,
+                         const struct weir_segment *segment)
+{
+    if (segment->unread)
+        return segment->size;
+    if (segment->blocks == 0 && !(store->appends && !segment->next))
+        return 0;
+    return least(segment->size, weir_segment_pages(segment->end));
+}
+
+/* Once all is tidy only the youngest has anything aside. */
+static uint64_t taken(const struct store *store)
+{
+    uint64_t octets = atomic_load(&store->bytes);
+    const struct weir_segment *segment =
+        store->tidy ? store->youngest : store->oldest;
+
+    for (; segment; segment = segment->next)
+        octets -= segment->size - taken_by(store, segment);
+    return octets;
+}
+
+static void measure_room(struct store *store)
+{
+    uint64_t octets = taken(store) + heads(store);
+
+    atomic_store(&store->room,
+                 store->budget > octets ? store->budget - octets : 0);
+}
+
 /* ---- opening and closing ---- */
 
 static void forget(struct store *store)
@@ -338,11 +381,13 @@ static int open_store(const weir_host *host, const weir_store_args *args,
         rc = open_durable(store, args, error);
     else
         rc = open_spill(store, args, error);
-    if (rc < 0)
+    if (rc < 0) {
         forget(store);
-    else
-        *self = store;
-    return rc;
+        return rc;
+    }
+    measure_room(store);
+    *self = store;
+    return 0;
 }
 
 /* ---- blocks ---- */
@@ -439,10 +484,9 @@ static int prepare(struct store *store, uint64_t len, weir_error *error)
     return rc;
 }
 
-static int64_t write_block(void *self, const struct iovec *parts, int n,
-                           uint32_t messages, uint64_t first, weir_error *error)
+static int64_t keep_block(struct store *store, const struct iovec *parts, int n,
+                          uint32_t messages, uint64_t first, weir_error *error)
 {
-    struct store *store = self;
     struct weir_record record = {
         .first = first, .len = total(parts, n), .messages = messages};
     uint64_t need = record.len + (store->durable ? WEIR_RECORD_HEAD : 0), at;
@@ -461,6 +505,16 @@ static int64_t write_block(void *self, const struct iovec *parts, int n,
     if (undone < 0)
         return poison(store, -undone, "cannot take a block back", error);
     return fail_or_poison(store, -rc, "cannot write", error);
+}
+
+static int64_t write_block(void *self, const struct iovec *parts, int n,
+                           uint32_t messages, uint64_t first, weir_error *error)
+{
+    struct store *store = self;
+    int64_t rc = keep_block(store, parts, n, messages, first, error);
+
+    measure_room(store);
+    return rc;
 }
 
 static ssize_t read_block(void *self, int64_t handle, void *data, size_t room,
@@ -545,12 +599,15 @@ static int done_in_part(struct store *store, struct weir_place *place,
 }
 
 /* Through a durable queue each message passes, and most of the time it is
- * empty: a small segment stays for what comes next. */
+ * empty: a small segment stays for what comes next, until much of it is used.
+ */
 static bool is_kept_empty(const struct store *store,
                           const struct weir_segment *segment)
 {
     return store->durable && store->appends && segment == store->youngest &&
-           segment->size <= SMALL;
+           segment->size <= SMALL &&
+           weir_segment_pages(segment->end) <=
+               most(WEIR_SEGMENT_PAGE, store->budget / EMPTY_PART);
 }
 
 static int done_wholly(struct store *store, struct weir_place *place,
@@ -570,24 +627,32 @@ static int done_wholly(struct store *store, struct weir_place *place,
     return rc < 0 ? poison(store, -rc, "cannot remove a segment", error) : 0;
 }
 
+static int let_go(struct store *store, struct weir_place *place,
+                  uint64_t through, weir_error *error)
+{
+    int rc = store->tidy ? 0 : tidy_up(store);
+
+    if (rc < 0)
+        return fail_or_poison(store, -rc, "cannot tidy up", error);
+    if (place->messages > 0 && through - place->first < place->messages - 1)
+        return done_in_part(store, place, through - place->first + 1, error);
+    return done_wholly(store, place, error);
+}
+
 static int done_block(void *self, int64_t handle, uint64_t through,
                       weir_error *error)
 {
     struct store *store = self;
     struct weir_place *place = weir_places_find(&store->places, handle);
-
     int rc;
 
     if (!place)
         return no_block(store, handle, error);
     if (place->messages > 0 && through < place->first)
         return 0;
-    rc = store->tidy ? 0 : tidy_up(store);
-    if (rc < 0)
-        return fail_or_poison(store, -rc, "cannot tidy up", error);
-    if (place->messages > 0 && through - place->first < place->messages - 1)
-        return done_in_part(store, place, through - place->first + 1, error);
-    return done_wholly(store, place, error);
+    rc = let_go(store, place, through, error);
+    measure_room(store);
+    return rc;
 }
 
 /* ---- what an earlier process left ---- */
@@ -650,6 +715,8 @@ static void stat_store(void *self, weir_store_stat *out)
     stat.bytes = atomic_load(&store->bytes);
     stat.recovered = store->found;
     stat.torn = store->torn;
+    stat.room = atomic_load(&store->room);
+    stat.each = EACH;
     memcpy(out, &stat, least(out->size, sizeof stat));
 }
 

@@ -28,9 +28,10 @@
  * level; of a small budget less, where they go in several. */
 #define RESERVE_MIN (8 * PAGE)
 #define RESERVE_MAX ((DEPTH + 2) * 64 * PAGE)
-#define DEPTH       4 /* levels of a tree of 32 GB */
-#define SLACK       8 /* pages that a block takes beside its own */
-#define TURNS       2 /* transactions until freed pages can be used */
+#define DEPTH       4    /* levels of a tree of 32 GB */
+#define SLACK       8    /* pages that a block takes beside its own */
+#define LOOKED_AT   4096 /* records of free pages, of which there may be many */
+#define TURNS       2    /* transactions until freed pages can be used */
 #define FREE_PAGES \
     0 /* liblmdb's own table of them, as its mdb_stat(1) has it */
 
@@ -415,8 +416,9 @@ static int commit(struct weir_base *base, MDB_txn *txn, uint64_t octets)
     return rc;
 }
 
-/* Pages that are free, now or for one of the next transactions. */
-static int count_free(struct weir_base *base, uint64_t *pages)
+/* Pages that are free, now or for one of the next transactions, in so many
+ * records at most. */
+static int count_free(struct weir_base *base, uint64_t records, uint64_t *pages)
 {
     MDB_cursor *cursor;
     MDB_val key, value;
@@ -428,7 +430,8 @@ static int count_free(struct weir_base *base, uint64_t *pages)
         return rc;
     rc = mdb_cursor_open(txn, FREE_PAGES, &cursor);
     if (rc == 0) {
-        while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0 &&
+               records-- > 0) {
             memcpy(&count, value.mv_data, sizeof count);
             *pages += count;
         }
@@ -455,12 +458,32 @@ static int check_room(struct weir_base *base, const struct weir_base_head *head)
 
     if (!head || used + need <= base->soft)
         return 0;
-    rc = count_free(base, &pages);
+    rc = count_free(base, UINT64_MAX, &pages);
     if (rc == 0)
         rc = mdb_env_stat(base->env, &stat);
     if (rc)
         return rc;
     return used - pages * stat.ms_psize + need <= base->soft ? 0 : MDB_MAP_FULL;
+}
+
+uint64_t weir_base_each(void)
+{
+    return SLACK * PAGE;
+}
+
+/* What is gone, or goes with the next write, leaves a few pages of tables. */
+uint64_t weir_base_room(struct weir_base *base, bool empty)
+{
+    uint64_t used = weir_base_size(base), pages = 0, head = SLACK * PAGE;
+    MDB_stat stat;
+
+    if (empty)
+        used = SLACK * PAGE;
+    else if (used > base->soft / 2 &&
+             count_free(base, LOOKED_AT, &pages) == 0 &&
+             mdb_env_stat(base->env, &stat) == 0)
+        used -= pages * stat.ms_psize;
+    return base->soft > used + head ? base->soft - used - head : 0;
 }
 
 static int try_change(struct weir_base *base, const struct weir_base_head *head,

@@ -77,4 +77,9 @@ int weir_base_sync(struct weir_base *base);
 /* Octets of the file that are or were in use. */
 uint64_t weir_base_size(const struct weir_base *base);
 
+/* Octets of the longest block that the budget has room for, and at most what
+ * one takes beside its own.  empty: no block is there but such as are to go. */
+uint64_t weir_base_room(struct weir_base *base, bool empty);
+uint64_t weir_base_each(void);
+
 #endif

@@ -5,7 +5,8 @@
  * A block is a record, and writing one a transaction, so nothing is ever torn
  * and a full disk harms nothing but the block it is met with.  What is consumed
  * is gathered, and goes with the next block that is written, or the next sync:
- * a transaction costs a wait for the disk.
+ * a transaction costs a wait for the disk.  Only where the budget is nearly
+ * used up does it go at once, lest somebody waits for room that there is.
  * Above: the host, through <weir/store.h>.  Below: base.h, queue_folder.h.
  */
 #include "config.h"
@@ -24,9 +25,12 @@
 #include <unistd.h>
 
 #define SUFFIX       ".lmdb"
-#define OWN_OVERHEAD 20480             /* two locks, and the folder itself */
-#define MARKS        64                /* that are gathered at most */
-#define LEN_MAX      (UINT32_MAX - 64) /* liblmdb's limit, and a head */
+#define OWN_OVERHEAD 20480 /* two locks, and the folder itself */
+#define MARKS        64    /* that are gathered at most */
+#define TIGHT                                                 \
+    4 /* when less than this part of the budget is left, none \
+         are */
+#define LEN_MAX (UINT32_MAX - 64) /* liblmdb's limit, and a head */
 
 struct store {
     const weir_host *host;
@@ -39,7 +43,7 @@ struct store {
     bool settled; /* the folder has been synced with the file's name */
     /* These are read from any thread. */
     uint64_t found;
-    _Atomic uint64_t bytes, count;
+    _Atomic uint64_t bytes, count, room;
     _Atomic uint32_t failed;
 };
 
@@ -76,7 +80,10 @@ static int no_block(const struct store *store, int64_t handle,
 
 static void measure(struct store *store)
 {
+    bool empty = atomic_load(&store->count) == 0;
+
     atomic_store(&store->bytes, weir_base_size(&store->base) + OWN_OVERHEAD);
+    atomic_store(&store->room, weir_base_room(&store->base, empty));
 }
 
 /* ---- marks ---- */
@@ -207,6 +214,17 @@ static bool measure_block(struct weir_base_head *head,
     return true;
 }
 
+/* There may be room, but not in one piece. */
+static int no_room(struct store *store, uint64_t len, weir_error *error)
+{
+    if (atomic_load(&store->room) >= len)
+        atomic_store(&store->room, len > 0 ? len - 1 : 0);
+    return store->host->fail(
+        error, ENOSPC, "%s: the budget of %llu octets is used up",
+        store->queue.path,
+        (unsigned long long)(store->base.soft + store->base.reserve));
+}
+
 static int64_t write_block(void *self, const struct iovec *parts, int n,
                            uint32_t messages, uint64_t first, weir_error *error)
 {
@@ -222,16 +240,14 @@ static int64_t write_block(void *self, const struct iovec *parts, int n,
         return fail(store, error, ENOSPC, "a block beyond 4 GB");
     rc = weir_base_write(&store->base, &head, parts, n, store->marks,
                          store->n_marks, &full);
+    if (rc == 0)
+        atomic_fetch_add(&store->count, 1);
     measure(store);
     if (full)
-        return store->host->fail(
-            error, ENOSPC, "%s: the budget of %llu octets is used up",
-            store->queue.path,
-            (unsigned long long)(store->base.soft + store->base.reserve));
+        return no_room(store, head.len, error);
     if (rc < 0)
         return fail_or_poison(store, error, -rc, "cannot write");
     store->n_marks = 0;
-    atomic_fetch_add(&store->count, 1);
     return (int64_t)store->next++;
 }
 
@@ -292,6 +308,17 @@ static int add_mark(struct store *store, int64_t handle, uint32_t consumed,
     return 0;
 }
 
+static int block_went(struct store *store, weir_error *error)
+{
+    int rc = 0;
+
+    if (atomic_fetch_sub(&store->count, 1) == 1)
+        measure(store);
+    else if (atomic_load(&store->room) < store->base.soft / TIGHT)
+        rc = apply_marks(store);
+    return rc < 0 ? fail_or_poison(store, error, -rc, "cannot mark blocks") : 0;
+}
+
 static int done_block(void *self, int64_t handle, uint64_t through,
                       weir_error *error)
 {
@@ -311,9 +338,9 @@ static int done_block(void *self, int64_t handle, uint64_t through,
     if (consumed <= head.consumed)
         return 0;
     rc = add_mark(store, handle, consumed, error);
-    if (rc == 0 && consumed == WEIR_BASE_ALL)
-        atomic_fetch_sub(&store->count, 1);
-    return rc;
+    if (rc < 0 || consumed != WEIR_BASE_ALL)
+        return rc;
+    return block_went(store, error);
 }
 
 /* ---- what an earlier process left ---- */
@@ -386,6 +413,8 @@ static void stat_store(void *self, weir_store_stat *out)
     stat.blocks = atomic_load(&store->count);
     stat.bytes = atomic_load(&store->bytes);
     stat.recovered = store->found;
+    stat.room = atomic_load(&store->room);
+    stat.each = weir_base_each();
     memcpy(out, &stat, size);
 }
 

@@ -147,6 +147,51 @@ static bool small_budget(struct weir_run *run)
                           n / 2, more);
 }
 
+/* Blocks of `size` until the store says that there is no room for one more:
+ * they must have it, and leave what it says. */
+static bool fill_room(struct weir_run *run, size_t size, int64_t *handles,
+                      unsigned most, unsigned *n)
+{
+    weir_store_stat before = weir_run_stat(run), after;
+
+    for (*n = 0; before.room >= size && *n < most; before = after) {
+        if (!weir_run_keep(run, size, *n, 1, &handles[*n]))
+            return false;
+        ++*n;
+        after = weir_run_stat(run);
+        if (after.room + size + after.each < before.room)
+            return weir_run_wrong(run,
+                                  "a block of %zu octets took %" PRIu64
+                                  " of the room",
+                                  size, before.room - after.room);
+    }
+    return *n < most ||
+           weir_run_wrong(run, "room for %u blocks of %zu octets", *n, size);
+}
+
+/* What it says that there is room for, there is, and when all is done most of
+ * the budget is room again.  Long ones come before short ones, which may leave
+ * none in one piece. */
+static bool room_told(struct weir_run *run)
+{
+    static const size_t sizes[] = {64 * KB, 3000, 3000};
+    int64_t handles[400];
+    bool good = weir_run_open(run, SMALL);
+    unsigned n;
+
+    if (good && weir_run_stat(run).room == UINT64_MAX)
+        return weir_run_skip(run, "the store does not say");
+    for (int i = 0; good && i < 3; i++) {
+        if (weir_run_stat(run).room < SMALL * 3 / 4)
+            return weir_run_wrong(run, "room for %" PRIu64 " of %zu octets",
+                                  weir_run_stat(run).room, SMALL);
+        good = fill_room(run, sizes[i], handles, 400, &n);
+        for (unsigned k = 0; good && k < n; k++)
+            good = weir_run_let_go(run, handles[k]);
+    }
+    return good;
+}
+
 /* Space comes back whichever blocks go first: three rounds fit. */
 static bool any_order(struct weir_run *run)
 {
@@ -261,6 +306,7 @@ static const struct weir_check_case cases[] = {
     {"many blocks, in order", many, ~0u},
     {"the budget holds, and a full store goes on", budget, ~0u},
     {"a small budget is for blocks", small_budget, ~0u},
+    {"there is the room that it says", room_told, ~0u},
     {"space comes back in any order", any_order, ~0u},
     {"a block consumed in part", in_part, ~0u},
     {"what is refused", refusals, ~0u},

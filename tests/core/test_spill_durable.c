@@ -28,7 +28,7 @@
 
 #define MB ((uint64_t)1 << 20)
 
-enum { BLOCKS = 8192, SOON_S = 20, MARK = 100, SIZE = 1000 };
+enum { BLOCKS = 8192, SOON_S = 20, MARK = 100, SIZE = 1000, EACH = 100 };
 
 /* ---- a store ---- */
 
@@ -45,6 +45,7 @@ static struct {
     _Atomic int write_code, sync_code, open_code;
     _Atomic uint32_t failed;   /* it says so */
     _Atomic bool held, inside; /* in a write */
+    _Atomic bool tells;        /* what room it has */
     _Atomic uint64_t room;
     _Atomic uint64_t least; /* octets that it says it uses, or more */
     uint64_t last;
@@ -181,6 +182,10 @@ static void stat_disk(void *self, weir_store_stat *stat)
     stat->bytes = on_disk();
     if (stat->bytes < atomic_load(&disk.least))
         stat->bytes = atomic_load(&disk.least);
+    if (atomic_load(&disk.tells)) {
+        stat->room = atomic_load(&disk.room) - on_disk();
+        stat->each = EACH;
+    }
     stat->torn = 0;
 }
 
@@ -795,6 +800,38 @@ static void test_used_up(void **state)
     part(&fixture);
 }
 
+/* What the store has no room for is not put, though the disk does not answer:
+ * so none has to be taken back. */
+static void test_room_told(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    atomic_store(&disk.tells, true);
+    set_up_small(&fixture, 64 * SIZE);
+    part(&fixture);
+    atomic_store(&disk.room, 30 * SIZE);
+    join(&fixture, true);
+    hold_disk(&fixture);
+    while (try_put(&fixture) == 0)
+        assert_true(fixture.out < 64);
+    assert_in_range(fixture.out, 20, 29);
+    assert_int_equal(try_put(&fixture), -EAGAIN);
+    atomic_store(&disk.held, false);
+    assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_KEPT);
+    assert_int_equal(atomic_load(&disk.writes), atomic_load(&disk.n));
+    while (try_put(&fixture) == 0)
+        assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_KEPT);
+    take_many(&fixture, (int)(fixture.out - fixture.in));
+    put_many(&fixture, 5);
+    assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_KEPT);
+    take_many(&fixture, 5);
+    assert_int_equal(atomic_load(&disk.writes), atomic_load(&disk.n));
+    assert_int_equal(fixture.troubles, 0);
+    assert_accounts(&fixture, 0);
+    part(&fixture);
+}
+
 /* 30 messages were written and are taken, and one is on its way to a store that
  * has no room for it. */
 static void fill_and_take(struct fixture *fixture)
@@ -1047,6 +1084,7 @@ int main(void)
         cmocka_unit_test_setup(test_full, wipe),
         cmocka_unit_test_setup(test_full_unseen, wipe),
         cmocka_unit_test_setup(test_used_up, wipe),
+        cmocka_unit_test_setup(test_room_told, wipe),
         cmocka_unit_test_setup(test_room_meanwhile, wipe),
         cmocka_unit_test_setup(test_room_unseen, wipe),
         cmocka_unit_test_setup(test_room_untold, wipe),

@@ -1158,7 +1158,7 @@ static void test_suite(void **state)
 
     (void)state;
     assert_int_equal(weir_check_store(&check), 0);
-    assert_int_equal(cases, 30);
+    assert_int_equal(cases, 32);
 }
 
 /* Writes end half way. */
