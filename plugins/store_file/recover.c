@@ -128,6 +128,9 @@ struct scan {
     uint64_t behind; /* where the record after the last one should be */
     bool skipped;    /* something between the two could not be read */
     uint64_t next;   /* the sequence number that comes next; 0: not known */
+    /* What the last segment has behind its last record; NULL: nothing. */
+    struct weir_segment *rest_in;
+    uint64_t rest, rest_octets;
     /* Blocks at the end of all so far whose octets are wrong: torn off, if no
      * whole one comes any more, in whichever segment. */
     struct weir_segment *bad_in;
@@ -135,7 +138,7 @@ struct scan {
     uint64_t end_without; /* the end of bad_in, less these */
 };
 
-static int keep(struct scan *scan, uint64_t at,
+static int keep(struct scan *scan, struct weir_segment *segment, uint64_t at,
                 const struct weir_record *record, uint32_t consumed,
                 uint8_t mark)
 {
@@ -145,7 +148,7 @@ static int keep(struct scan *scan, uint64_t at,
     if (weir_places_reserve(&recovery->places) < 0)
         return -ENOMEM;
     place = weir_places_take(&recovery->places);
-    place->segment = scan->segment;
+    place->segment = segment;
     place->at = at;
     place->len = record->len;
     place->first = record->first;
@@ -154,7 +157,7 @@ static int keep(struct scan *scan, uint64_t at,
     place->crc = record->crc;
     place->mark = mark;
     place->headless = false;
-    scan->segment->blocks++;
+    segment->blocks++;
     recovery->blocks++;
     recovery->messages += record->messages - consumed;
     return 0;
@@ -181,26 +184,50 @@ static void settle(struct scan *scan, uint64_t at, uint64_t next, bool good)
     scan->bad_octets += next - at;
 }
 
+/* A block without a head, of the messages up to `first`. */
+static int keep_headless(struct scan *scan, struct weir_segment *segment,
+                         uint64_t at, uint64_t size, uint64_t first)
+{
+    const struct weir_record record = {.first = scan->next,
+                                       .len = size - WEIR_RECORD_HEAD,
+                                       .messages =
+                                           (uint32_t)(first - scan->next)};
+    int rc = keep(scan, segment, at, &record, 0, WEIR_RECORD_MARKS - 1);
+
+    if (rc == 0)
+        scan->recovery->places.list[scan->recovery->blocks - 1].headless = true;
+    return rc;
+}
+
+/* What was torn off at the end of the segment before this one is a block, after
+ * all: its messages are missing. */
+static int take_rest(struct scan *scan, uint64_t first)
+{
+    struct weir_segment *segment = scan->rest_in;
+
+    if (!segment || segment->number + 1 != scan->segment->number)
+        return 0;
+    scan->rest_in = NULL;
+    scan->recovery->torn -= scan->rest_octets;
+    segment->end = scan->rest + scan->rest_octets;
+    return keep_headless(scan, segment, scan->rest, scan->rest_octets, first);
+}
+
 /* There is a whole head at `at`, of a block that begins with message `first`.
  * What lies before it, and is no record, is a block if messages are missing. */
 static int take_gap(struct scan *scan, uint64_t at, uint64_t first)
 {
-    uint64_t missing = first - scan->next, size = at - scan->behind;
-    struct weir_record record = {.first = scan->next,
-                                 .messages = (uint32_t)missing};
-    int rc;
+    uint64_t size = at - scan->behind;
 
-    if (size == 0 || scan->skipped || scan->next == 0 || first <= scan->next ||
-        missing > UINT32_MAX) {
+    if (scan->skipped || scan->next == 0 || first <= scan->next ||
+        first - scan->next > UINT32_MAX) {
         scan->recovery->torn += size;
         return 0;
     }
-    record.len = size - WEIR_RECORD_HEAD;
+    if (size == 0)
+        return take_rest(scan, first);
     settle(scan, scan->behind, at, false);
-    rc = keep(scan, scan->behind, &record, 0, WEIR_RECORD_MARKS - 1);
-    if (rc == 0)
-        scan->recovery->places.list[scan->recovery->blocks - 1].headless = true;
-    return rc;
+    return keep_headless(scan, scan->segment, scan->behind, size, first);
 }
 
 enum found {
@@ -239,7 +266,7 @@ static int scan_record(struct scan *scan, uint64_t at, uint64_t *next)
     if (rc < 0 && !is_unreadable(rc))
         return rc;
     settle(scan, at, *next, rc < 0 || crc == record.crc);
-    rc = keep(scan, at, &record, consumed, mark);
+    rc = keep(scan, scan->segment, at, &record, consumed, mark);
     return rc < 0 ? rc : FOUND_RECORD;
 }
 
@@ -322,10 +349,27 @@ static int check_head(struct scan *scan, const char *name, weir_error *error)
     return begun == WEIR_RECORD_OURS;
 }
 
+/* What is behind the last record counts as torn, for now.  Of what could not be
+ * read nobody knows. */
+static void find_rest(struct scan *scan)
+{
+    struct weir_segment *segment = scan->segment;
+    uint64_t end = weir_record_align(segment->end);
+
+    scan->rest_in = NULL;
+    if (scan->length <= end)
+        return;
+    scan->rest = end;
+    scan->rest_octets = scan->length - end;
+    scan->recovery->torn += scan->rest_octets;
+    if (segment->end > 0 && !segment->unread &&
+        scan->rest_octets >= WEIR_RECORD_HEAD)
+        scan->rest_in = segment;
+}
+
 static int scan_segment(struct scan *scan, weir_error *error)
 {
     char name[WEIR_SEGMENT_NAME];
-    uint64_t end;
     int rc;
 
     weir_segment_name(scan->segment->number, name);
@@ -336,9 +380,7 @@ static int scan_segment(struct scan *scan, weir_error *error)
         rc = scan_records(scan);
     if (rc < 0)
         return weir_segment_fail(scan->folder, error, -rc, name);
-    end = weir_record_align(scan->segment->end);
-    if (scan->length > end)
-        scan->recovery->torn += scan->length - end;
+    find_rest(scan);
     return 0;
 }
 

@@ -26,7 +26,9 @@ struct weir_recovery {
  * is one whose octets the disk does not give back.  Where a head is damaged,
  * the next whole one is looked for, and what lies between is a block that is
  * `headless`, if the sequence numbers tell of messages that are missing, and
- * otherwise counts as torn.  A segment of which a head cannot be read is
+ * otherwise counts as torn.  So it is with what is behind the last whole head
+ * of a segment, which the first one of the next segment tells of.  A segment of
+ * which a head cannot be read is
  * `unread`.
  * Ownership: what was found is in *recovery after a failure too.
  * Errors: -EINVAL there is a foreign file, which is named; -ENOMEM, -EMFILE,

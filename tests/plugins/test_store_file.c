@@ -901,6 +901,64 @@ static void test_damaged_end(void **state)
     assert_int_equal(stat_now().torn, 64 + 200 * 1024);
 }
 
+/* So it is with one whose head is damaged: the next segment tells of its
+ * messages, which are let go as others are. */
+static void test_damaged_end_head(void **state)
+{
+    char path[128];
+    int64_t handle, damaged;
+
+    (void)state;
+    open_durable();
+    for (unsigned i = 1; i <= 3; i++)
+        (void)put_good(200 * 1024, i);
+    ops->close(store, 1);
+    (void)segment(path);
+    spoil(path, 64 + 64 + 200 * 1024 + 10, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        open_durable();
+        assert_int_equal(stat_now().blocks, 3 + i);
+        assert_int_equal(stat_now().recovered, 3 + i);
+        assert_int_equal(stat_now().torn, 0);
+        assert_int_equal(next_block(&handle), 1);
+        expect(handle, 200 * 1024, 1);
+        assert_int_equal(next_block(&damaged), 2);
+        assert_int_equal(ops->read(store, damaged, back, sizeof back, &error),
+                         -EILSEQ);
+        assert_int_equal(next_block(&handle), 3);
+        expect(handle, 200 * 1024, 3);
+        (void)put_good(1000, 4 + i); /* takes nothing away */
+        if (i == 0)
+            ops->close(store, 1);
+    }
+    let_go(damaged);
+    reopen();
+    assert_int_equal(stat_now().blocks, 4);
+    assert_int_equal(stat_now().torn, 0);
+    assert_int_equal(next_block(&handle), 1);
+    assert_int_equal(next_block(&handle), 3);
+}
+
+/* Where the next segment is gone nobody knows what is missing. */
+static void test_damaged_end_alone(void **state)
+{
+    char path[128];
+    int64_t handles[5];
+
+    (void)state;
+    open_durable();
+    for (unsigned i = 0; i < 5; i++)
+        handles[i] = put_good(200 * 1024, i + 1);
+    let_go(handles[2]);
+    let_go(handles[3]);
+    ops->close(store, 1);
+    (void)segment(path);
+    spoil(path, 64 + 64 + 200 * 1024 + 10, 1);
+    open_durable();
+    assert_int_equal(stat_now().blocks, 2);
+    assert_int_equal(stat_now().torn, 64 + 200 * 1024);
+}
+
 /* Open with the read that comes after so many others failing. */
 static void open_unreadable(int after)
 {
@@ -1297,6 +1355,8 @@ int main(void)
         CASE(test_damage),
         CASE(test_damaged_first),
         CASE(test_damaged_end),
+        CASE(test_damaged_end_head),
+        CASE(test_damaged_end_alone),
         CASE(test_unreadable),
         CASE(test_torn_mark),
         CASE(test_foreign),
