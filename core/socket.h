@@ -155,6 +155,7 @@ struct weir_sock {
     int wakes[WEIR_WAITS]; /* so many, once the lock is released */
     struct weir_spin spin_in, spin_out, gathers, yields; /* did it pay? */
     bool spinning;     /* one thread at a time does */
+    bool together;     /* the other end was on our processor last time */
     bool polled;       /* no I/O threads: looked around already */
     uint64_t received; /* messages; those until it ran dry, and until the */
     uint64_t received_dry, received_slept; /* last wait that was a sleep */

@@ -464,6 +464,21 @@ static bool try_yielding(struct weir_sock *sock, enum weir_wait what,
     return hit;
 }
 
+/* Spinning finds the answer of who is on another processor, yielding that of
+ * who is on ours, and each is in vain for the other.  Where threads are moved
+ * to and fro, both happen: what found the last one comes first. */
+static bool try_both(struct weir_sock *sock, enum weir_wait what, uint32_t seen,
+                     int64_t deadline)
+{
+    bool yields_first = sock->together, hit;
+
+    if (!yields_first && try_spinning(sock, what, seen, deadline))
+        return true;
+    hit = try_yielding(sock, what, seen, deadline);
+    sock->together = hit && sock->yields.misses == 0; /* it was the other end */
+    return hit || (yields_first && try_spinning(sock, what, seen, deadline));
+}
+
 /* Several messages came in a row from a thread of this process: it streams.
  * Looking after each of them would have the two caches pass the same lines to
  * and fro, so let some gather.  An answer to a lone message is never delayed.
@@ -677,8 +692,7 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
         return weir_poll_set(sock) ? look_again(patience) : -EAGAIN;
     if (what == WEIR_WAIT_IN && gather(sock))
         return 0;
-    if (try_spinning(sock, what, seen, deadline) ||
-        try_yielding(sock, what, seen, deadline))
+    if (try_both(sock, what, seen, deadline))
         return 0;
     if (weir_poll_set(sock))
         return look_again(patience);

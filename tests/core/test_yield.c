@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -16,19 +17,34 @@
 
 #include <weir/weir.h>
 
+#include "base/clock.h"
 #include "pushpull.h"
 
 enum {
-    WAITS = 20,    /* fewer than are left out after a bad one */
-    MOMENT = 1,    /* ms */
-    YIELDS = 4,    /* of one wait at most */
-    LONG = 2000000 /* ns that others have the processor: not the other end */
+    WAITS = 20,     /* fewer than are left out after a bad one */
+    MOMENT = 1,     /* ms */
+    YIELDS = 4,     /* of one wait at most */
+    LONG = 2000000, /* ns that others have the processor: not the other end */
+    SPIN = 1000,    /* us: as long as may be */
+    READS = 50,     /* of the clock, in a wait without that */
+    ANSWERS = 10,   /* in which it would be tried again twice */
+    PATIENCE = 100, /* ms */
+    TRIES = 100     /* at having a machine to ourselves */
 };
 
 static int yields;
-static void (*others)(void); /* who runs meanwhile */
+static void (*others)(void);     /* who runs meanwhile */
+static _Thread_local long reads; /* of the clock */
 
 int __wrap_sched_yield(void);
+int64_t __real_weir_now(void);
+int64_t __wrap_weir_now(void);
+
+int64_t __wrap_weir_now(void)
+{
+    reads++;
+    return __real_weir_now();
+}
 
 /* Threads of the library's own do not wait for messages. */
 int __wrap_sched_yield(void)
@@ -78,6 +94,41 @@ static void test_peer_runs(void **state)
     assert_int_equal(yields, 1);
 }
 
+/* Returns whether each yield was followed by its answer: one that takes long,
+ * as another program had the processor, is not tried again for a while. */
+static bool hear_answers(int n)
+{
+    char data[ROOM];
+    bool heard = true;
+
+    for (int i = 0; i < n && heard; i++) {
+        size_t size = sizeof data;
+
+        others = the_peer;
+        heard = weir_recv(pull, data, &size, PATIENCE) == 0;
+    }
+    return heard;
+}
+
+/* Who spun first would keep the processor from the other end each time that
+ * spinning is tried again. */
+static void test_yields_first_where_that_paid(void **state)
+{
+    bool heard = false;
+
+    for (int i = 0; i < TRIES && !heard; i++) {
+        pushpull_end(state);
+        pushpull_begin(state);
+        assert_int_equal(weir_set(pull, "pace", "latency"), 0);
+        join("inproc://yield", SPIN);
+        heard = hear_answers(1);
+        reads = 0;
+        heard = heard && hear_answers(ANSWERS);
+    }
+    assert_true(heard);
+    assert_in_range(reads, 1, ANSWERS * READS);
+}
+
 static void test_nobody_runs(void **state)
 {
     (void)state;
@@ -124,9 +175,9 @@ int main(void)
 #define CASE(name) \
     cmocka_unit_test_setup_teardown(name, pushpull_begin, pushpull_end)
     const struct CMUnitTest tests[] = {
-        CASE(test_peer_runs),          CASE(test_nobody_runs),
-        CASE(test_somebody_else_runs), CASE(test_not_without_spin),
-        CASE(test_not_unasked),
+        CASE(test_peer_runs),        CASE(test_yields_first_where_that_paid),
+        CASE(test_nobody_runs),      CASE(test_somebody_else_runs),
+        CASE(test_not_without_spin), CASE(test_not_unasked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
