@@ -77,7 +77,7 @@ int weir_disk_sync(const char *dir)
     return 0;
 }
 
-static int open_nameless(const char *dir)
+int weir_disk_open(const char *dir)
 {
     char path[4096];
     int fd;
@@ -111,7 +111,7 @@ static int write_blocks(int fd, uint64_t octets)
 uint64_t weir_disk_write(const char *dir, uint64_t octets)
 {
     uint64_t start, ns = 0;
-    int fd = open_nameless(dir);
+    int fd = weir_disk_open(dir);
 
     start = weir_meter_now();
     if (fd < 0 || write_blocks(fd, octets) < 0)

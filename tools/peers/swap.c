@@ -11,6 +11,7 @@
 #include "disk.h"
 #include "histogram.h"
 #include "side.h"
+#include "spool.h"
 
 #define MARK  1000                 /* messages; what is above is swapped */
 #define MOST  (UINT64_C(16) << 30) /* octets of a swap */
@@ -244,6 +245,22 @@ static double ask_while_filling(struct swap *swap,
     return good ? delay : -1;
 }
 
+/* The same while a plain program does in place of the swap what it can, when
+ * what was swapped is on the disk. */
+static double ask_beside_plain(struct swap *swap)
+{
+    struct weir_spool *spool;
+    double delay;
+
+    if (settle(swap) != 0)
+        return -1;
+    spool = weir_spool_start(swap->dir, swap->side->plan->size, most(swap));
+    if (!spool)
+        return -1;
+    delay = ask(swap, swap->side->plan->run);
+    return weir_spool_stop(spool) == 0 ? delay : -1;
+}
+
 /* ---- a run ---- */
 
 static int set_up(struct swap *swap)
@@ -281,7 +298,7 @@ static int run(struct weir_side *side)
 {
     static struct swap swap;
     struct weir_side_span there, back;
-    double calm, filling;
+    double calm, filling, plain;
 
     swap.side = side;
     if (set_up(&swap) != 0 || ask(&swap, side->plan->warm) < 0)
@@ -297,16 +314,21 @@ static int run(struct weir_side *side)
     filling = ask_while_filling(&swap, &there);
     if (filling < 0)
         return -1;
+    plain = ask_beside_plain(&swap);
+    if (plain < 0)
+        return -1;
     weir_side_figure("calm_us", calm);
     weir_side_figure("p99_us", filling);
     weir_side_figure("p99_x", filling / calm);
+    weir_side_figure("plain_x", plain / calm);
     return 0;
 }
 
 static const struct weir_side_metric metrics[] = {
     {"msg/s", true},     {"p99_us", false},  {"MB/s", true},
     {"raw_MB/s", false}, {"of_raw_%", true}, {"back/s", true},
-    {"calm_us", false},  {"p99_x", false},   {NULL, false},
+    {"calm_us", false},  {"p99_x", false},   {"plain_x", false},
+    {NULL, false},
 };
 
 const struct weir_side_test weir_side_swap = {
@@ -320,7 +342,8 @@ const struct weir_side_test weir_side_swap = {
         "then the peer reads all of it.\n\n"
         "p99_us is the 99th percentile of the round trip between two more "
         "sockets of\nthe sender's process while it swaps, calm_us while it "
-        "does not send, p99_x the\nratio.\n",
+        "does not send, p99_x the\nratio; plain_x is the ratio while a plain "
+        "program writes such messages to\na file.\n",
     .metrics = metrics,
     .transports = "tcp",
     .sizes = "64,1K",
