@@ -60,10 +60,13 @@ void weir_spill_silence(struct weir_spill *spill)
     weir_lock_release(&spill->lock);
 }
 
-/* An opened store is closed where it may take its time.  What was hidden is
- * behind what was shown again, less the blocks. */
+/* An opened store is closed where it may take its time, which is here if it has
+ * no queue yet.  What was hidden is behind what was shown again, less the
+ * blocks. */
 void weir_spill_leave(struct weir_spill *spill)
 {
+    bool joined = spill->queue != NULL;
+
     weir_lock_take(&spill->lock);
     if (weir_spill_hides(spill))
         spill->shown->next = spill->head;
@@ -72,7 +75,7 @@ void weir_spill_leave(struct weir_spill *spill)
                            spill->queue ? load(&spill->queue->taken) : 0);
     spill->queue = NULL;
     spill->tell = NULL;
-    if (!atomic_load(&spill->working) && spill->self)
+    if (joined && !atomic_load(&spill->working) && spill->self)
         weir_spill_schedule(spill);
     if (weir_spill_hides(spill))
         weir_disks_unpin(spill->crew);

@@ -175,8 +175,10 @@ struct weir_spill *weir_spill_new(const struct weir_spill_plan *plan,
                                   struct weir_queue *queue);
 
 /* The queue goes: what is hidden is its list's again, or gone.  The store is
- * closed by a helper; that of a durable one keeps what was not consumed.
- * Thread: one that holds both ends. */
+ * closed by a helper; that of a durable one keeps what was not consumed.  One
+ * that was opened and has no queue is closed on return.
+ * Thread: one that holds both ends; without a queue, one that may wait for the
+ * disk. */
 void weir_spill_leave(struct weir_spill *spill);
 
 /* tell() is not called any more, nobody waits, and nothing that is durable is

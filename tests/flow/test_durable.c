@@ -459,6 +459,28 @@ static void test_refusals(void **state)
     tear_down(&stage);
 }
 
+/* What is not opened after all leaves nothing behind. */
+static void check_no_queue(const char *store)
+{
+    struct stage stage;
+
+    set_up(&stage, store, "ipc", WEIR_PUSH);
+    flow_fails(weir_connect(stage.sender, "tcp://127.0.0.1:99999", NULL),
+               EINVAL);
+    assert_int_equal(rmdir(stage.dir), 0);
+    flow_close(stage.sender);
+    flow_end(stage.context);
+}
+
+static void test_no_queue(void **state)
+{
+    (void)state;
+    check_no_queue("file");
+#if defined(WITH_LMDB)
+    check_no_queue("lmdb");
+#endif
+}
+
 /* ---- who waits, and who does not ---- */
 
 /* Each policy sends, and a sync comes back; what it means shows in the unit
@@ -582,6 +604,7 @@ int main(void)
         cmocka_unit_test(test_used_up),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test_setup(test_stuck, trial_load),
+        cmocka_unit_test(test_no_queue),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_sync),
         cmocka_unit_test(test_no_threads),
