@@ -262,6 +262,14 @@ for store in $stores; do
     run 0 show "$spool" --format text
     cmp -s "$dir/those" "$dir/out" || wrong "$store: show: $(cat "$dir/out")"
 
+    cp -Rp "$spool" "$dir/copy.$store"
+    queue=$("$weir" swap list "$dir/copy.$store" --json |
+        sed -n 's/.*"queue": "\([^"]*\)".*/\1/p')
+    run 2 drop "$dir/copy.$store" "$queue"
+    run 0 drop "$dir/copy.$store" "$queue" --yes
+    says "$left messages dropped"
+    rmdir "$dir/copy.$store" || wrong "$store: dropped, and something is left"
+
     listen PULL "ipc://$dir/pull"
     run 0 drain "$spool" --type PUSH --connect "ipc://$dir/pull"
     says "$left messages sent, 0 left"
