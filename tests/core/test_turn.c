@@ -1,0 +1,401 @@
+/*
+ * Who looks after a socket's connections: the I/O thread when the application
+ * is away, the application when it comes.
+ */
+#include "config.h"
+
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <weir/weir.h>
+
+#include "base/clock.h"
+#include "pushpull.h"
+#include "shells.h"
+#include "socket.h"
+
+enum {
+    LOOK_AGAIN = 1000000, /* ns, as a turn asks for its next one */
+    LOOK_SOON = 50000
+};
+
+static bool may_nest = true;
+static struct weir_sock *sock; /* the PULL's */
+
+bool __real_weir_poller_nests(void);
+bool __wrap_weir_poller_nests(void);
+
+bool __wrap_weir_poller_nests(void)
+{
+    return may_nest && __real_weir_poller_nests();
+}
+
+/* ---- the I/O thread, held ---- */
+
+static struct weir_task hold;
+static sem_t held, go_on;
+static bool holding;
+
+static void be_held(struct weir_task *task)
+{
+    (void)task;
+    sem_post(&held);
+    sem_wait(&go_on);
+}
+
+/* What is the reactor's is ours until it goes on. */
+static void hold_reactor(void)
+{
+    hold.run = be_held;
+    weir_reactor_post(sock->reactor, &hold);
+    holding = true;
+    sem_wait(&held);
+}
+
+static void release_reactor(void)
+{
+    if (holding)
+        sem_post(&go_on);
+    holding = false;
+}
+
+/* ---- around each test ---- */
+
+static int begin(void **state)
+{
+    sem_init(&held, 0, 0);
+    sem_init(&go_on, 0, 0);
+    (void)pushpull_begin(state);
+    sock = weir_shells_sock(pull.index);
+    return 0;
+}
+
+static int end(void **state)
+{
+    int r;
+
+    release_reactor();
+    r = pushpull_end(state);
+    may_nest = true;
+    sem_destroy(&held);
+    sem_destroy(&go_on);
+    return r;
+}
+
+static int begin_without_set(void **state)
+{
+    may_nest = false;
+    return begin(state);
+}
+
+static void join(void)
+{
+    pushpull_join(pull, push, "ipc://*");
+    assert_true(weir_wait_peers(pull, 1, SOON) >= 1);
+}
+
+/* Without a set there is nothing to hand to and fro. */
+static void join_with_set(void)
+{
+    if (!weir_poller_nests())
+        skip();
+    join();
+}
+
+/* ---- what is so ---- */
+
+static void show_up(void)
+{
+    atomic_fetch_add(&sock->drives, 1);
+}
+
+/* Something stirs in the set that the I/O thread watches. */
+static void stir(void)
+{
+    sock->set_watch.ready(&sock->set_watch, WEIR_POLLER_IN);
+}
+
+/* The application drives: no look by the I/O thread yet that found it away. */
+static void hand_back(void)
+{
+    show_up();
+    stir();
+    assert_false(atomic_load(&sock->io_drives));
+}
+
+static uint64_t queued(void)
+{
+    weir_stats stats = {.size = sizeof stats};
+
+    assert_int_equal(weir_socket_stats(pull, &stats), 0);
+    return stats.recv_queued;
+}
+
+/* Nobody receives: it was the I/O thread that read it. */
+static void await_queued(uint64_t n)
+{
+    int64_t until = weir_deadline_in(SOON);
+
+    while (queued() < n && weir_now() < until)
+        ;
+    assert_int_equal(queued(), n);
+}
+
+static void await_io_drives(void)
+{
+    int64_t until = weir_deadline_in(SOON);
+
+    while (!atomic_load(&sock->io_drives) && weir_now() < until)
+        ;
+    assert_true(atomic_load(&sock->io_drives));
+}
+
+/* The application receives one after the other until the set is its own. */
+static void stay_until_it_drives(void)
+{
+    int64_t until = weir_deadline_in(SOON);
+
+    do {
+        assert_int_equal(weir_send(push, "text", 4, SOON), 0);
+        pushpull_hear(pull, "text");
+    } while (atomic_load(&sock->io_drives) && weir_now() < until);
+    assert_false(atomic_load(&sock->io_drives));
+}
+
+/* ---- to and fro ---- */
+
+static void test_comes_and_goes(void **state)
+{
+    (void)state;
+    join_with_set();
+    for (int i = 0; i < 10; i++) {
+        stay_until_it_drives();
+        await_io_drives();
+        assert_int_equal(weir_send(push, "text", 4, SOON), 0);
+        await_queued(1);
+        pushpull_hear(pull, "text");
+    }
+}
+
+static void test_taken_over(void **state)
+{
+    (void)state;
+    join_with_set();
+    hold_reactor();
+    hand_back();
+    assert_false(sock->io_armed);
+    assert_int_equal(weir_sock_turn(sock), 0);
+    assert_true(atomic_load(&sock->io_drives));
+    assert_true(sock->io_armed);
+    sock->io_armed = false;
+    assert_int_equal(weir_sock_turn(sock), 0); /* it has it already */
+    assert_false(sock->io_armed);
+    sock->io_armed = true;
+}
+
+static void await_quiet(void)
+{
+    int64_t until = weir_deadline_in(SOON);
+
+    while (atomic_load(&sock->tick.wanted) && weir_now() < until)
+        ;
+    assert_false(atomic_load(&sock->tick.wanted));
+}
+
+/* Who came once and does not come again has nobody else look after him. */
+static void test_came_once(void **state)
+{
+    (void)state;
+    join_with_set();
+    await_quiet();
+    hold_reactor();
+    hand_back();
+    assert_true(atomic_load(&sock->tick.wanted));
+    release_reactor();
+    await_io_drives();
+}
+
+static void test_not_while_it_comes(void **state)
+{
+    (void)state;
+    join_with_set();
+    hold_reactor();
+    hand_back();
+    for (int i = 0; i < 3; i++) {
+        show_up();
+        assert_int_equal(weir_sock_turn(sock), LOOK_AGAIN);
+        assert_false(atomic_load(&sock->io_drives));
+    }
+}
+
+/* It sleeps in the set itself, for however long. */
+static void test_not_while_it_sleeps(void **state)
+{
+    (void)state;
+    join_with_set();
+    hold_reactor();
+    hand_back();
+    atomic_store(&sock->asleep, true);
+    assert_int_equal(weir_sock_turn(sock), 0);
+    assert_int_equal(weir_sock_turn(sock), 0);
+    assert_false(atomic_load(&sock->io_drives));
+    stir(); /* was armed until now: as good as anybody who comes */
+    assert_false(atomic_load(&sock->io_drives));
+    atomic_store(&sock->asleep, false);
+    assert_int_equal(weir_sock_turn(sock), 0);
+    assert_true(atomic_load(&sock->io_drives));
+}
+
+/* ---- it is not handed back ---- */
+
+static void test_kept_while_away(void **state)
+{
+    (void)state;
+    join_with_set();
+    hold_reactor();
+    hand_back();
+    assert_int_equal(weir_sock_turn(sock), 0);
+    assert_int_equal(weir_send(push, "text", 4, SOON), 0);
+    stir();
+    assert_true(atomic_load(&sock->io_drives));
+    assert_true(sock->io_armed);
+    assert_int_equal(queued(), 1);
+}
+
+/* A foreign loop never sits in a call. */
+static void test_kept_while_watched(void **state)
+{
+    (void)state;
+    join_with_set();
+    assert_true(weir_readable_fd(pull) >= 0);
+    hold_reactor();
+    show_up();
+    stir();
+    assert_true(atomic_load(&sock->io_drives));
+    assert_true(sock->io_armed);
+}
+
+/* Without I/O threads it is whoever waits that is told of the set. */
+static void test_kept_without_thread(void **state)
+{
+    weir_context own;
+    weir_socket socket;
+
+    (void)state;
+    if (!weir_poller_nests())
+        skip();
+    assert_int_equal(weir_context_open(&own, 0), 0);
+    assert_int_equal(weir_open(&socket, own, WEIR_PULL), 0);
+    sock = weir_shells_sock(socket.index);
+    show_up();
+    stir();
+    assert_true(atomic_load(&sock->io_drives));
+    assert_true(sock->io_armed);
+    assert_int_equal(weir_close(socket, SOON, NULL), 0);
+    assert_int_equal(weir_context_close(own, SOON), 0);
+}
+
+/* ---- it cannot be done at once ---- */
+
+/* Somebody is in a call, and so not away: another look follows soon. */
+static void test_lock_is_held(void **state)
+{
+    int64_t again;
+    bool drives;
+
+    (void)state;
+    join_with_set();
+    hold_reactor();
+    hand_back();
+    weir_sock_lock(sock);
+    again = weir_sock_turn(sock);
+    drives = atomic_load(&sock->io_drives);
+    weir_sock_unlock(sock);
+    assert_int_equal(again, LOOK_SOON);
+    assert_true(drives);
+    assert_int_equal(weir_sock_turn(sock), 0);
+}
+
+static struct weir_pipe *hold_driver(void)
+{
+    struct weir_pipe *pipe = NULL;
+    int64_t until = weir_deadline_in(SOON);
+    bool done = false;
+
+    while (!done && weir_now() < until) {
+        weir_sock_lock(sock);
+        pipe = WEIR_CONTAINER(weir_list_first(&sock->pipes), struct weir_pipe,
+                              all);
+        done = weir_link_hold(&pipe->link);
+        weir_sock_unlock(sock);
+    }
+    assert_true(done);
+    return pipe;
+}
+
+/* Somebody drives the connection: he is asked, and goes round again. */
+static void test_driver_is_held(void **state)
+{
+    struct weir_pipe *pipe;
+    int64_t until = weir_deadline_in(SOON);
+
+    (void)state;
+    join();
+    pipe = hold_driver();
+    assert_int_equal(weir_send(push, "text", 4, SOON), 0);
+    while (atomic_load(&pipe->link.driver) != WEIR_DRIVER_AGAIN &&
+           weir_now() < until)
+        ;
+    assert_int_equal(atomic_load(&pipe->link.driver), WEIR_DRIVER_AGAIN);
+    assert_int_equal(queued(), 0);
+    weir_sock_lock(sock);
+    weir_drive_done(sock, pipe);
+    weir_sock_unlock(sock);
+    assert_int_equal(queued(), 1);
+    pushpull_hear(pull, "text");
+}
+
+/* Where sets do not nest, the I/O thread watches each connection itself,
+ * whether or not somebody comes. */
+static void test_no_set(void **state)
+{
+    (void)state;
+    assert_false(sock->has_set);
+    join();
+    for (uint64_t i = 1; i <= 10; i++) {
+        show_up();
+        assert_int_equal(weir_send(push, "text", 4, SOON), 0);
+        await_queued(i);
+    }
+    for (int i = 0; i < 10; i++)
+        pushpull_hear(pull, "text");
+    hold_reactor();
+    assert_int_equal(weir_sock_turn(sock), 0);
+    assert_int_equal(weir_sock_turn(sock), 0);
+    assert_false(atomic_load(&sock->io_drives));
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        CASE(test_comes_and_goes),
+        CASE(test_taken_over),
+        CASE(test_came_once),
+        CASE(test_not_while_it_comes),
+        CASE(test_not_while_it_sleeps),
+        CASE(test_kept_while_away),
+        CASE(test_kept_while_watched),
+        CASE(test_kept_without_thread),
+        CASE(test_lock_is_held),
+        CASE(test_driver_is_held),
+        cmocka_unit_test_setup_teardown(test_no_set, begin_without_set, end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
