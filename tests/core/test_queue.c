@@ -730,21 +730,17 @@ static void test_idle(void **state)
     close_queue(&fixture);
 }
 
-/* One thread at both ends stays in the same few octets, unless a frame that it
- * has still lies there. */
+/* One thread at both ends stays in the same few octets. */
 static void test_rewind(void **state)
 {
     struct fixture fixture;
     struct weir_chunk *chunk;
-    uint8_t payload[100];
-    weir_message message;
 
     (void)state;
     open_queue(&fixture, no_mark);
     weir_queue_rewind(fixture.queue);
     put_number(fixture.queue, 1);
     chunk = fixture.queue->in.tail;
-    weir_queue_rewind(fixture.queue);
     take_number(fixture.queue, 1);
     for (uint32_t i = 0; i < 10000; i++) {
         weir_queue_rewind(fixture.queue);
@@ -753,18 +749,103 @@ static void test_rewind(void **state)
         take_number(fixture.queue, i);
     }
     assert_ptr_equal(fixture.queue->in.tail, chunk);
+    assert_counts(fixture.queue, 10001, 10001, 0);
+    close_queue(&fixture);
+}
+
+/* ... unless something is there still, or the memory is not the queue's. */
+static bool rewinds(struct weir_queue *queue)
+{
+    const uint8_t *before = queue->in.write;
+
+    weir_queue_rewind(queue);
+    return queue->in.write != before;
+}
+
+static void test_no_rewind_while_unread(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    open_queue(&fixture, no_mark);
+    put_number(fixture.queue, 1);
+    put_number(fixture.queue, 2);
+    assert_false(rewinds(fixture.queue));
+    take_number(fixture.queue, 1);
+    assert_false(rewinds(fixture.queue));
+    take_number(fixture.queue, 2);
+    assert_true(rewinds(fixture.queue));
+    weir_queue_begin(fixture.queue);
+    assert_int_equal(weir_queue_frame(fixture.queue, "a", 1, WEIR_FRAME_MORE),
+                     0);
+    assert_false(rewinds(fixture.queue));
+    assert_int_equal(weir_queue_frame(fixture.queue, "b", 1, 0), 0);
+    assert_false(rewinds(fixture.queue));
+    weir_queue_commit(fixture.queue);
+    close_queue(&fixture);
+}
+
+/* A frame that was taken lies there. */
+static void test_no_rewind_while_shared(void **state)
+{
+    struct fixture fixture;
+    uint8_t payload[100];
+    weir_message message;
+
+    (void)state;
+    open_queue(&fixture, no_mark);
     fill_payload(payload, sizeof(payload));
     assert_int_equal(weir_queue_put(fixture.queue, payload, 100), 0);
     weir_message_init(&message);
     assert_int_equal(weir_queue_take_message(fixture.queue, &message), 0);
-    weir_queue_rewind(fixture.queue);
+    assert_false(rewinds(fixture.queue));
     put_number(fixture.queue, 5);
     assert_memory_equal(weir_frame_data(&message.first), payload, 100);
     take_number(fixture.queue, 5);
     weir_message_fini(&message);
-    weir_queue_rewind(fixture.queue);
-    assert_ptr_equal(fixture.queue->in.write, chunk->data);
-    assert_counts(fixture.queue, 10003, 10003, 0);
+    assert_true(rewinds(fixture.queue));
+    close_queue(&fixture);
+}
+
+/* A large payload has a chunk of its own, and what follows lies behind it, in
+ * memory that is another chunk's. */
+static void test_no_rewind_behind_large(void **state)
+{
+    struct fixture fixture;
+    static uint8_t large[WEIR_QUEUE_BODY];
+    weir_message message;
+
+    (void)state;
+    open_queue(&fixture, no_mark);
+    assert_int_equal(weir_queue_put(fixture.queue, large, sizeof(large)), 0);
+    weir_message_init(&message);
+    assert_int_equal(weir_queue_take_message(fixture.queue, &message), 0);
+    weir_message_fini(&message);
+    assert_true(fixture.queue->in.tail->flags & WEIR_CHUNK_BODY);
+    assert_false(rewinds(fixture.queue));
+    put_number(fixture.queue, 1);
+    take_number(fixture.queue, 1);
+    assert_non_null(fixture.queue->in.tail->owner);
+    fixture.queue->in.size = 1; /* it would be large enough */
+    assert_false(rewinds(fixture.queue));
+    put_number(fixture.queue, 2);
+    take_number(fixture.queue, 2);
+    close_queue(&fixture);
+}
+
+/* Chunks have grown since: the next one is larger. */
+static void test_no_rewind_in_small_chunk(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    open_queue(&fixture, no_mark);
+    put_number(fixture.queue, 1);
+    take_number(fixture.queue, 1);
+    fixture.queue->in.size = (uint32_t)fixture.queue->in.tail->capacity + 1;
+    assert_false(rewinds(fixture.queue));
+    fixture.queue->in.size = (uint32_t)fixture.queue->in.tail->capacity;
+    assert_true(rewinds(fixture.queue));
     close_queue(&fixture);
 }
 
@@ -849,6 +930,10 @@ int main(void)
         cmocka_unit_test(test_long_runs_are_shared),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_rewind),
+        cmocka_unit_test(test_no_rewind_while_unread),
+        cmocka_unit_test(test_no_rewind_while_shared),
+        cmocka_unit_test(test_no_rewind_behind_large),
+        cmocka_unit_test(test_no_rewind_in_small_chunk),
         cmocka_unit_test(test_frames_outlive_all),
         cmocka_unit_test(test_leaving_a_full_queue),
         cmocka_unit_test(test_idle_queues_are_small),

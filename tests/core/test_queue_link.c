@@ -1196,6 +1196,29 @@ static void test_rewinding_while_receiving(void **state)
     close_queue(fixture);
 }
 
+/* A message that was half written is set aside, and of the one behind it there
+ * is nothing left. */
+static void test_no_rewind_with_rest_aside(void **state)
+{
+    struct fixture *fixture = *state;
+    uint8_t octets[302];
+    const uint8_t *before;
+
+    open_queue(fixture);
+    put_shape(fixture->queue, 3);
+    put_shape(fixture->queue, 3);
+    (void)encode(octets, 3, 0, shapes[3].size[0], 0);
+    assert_int_equal(write_out(fixture->queue, octets, 100, 16), 100);
+    assert_int_equal(weir_queue_skip(fixture->queue), 1);
+    before = fixture->queue->in.write;
+    weir_queue_rewind(fixture->queue);
+    assert_ptr_equal(fixture->queue->in.write, before);
+    (void)write_out(fixture->queue, octets + 100, MB, 16);
+    weir_queue_rewind(fixture->queue);
+    assert_ptr_equal(fixture->queue->in.write, fixture->queue->in.data);
+    close_queue(fixture);
+}
+
 /* One full read, and the next may be as large as a read is worth. */
 static void test_reads_get_larger(void **state)
 {
@@ -1245,6 +1268,7 @@ int main(void)
         cmocka_unit_test(test_refusing),
         cmocka_unit_test(test_refusing_takes_no_memory),
         cmocka_unit_test(test_rewinding_while_receiving),
+        cmocka_unit_test(test_no_rewind_with_rest_aside),
         cmocka_unit_test(test_reads_get_larger),
     };
 
