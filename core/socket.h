@@ -397,7 +397,6 @@ int weir_sock_get(weir_socket handle, struct weir_sock **out);
 /* The slow half of what follows; not for others. */
 void weir_sock_put_slow(struct weir_sock *sock);
 
-/* The call is over: unlocks. */
 /* Is anybody to be asked to read what is left? */
 static inline bool weir_sock_leaves_input(struct weir_sock *sock)
 {
@@ -408,6 +407,7 @@ static inline bool weir_sock_leaves_input(struct weir_sock *sock)
 /* Have somebody read it, soon.  Lock held. */
 void weir_sock_hand_input_on(struct weir_sock *sock);
 
+/* The call is over: unlocks. */
 static inline void weir_sock_put(struct weir_sock *sock)
 {
     sock->inside--;
