@@ -181,12 +181,14 @@ static bool midway_in_frames(struct weir_queue_out *out)
     return out->known_inside;
 }
 
-/* So many messages are written, which a writer does not count. */
+/* So many messages are written, which a writer does not count.  Who waits for
+ * room is told here: it may be long before the peer lets us write again. */
 static void count_written(struct weir_queue *queue, uint64_t messages)
 {
     if (queue->out.taken < messages)
         queue->out.taken = messages;
     weir_queue_credit(queue);
+    weir_queue_check_writer(queue);
 }
 
 /* Chunks begin at a frame or are a body, so the walk starts there at worst;

@@ -937,6 +937,33 @@ static void count(void *counter)
     ++*(int *)counter;
 }
 
+/* What was written up to the middle of a message made room, too: nothing more
+ * may be written for long. */
+static void test_writer_is_told_in_a_message(void **state)
+{
+    struct weir_queue_limits limits = {8, 0};
+    struct fixture *fixture = *state;
+    const uint8_t octets[] = "\0\1a\0\1a\0\1a\0\1a\0\1a\0\1a\0\1a\0\1a";
+    int told = 0;
+
+    open_queue(fixture);
+    weir_queue_set_writer(fixture->queue,
+                          (struct weir_queue_end){count, &told});
+    weir_queue_set_mark(fixture->queue, limits);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(weir_queue_put(fixture->queue, "a", 1), 0);
+    assert_true(weir_queue_arm_writer(fixture->queue));
+    assert_int_equal(write_out(fixture->queue, octets, 10, 1), 10);
+    assert_true(weir_queue_midway(fixture->queue));
+    assert_int_equal(told, 0); /* three of them are gone */
+    assert_int_equal(write_out(fixture->queue, octets + 10, 4, 1), 4);
+    assert_true(weir_queue_midway(fixture->queue));
+    assert_int_equal(told, 1);
+    assert_int_equal(write_out(fixture->queue, octets + 14, 10, 1), 10);
+    assert_int_equal(told, 1);
+    close_queue(fixture);
+}
+
 /* Promise 9: at most the mark and one receive buffer. */
 static void test_reading_stops_at_the_mark(void **state)
 {
@@ -1263,6 +1290,7 @@ int main(void)
         cmocka_unit_test(test_published_commands),
         cmocka_unit_test(test_large_commands),
         cmocka_unit_test(test_commands_take_no_memory),
+        cmocka_unit_test(test_writer_is_told_in_a_message),
         cmocka_unit_test(test_reading_stops_at_the_mark),
         cmocka_unit_test(test_message_beyond_the_mark),
         cmocka_unit_test(test_refusing),
