@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,9 +10,15 @@
 #include <cmocka.h>
 
 #include "pushpull.h"
+#include "shells.h"
+#include "socket.h"
 
 weir_context context;
 weir_socket push, pull;
+
+static struct weir_task hold;
+static sem_t held, go_on;
+static bool holding;
 
 weir_socket pushpull_open(int type)
 {
@@ -21,9 +28,33 @@ weir_socket pushpull_open(int type)
     return socket;
 }
 
+static void be_held(struct weir_task *task)
+{
+    (void)task;
+    sem_post(&held);
+    sem_wait(&go_on);
+}
+
+void pushpull_hold(void)
+{
+    hold.run = be_held;
+    weir_reactor_post(weir_shells_sock(pull.index)->reactor, &hold);
+    holding = true;
+    sem_wait(&held);
+}
+
+void pushpull_let_go(void)
+{
+    if (holding)
+        sem_post(&go_on);
+    holding = false;
+}
+
 int pushpull_begin(void **state)
 {
     (void)state;
+    sem_init(&held, 0, 0);
+    sem_init(&go_on, 0, 0);
     assert_int_equal(weir_context_open(&context, 1), 0);
     push = pushpull_open(WEIR_PUSH);
     pull = pushpull_open(WEIR_PULL);
@@ -33,9 +64,12 @@ int pushpull_begin(void **state)
 int pushpull_end(void **state)
 {
     (void)state;
+    pushpull_let_go();
     (void)weir_close(push, 0, NULL);
     (void)weir_close(pull, 0, NULL);
     assert_int_equal(weir_context_close(context, SOON), 0);
+    sem_destroy(&held);
+    sem_destroy(&go_on);
     return 0;
 }
 

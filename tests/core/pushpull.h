@@ -23,6 +23,11 @@ weir_socket pushpull_open(int type);
 /* Bind the one to `url`, connect the other, and wait until they have met. */
 void pushpull_join(weir_socket near, weir_socket far, const char *url);
 
+/* The context's I/O thread stands still until it is let go, which
+ * pushpull_end() does if need be: what is the reactor's is the caller's. */
+void pushpull_hold(void);
+void pushpull_let_go(void);
+
 /* Receive that, the long way if need be, which also has what comes next looked
  * at. */
 void pushpull_hear(weir_socket socket, const char *text);

@@ -274,15 +274,28 @@ static void test_at_mark(void **state)
     pushpull_hear(pull, "y");
 }
 
+/* Though there is room for it where the last one went. */
 static void test_large(void **state)
 {
     static char data[WEIR_QUEUE_BODY];
+    const struct weir_sock *sock = weir_shells_sock(push.index);
+    struct weir_pipe *pipe = NULL;
 
     (void)state;
+    assert_int_equal(weir_set(push, "send-mark", "0"), 0);
+    assert_int_equal(weir_set(pull, "recv-mark", "0"), 0);
     pushpull_join(pull, push, "inproc://again");
-    warm();
+    for (int i = 0; i < 10000; i++) {
+        assert_int_equal(weir_send(push, data, 100, SOON), 0);
+        pipe = weir_again_pipe(weir_shells_sock(push.index), WEIR_WAIT_OUT);
+        if (pipe && sock->again.limit - pipe->out->in.write >
+                        2 * ROOM + WEIR_QUEUE_BODY)
+            break;
+    }
+    assert_true(pipe && sock->again.limit - pipe->out->in.write >
+                            WEIR_QUEUE_BODY + WEIR_QUEUE_HEAD);
     assert_false(weir_again_send(push, data, sizeof data));
-    assert_true(weir_again_send(push, data, 100));
+    assert_true(weir_again_send(push, data, sizeof data - 1));
 }
 
 static void test_second_peer(void **state)
@@ -368,6 +381,253 @@ static void test_watched(void **state)
     pushpull_hear(pull, "text");
     assert_false(copy("text"));
     pushpull_hear(pull, "text");
+}
+
+/* ---- one thing is otherwise, and no more than that ---- */
+
+static struct weir_pipe *pipe_of(weir_socket socket, enum weir_wait what)
+{
+    struct weir_pipe *pipe =
+        weir_again_pipe(weir_shells_sock(socket.index), what);
+
+    assert_non_null(pipe);
+    return pipe;
+}
+
+/* Up to the last octet that is known to have room. */
+static void test_limit(void **state)
+{
+    static char data[WEIR_QUEUE_BODY];
+    const struct weir_sock *sock = weir_shells_sock(push.index);
+    const struct weir_queue_in *in;
+    const uint8_t *write;
+    size_t most;
+
+    (void)state;
+    pushpull_join(pull, push, "inproc://again");
+    warm();
+    in = &pipe_of(push, WEIR_WAIT_OUT)->out->in;
+    write = in->write;
+    most = (size_t)(sock->again.limit - write) - WEIR_QUEUE_HEAD;
+    assert_in_range(most, 1, sizeof data - 2);
+    assert_false(weir_again_send(push, data, most + 1));
+    assert_ptr_equal(in->write, write);
+    (void)pipe_of(push, WEIR_WAIT_OUT);
+    assert_true(weir_again_send(push, data, most));
+}
+
+/* There would be room for many. */
+static void test_message_credit(void **state)
+{
+    const struct weir_sock *sock = weir_shells_sock(push.index);
+    const struct weir_queue_in *in;
+
+    (void)state;
+    assert_int_equal(weir_set(push, "send-mark", "20"), 0);
+    assert_int_equal(weir_set(pull, "recv-mark", "20"), 0);
+    pushpull_join(pull, push, "inproc://again");
+    warm();
+    in = &pipe_of(push, WEIR_WAIT_OUT)->out->in;
+    while (in->put < in->message_credit)
+        assert_true(weir_again_send(push, "x", 1));
+    assert_true(sock->again.limit - in->write > 1000);
+    assert_false(weir_again_send(push, "x", 1));
+    assert_int_equal(in->put, in->message_credit);
+}
+
+static void test_octet_credit(void **state)
+{
+    struct weir_queue *queue;
+    char data[100] = {0};
+    int n = 0;
+
+    (void)state;
+    assert_int_equal(weir_set(push, "send-mark-bytes", "1000"), 0);
+    assert_int_equal(weir_set(pull, "recv-mark-bytes", "1000"), 0);
+    pushpull_join(pull, push, "inproc://again");
+    warm();
+    queue = pipe_of(push, WEIR_WAIT_OUT)->out;
+    while (weir_again_send(push, data, sizeof data)) {
+        n++;
+        assert_true(weir_queue_position(queue) <= queue->in.octet_credit);
+    }
+    assert_in_range(n, 1, 20);
+}
+
+/* The I/O thread stands still, so all of it stays unflushed. */
+static void begin_stream(void)
+{
+    struct weir_sock *sock = weir_shells_sock(push.index);
+    int64_t until = weir_deadline_in(SOON);
+
+    assert_int_equal(weir_set(push, "pace", "throughput"), 0);
+    pushpull_join(pull, push, "tcp://127.0.0.1:*");
+    pushpull_hold();
+    while (
+        (!weir_again_send(push, "x", 1) || weir_list_empty(&sock->unflushed)) &&
+        weir_now() < until)
+        assert_int_equal(weir_send(push, "x", 1, SOON), 0);
+    assert_false(weir_list_empty(&sock->unflushed));
+    assert_true(sock->pace.look_every > 3);
+    sock->pace.since_look = 0;
+    assert_true(weir_again_send(push, "x", 1));
+}
+
+static void test_time_to_look(void **state)
+{
+    struct weir_pacing *pace = &weir_shells_sock(push.index)->pace;
+
+    (void)state;
+    begin_stream();
+    pace->since_look = pace->look_every;
+    assert_false(weir_again_send(push, "x", 1));
+    (void)pipe_of(push, WEIR_WAIT_OUT);
+    pace->since_look = 0;
+    assert_true(weir_again_send(push, "x", 1));
+}
+
+/* Nobody would flush the last of them. */
+static void test_no_tick(void **state)
+{
+    struct weir_tick *tick = &weir_shells_sock(push.index)->tick;
+
+    (void)state;
+    begin_stream();
+    assert_true(atomic_exchange(&tick->wanted, false));
+    assert_false(weir_again_send(push, "x", 1));
+    (void)pipe_of(push, WEIR_WAIT_OUT);
+    atomic_store(&tick->wanted, true);
+    assert_true(weir_again_send(push, "x", 1));
+}
+
+/* What may be appended unseen ends where the batch does. */
+static void test_batch_is_full(void **state)
+{
+    const struct weir_sock *sock = weir_shells_sock(push.index);
+    char data[100] = {0};
+    int n = 0;
+
+    (void)state;
+    begin_stream();
+    for (int i = 0; i < 3 * WEIR_PACE_BATCH / (int)sizeof data; i++) {
+        struct weir_pipe *pipe =
+            weir_again_pipe(weir_shells_sock(push.index), WEIR_WAIT_OUT);
+
+        if (pipe && !weir_list_empty(&sock->unflushed)) {
+            n++;
+            assert_true(
+                weir_queue_pending(pipe->out) +
+                    (uint64_t)(sock->again.limit - pipe->out->in.write) <=
+                WEIR_PACE_BATCH);
+        }
+        if (!weir_again_send(push, data, sizeof data))
+            assert_int_equal(weir_send(push, data, sizeof data, SOON), 0);
+    }
+    assert_true(n > 0);
+}
+
+/* A link is to be read, and nobody was asked to. */
+static void leave_input(struct weir_sock *sock, bool leaves)
+{
+    struct weir_pipe *pipe =
+        WEIR_CONTAINER(weir_list_first(&sock->pipes), struct weir_pipe, all);
+
+    if (leaves)
+        weir_list_append(&sock->readable, &pipe->drive);
+    else
+        weir_list_remove(&pipe->drive);
+    assert_int_equal(weir_sock_leaves_input(sock), leaves);
+}
+
+static void test_input_is_left(void **state)
+{
+    struct weir_sock *sender = weir_shells_sock(push.index);
+    struct weir_sock *receiver = weir_shells_sock(pull.index);
+    bool sender_ticks, receiver_ticks;
+
+    (void)state;
+    pushpull_join(pull, push, "inproc://again");
+    pushpull_hold();
+    sender_ticks = atomic_exchange(&sender->tick.wanted, false);
+    receiver_ticks = atomic_exchange(&receiver->tick.wanted, false);
+    fill(2);
+    leave_input(sender, true);
+    leave_input(receiver, true);
+    assert_false(weir_again_send(push, "text", 4));
+    assert_false(copy("text"));
+    leave_input(sender, false);
+    leave_input(receiver, false);
+    assert_true(weir_again_send(push, "text", 4));
+    assert_true(copy("text"));
+    atomic_store(&sender->tick.wanted, sender_ticks);
+    atomic_store(&receiver->tick.wanted, receiver_ticks);
+}
+
+static void test_quota(void **state)
+{
+    struct weir_sock *sock = weir_shells_sock(pull.index);
+
+    (void)state;
+    pushpull_join(pull, push, "inproc://again");
+    fill(4);
+    assert_true(sock->again.alone);
+    sock->in_quota = 0; /* that is for several */
+    assert_true(copy("text"));
+    sock->again.alone = false;
+    sock->in_quota = 1;
+    assert_true(copy("text"));
+    assert_false(copy("text"));
+    (void)pipe_of(pull, WEIR_WAIT_IN);
+    pushpull_hear(pull, "text");
+}
+
+static void test_peer_parts(void **state)
+{
+    (void)state;
+    pushpull_join(push, pull, "inproc://again");
+    warm();
+    assert_true(weir_again_send(push, "x", 1));
+    assert_int_equal(weir_close(pull, 0, NULL), 0);
+    assert_false(weir_again_send(push, "x", 1));
+    assert_int_equal(weir_send(push, "x", 1, WEIR_NOWAIT), -EAGAIN);
+}
+
+static void test_second_sender(void **state)
+{
+    weir_socket second = pushpull_open(WEIR_PUSH);
+
+    (void)state;
+    pushpull_join(pull, push, "inproc://again");
+    fill(4);
+    assert_true(copy("text"));
+    assert_int_equal(weir_connect(second, "inproc://again", NULL), 0);
+    assert_true(weir_wait_peers(pull, 2, SOON) >= 2);
+    assert_int_equal(weir_send(second, "text", 4, SOON), 0);
+    assert_false(copy("text"));
+    pushpull_hear(pull, "text");
+    assert_false(weir_shells_sock(pull.index)->again.alone);
+    for (int i = 0; i < 3; i++)
+        pushpull_hear(pull, "text");
+    assert_int_equal(weir_close(second, SOON, NULL), 0);
+}
+
+/* It came while the lock was held, so nobody else delivers it. */
+static void test_mail(void **state)
+{
+    struct weir_sock *sock = weir_shells_sock(push.index);
+    bool mail;
+
+    (void)state;
+    pushpull_join(pull, push, "inproc://again");
+    warm();
+    weir_lock_take(&sock->lock);
+    weir_pipe_post(weir_again_pipe(sock, WEIR_WAIT_OUT), WEIR_MAIL_ROOM);
+    mail = weir_sock_has_mail(sock);
+    weir_again_leave(sock);
+    assert_true(mail);
+    assert_false(weir_sock_has_mail(sock));
+    assert_null(weir_again_pipe(sock, WEIR_WAIT_OUT));
+    assert_false(weir_again_send(push, "x", 1));
 }
 
 /* ---- while others are here ---- */
@@ -544,6 +804,17 @@ int main(void)
         CASE(test_many_frames),
         CASE(test_no_room),
         CASE(test_watched),
+        CASE(test_limit),
+        CASE(test_message_credit),
+        CASE(test_octet_credit),
+        CASE(test_time_to_look),
+        CASE(test_no_tick),
+        CASE(test_batch_is_full),
+        CASE(test_input_is_left),
+        CASE(test_quota),
+        CASE(test_peer_parts),
+        CASE(test_second_sender),
+        CASE(test_mail),
         CASE(test_mail_again),
         CASE(test_room_for_a_link),
         CASE(test_crowd),

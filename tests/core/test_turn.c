@@ -4,7 +4,6 @@
  */
 #include "config.h"
 
-#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,41 +34,10 @@ bool __wrap_weir_poller_nests(void)
     return may_nest && __real_weir_poller_nests();
 }
 
-/* ---- the I/O thread, held ---- */
-
-static struct weir_task hold;
-static sem_t held, go_on;
-static bool holding;
-
-static void be_held(struct weir_task *task)
-{
-    (void)task;
-    sem_post(&held);
-    sem_wait(&go_on);
-}
-
-/* What is the reactor's is ours until it goes on. */
-static void hold_reactor(void)
-{
-    hold.run = be_held;
-    weir_reactor_post(sock->reactor, &hold);
-    holding = true;
-    sem_wait(&held);
-}
-
-static void release_reactor(void)
-{
-    if (holding)
-        sem_post(&go_on);
-    holding = false;
-}
-
 /* ---- around each test ---- */
 
 static int begin(void **state)
 {
-    sem_init(&held, 0, 0);
-    sem_init(&go_on, 0, 0);
     (void)pushpull_begin(state);
     sock = weir_shells_sock(pull.index);
     return 0;
@@ -77,14 +45,8 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    int r;
-
-    release_reactor();
-    r = pushpull_end(state);
     may_nest = true;
-    sem_destroy(&held);
-    sem_destroy(&go_on);
-    return r;
+    return pushpull_end(state);
 }
 
 static int begin_without_set(void **state)
@@ -186,7 +148,7 @@ static void test_taken_over(void **state)
 {
     (void)state;
     join_with_set();
-    hold_reactor();
+    pushpull_hold();
     hand_back();
     assert_false(sock->io_armed);
     assert_int_equal(weir_sock_turn(sock), 0);
@@ -213,10 +175,10 @@ static void test_came_once(void **state)
     (void)state;
     join_with_set();
     await_quiet();
-    hold_reactor();
+    pushpull_hold();
     hand_back();
     assert_true(atomic_load(&sock->tick.wanted));
-    release_reactor();
+    pushpull_let_go();
     await_io_drives();
 }
 
@@ -224,7 +186,7 @@ static void test_not_while_it_comes(void **state)
 {
     (void)state;
     join_with_set();
-    hold_reactor();
+    pushpull_hold();
     hand_back();
     for (int i = 0; i < 3; i++) {
         show_up();
@@ -238,7 +200,7 @@ static void test_not_while_it_sleeps(void **state)
 {
     (void)state;
     join_with_set();
-    hold_reactor();
+    pushpull_hold();
     hand_back();
     atomic_store(&sock->asleep, true);
     assert_int_equal(weir_sock_turn(sock), 0);
@@ -257,7 +219,7 @@ static void test_kept_while_away(void **state)
 {
     (void)state;
     join_with_set();
-    hold_reactor();
+    pushpull_hold();
     hand_back();
     assert_int_equal(weir_sock_turn(sock), 0);
     assert_int_equal(weir_send(push, "text", 4, SOON), 0);
@@ -273,7 +235,7 @@ static void test_kept_while_watched(void **state)
     (void)state;
     join_with_set();
     assert_true(weir_readable_fd(pull) >= 0);
-    hold_reactor();
+    pushpull_hold();
     show_up();
     stir();
     assert_true(atomic_load(&sock->io_drives));
@@ -310,7 +272,7 @@ static void test_lock_is_held(void **state)
 
     (void)state;
     join_with_set();
-    hold_reactor();
+    pushpull_hold();
     hand_back();
     weir_sock_lock(sock);
     again = weir_sock_turn(sock);
@@ -374,7 +336,7 @@ static void test_no_set(void **state)
     }
     for (int i = 0; i < 10; i++)
         pushpull_hear(pull, "text");
-    hold_reactor();
+    pushpull_hold();
     assert_int_equal(weir_sock_turn(sock), 0);
     assert_int_equal(weir_sock_turn(sock), 0);
     assert_false(atomic_load(&sock->io_drives));
