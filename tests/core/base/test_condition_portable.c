@@ -4,5 +4,8 @@
 
 #undef HAVE_PTHREAD_CONDATTR_SETCLOCK
 #include "base/condition.c"
+#if defined(HAVE_PTHREAD_CONDATTR_SETCLOCK)
+#error "this is the other form"
+#endif
 
 #include "test_condition.c"

@@ -3,5 +3,8 @@
 
 #undef HAVE_FUTEX
 #include "base/park.c"
+#if defined(HAVE_FUTEX)
+#error "this is the other form"
+#endif
 
 #include "test_park.c"

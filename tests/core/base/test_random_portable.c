@@ -3,5 +3,8 @@
 
 #undef HAVE_GETRANDOM
 #include "base/random.c"
+#if defined(HAVE_GETRANDOM)
+#error "this is the other form"
+#endif
 
 #include "test_random.c"

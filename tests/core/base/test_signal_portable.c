@@ -3,5 +3,8 @@
 
 #undef HAVE_EVENTFD
 #include "base/signal.c"
+#if defined(HAVE_EVENTFD)
+#error "this is the other form"
+#endif
 
 #include "test_signal.c"
