@@ -23,13 +23,14 @@
 #include "shells.h"
 
 /* The socket, locked, if it is still the one of that handle; NULL. */
-static inline struct weir_sock *weir_again_enter(weir_socket handle,
-                                                 enum weir_wait what)
+static WEIR_INLINE struct weir_sock *weir_again_enter(weir_socket handle,
+                                                      enum weir_wait what)
 {
     struct weir_sock *sock = weir_shells_sock(handle.index);
 
     if (WEIR_UNLIKELY(!sock || !weir_again_pipe(sock, what) ||
-                      !weir_enter_is_ours(sock) || !weir_lock_try(&sock->lock)))
+                      !weir_enter_is_ours(sock) ||
+                      !weir_biased_try(&sock->lock)))
         return NULL;
     if (WEIR_LIKELY(sock->generation == handle.generation))
         return sock;
@@ -40,7 +41,7 @@ static inline struct weir_sock *weir_again_enter(weir_socket handle,
 /* As weir_sock_unlock(), where there is nothing to do but for mail. */
 static inline void weir_again_leave(struct weir_sock *sock)
 {
-    weir_lock_release(&sock->lock);
+    weir_biased_release(&sock->lock);
     if (WEIR_UNLIKELY(weir_sock_has_mail(sock)))
         weir_sock_nudge(sock);
 }

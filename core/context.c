@@ -48,6 +48,7 @@ static void in_child(void)
 {
     leave_observers();
     weir_park_after_fork();
+    weir_biased_in_child();
     weir_shells_in_child();
     atomic_fetch_add(&weir_forks, 1);
 }

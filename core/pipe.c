@@ -490,7 +490,7 @@ static int make_queues(struct weir_pipe *pipe,
     if (!pipe->in_pool)
         return -ENOMEM;
     pipe->in = weir_queue_new(pipe->in_pool, recv, false);
-    pipe->out = weir_queue_new(pipe->sock->pool, send, false);
+    pipe->out = weir_queue_new(pipe->sock->pool, send, true);
     if (!pipe->in || !pipe->out)
         return -ENOMEM;
     weir_queue_set_reader(pipe->in, (struct weir_queue_end){on_readable, pipe});

@@ -57,7 +57,7 @@ void weir_shells_in_child(void)
         struct weir_sock *sock = weir_shells_sock(socks.free[i]);
 
         if (sock)
-            weir_lock_init(&sock->lock);
+            weir_biased_init(&sock->lock);
     }
     for (uint32_t i = 0; i < ctxs.n_free; i++) {
         struct weir_ctx *ctx = weir_shells_ctx(ctxs.free[i]);
@@ -162,10 +162,10 @@ struct weir_sock *weir_shells_new_sock(void)
 
     if (!sock)
         return NULL;
-    weir_lock_take(&sock->lock);
+    weir_biased_take(&sock->lock);
     sock->index = index;
     sock->generation = (sock->generation + 1) | 1;
-    weir_lock_release(&sock->lock);
+    weir_biased_release(&sock->lock);
     return sock;
 }
 

@@ -460,7 +460,7 @@ static void clear(struct weir_sock *sock)
     weir_sock_lock(sock);
     memset((char *)sock + offsetof(struct weir_sock, ctx), 0,
            sizeof(*sock) - offsetof(struct weir_sock, ctx));
-    weir_lock_release(&sock->lock);
+    weir_biased_release(&sock->lock);
 }
 
 static void on_teardown(struct weir_task *task);
@@ -1021,7 +1021,7 @@ static void recycle(struct weir_sock *sock)
     weir_sock_lock(sock);
     unprepare(sock);
     sock->state = WEIR_SOCK_UNUSED;
-    weir_lock_release(&sock->lock);
+    weir_biased_release(&sock->lock);
     weir_ctx_part(ctx, sock);
     weir_shells_free_sock(sock);
 }

@@ -12,8 +12,8 @@
 
 #include <weir/weir.h>
 
+#include "base/biased.h"
 #include "base/list.h"
-#include "base/lock.h"
 #include "base/owned.h"
 #include "base/signal.h"
 #include "monitor.h"
@@ -101,7 +101,7 @@ struct weir_again {
  * memory. */
 struct weir_sock {
     /* these stay when the shell is used again */
-    struct weir_lock lock;
+    struct weir_biased lock;
     uint32_t index;
     uint32_t generation; /* of the handle; changes when it is closed */
     _Atomic uint64_t fork_generation;
@@ -283,13 +283,13 @@ static inline void weir_again_forget(struct weir_sock *sock)
 
 static inline void weir_sock_lock(struct weir_sock *sock)
 {
-    weir_lock_take(&sock->lock);
+    weir_biased_take(&sock->lock);
     weir_again_forget(sock);
 }
 
 static inline bool weir_sock_try_lock(struct weir_sock *sock)
 {
-    if (!weir_lock_try(&sock->lock))
+    if (!weir_biased_try(&sock->lock))
         return false;
     weir_again_forget(sock);
     return true;
@@ -318,7 +318,7 @@ static inline void weir_sock_unlock(struct weir_sock *sock)
         weir_sock_deliver_and_unlock(sock);
         return;
     }
-    weir_lock_release(&sock->lock);
+    weir_biased_release(&sock->lock);
     if (WEIR_UNLIKELY(weir_sock_has_mail(sock)))
         weir_sock_nudge(sock);
 }

@@ -70,13 +70,13 @@ void weir_wait_release(struct weir_sock *sock)
     int wakes[WEIR_WAITS];
 
     if (!sock->wakes_due) {
-        weir_lock_release(&sock->lock);
+        weir_biased_release(&sock->lock);
         return;
     }
     memcpy(wakes, sock->wakes, sizeof wakes);
     memset(sock->wakes, 0, sizeof sock->wakes);
     sock->wakes_due = false;
-    weir_lock_release(&sock->lock);
+    weir_biased_release(&sock->lock);
     for (enum weir_wait what = 0; what < WEIR_WAITS; what++)
         if (wakes[what] > 0)
             weir_unpark(&sock->turn_word[what], wakes[what]);

@@ -21,6 +21,10 @@
 /* What would cost the short way through its caller registers, if inline. */
 #define WEIR_NOINLINE __attribute__((noinline))
 
+/* What the compiler takes for too long, where a call would cost a good part of
+ * what it does. */
+#define WEIR_INLINE inline __attribute__((always_inline))
+
 /* The usual outcome of a condition on a hot path. */
 #define WEIR_LIKELY(x)   __builtin_expect(!!(x), 1)
 #define WEIR_UNLIKELY(x) __builtin_expect(!!(x), 0)

@@ -6,10 +6,16 @@ _Atomic bool weir_fence_asymmetric;
 
 #if defined(HAVE_MEMBARRIER) && !defined(WEIR_FENCE_REAL)
 
+#include "base/clock.h"
+
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#define SEEN_NS 1000000
+
+static _Atomic int64_t seen_by;
 
 static long membarrier(int command)
 {
@@ -30,14 +36,24 @@ void weir_fence_init(void)
 }
 
 /* A filter of system calls that came after the registration makes every light
- * fence a real one from here on. */
+ * fence a real one from here on.  Those that were passed before are over once
+ * their stores are seen, which takes less than a microsecond by itself; until
+ * `seen_by` nobody's heavy fence ends. */
+static void go_without(void)
+{
+    atomic_store(&seen_by, weir_now() + SEEN_NS);
+    atomic_store(&weir_fence_asymmetric, false);
+}
+
 void weir_fence_heavy(void)
 {
-    if (atomic_load_explicit(&weir_fence_asymmetric, memory_order_relaxed)) {
+    if (weir_fence_is_asymmetric()) {
         if (WEIR_LIKELY(membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0))
             return;
-        atomic_store(&weir_fence_asymmetric, false);
+        go_without();
     }
+    while (weir_now() < atomic_load(&seen_by))
+        weir_cpu_relax();
     weir_fence_full();
 }
 

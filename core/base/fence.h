@@ -32,6 +32,18 @@ extern _Atomic bool weir_fence_asymmetric;
  * Thread: any. */
 void weir_fence_init(void);
 
+/* May one side pass light fences for long, and count on the other's heavy
+ * one?  They are real ones in ThreadSanitizer builds, which are not for speed.
+ * Thread: any. */
+static inline bool weir_fence_is_asymmetric(void)
+{
+#ifdef WEIR_FENCE_REAL
+    return true;
+#else
+    return atomic_load_explicit(&weir_fence_asymmetric, memory_order_relaxed);
+#endif
+}
+
 /* A fence that is real always, and that ThreadSanitizer builds accept: the
  * compiler warns there that the sanitizer does not model it, which only
  * matters to code that orders plain accesses by it. */
@@ -52,8 +64,7 @@ static inline void weir_fence_full(void)
 static inline void weir_fence_light(void)
 {
 #ifndef WEIR_FENCE_REAL
-    if (WEIR_LIKELY(atomic_load_explicit(&weir_fence_asymmetric,
-                                         memory_order_relaxed))) {
+    if (WEIR_LIKELY(weir_fence_is_asymmetric())) {
         atomic_signal_fence(memory_order_seq_cst);
         return;
     }
