@@ -8,7 +8,8 @@
 
 #define PAUSE_NS 2000000 /* outside the library, between two bursts */
 
-/* The last message of a burst says 1, the one before it 2, and so on. */
+/* The last message of a burst says 1, the one before it 2, and so on; all of
+ * them say when it began. */
 static int feed(struct weir_side *side, unsigned number)
 {
     struct weir_side_end *end = weir_side_connect(side, WEIR_SIDE_PUSH);
@@ -18,8 +19,8 @@ static int feed(struct weir_side *side, unsigned number)
     if (!end)
         return -1;
     for (;;) {
+        stamp[0] = weir_meter_now();
         for (uint64_t left = side->plan->n; left; left--) {
-            stamp[0] = weir_meter_now();
             stamp[1] = left;
             memcpy(end->payload, stamp, sizeof stamp);
             if (side->ops->send(end, true) < 0)
@@ -57,8 +58,8 @@ const struct weir_side_test weir_side_burst = {
     .summary = "the delay of the last message of a burst",
     .about = "PUSH sends bursts of messages to PULL, with 2 ms outside of the "
              "library between\nthem.  The delay is that of the last message, "
-             "from before its send to after its\nreceive.  CPU time is that "
-             "of both sides, per message.\n",
+             "from before the first send to\nafter its receive.  CPU time is "
+             "that of both sides, per message.\n",
     .metrics = metrics,
     .transports = "tcp,ipc,inproc",
     .sizes = "64",
