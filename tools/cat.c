@@ -52,13 +52,14 @@ static enum outcome wait_for(struct weir_cat *cat, short events, bool input,
     return code ? (weir_common_stopped() ? STOPPED : GO_ON) : TIMED_OUT;
 }
 
-/* Nothing is sent into the void: wait for a first peer. */
+/* Nothing is sent into the void: wait for a first peer.  What is kept until one
+ * comes needs none. */
 static enum outcome meet_peer(struct weir_cat *cat)
 {
     enum outcome outcome = GO_ON;
     int code;
 
-    if (cat->met_peer || cat->kind->turns == WEIR_TURNS_ANSWER)
+    if (cat->met_peer || cat->keeps || cat->kind->turns == WEIR_TURNS_ANSWER)
         return GO_ON;
     do {
         code =
@@ -288,17 +289,24 @@ static enum outcome work(struct weir_cat *cat)
 
 /* ---- the end ---- */
 
-/* Hand over what was accepted, as long as there is time. */
+/* Hand over what was accepted, or see it on the disk, as long as there is
+ * time. */
 static enum outcome flush(struct weir_cat *cat, enum outcome outcome)
 {
     int code = cat->sent ? -EAGAIN : 0;
 
     while (outcome == GO_ON && code == -EAGAIN) {
-        code = weir_flush(cat->socket, weir_common_left(cat->until, 50));
+        int wait = weir_common_left(cat->until, 50);
+
+        code = cat->keeps ? weir_sync(cat->socket, wait)
+                          : weir_flush(cat->socket, wait);
         if (code == -EAGAIN)
             outcome = outside(cat);
     }
-    return outcome;
+    if (code >= 0 || code == -EAGAIN || !cat->keeps)
+        return outcome;
+    weir_common_fail_code(code, "cannot keep what was sent");
+    return FAILED;
 }
 
 /* Why there is no peer, if that is known. */
@@ -351,11 +359,12 @@ static int report_drops(struct weir_cat *cat)
 
 static int end(struct weir_cat *cat, enum outcome outcome)
 {
-    int code = outcome == FAILED, closed;
     uint64_t unsent = 0;
+    int code, closed;
 
     weir_dialog_clear(&cat->dialog);
     outcome = flush(cat, outcome);
+    code = outcome == FAILED;
     if (outcome == TIMED_OUT || outcome == STOPPED)
         code |= report_missing(cat, outcome);
     code |= report_drops(cat);
@@ -390,6 +399,8 @@ static int run(struct weir_cat *cat)
     if (cat->stop_fd < 0)
         return weir_common_fail("no pipe: %s", weir_strerror(cat->stop_fd));
     code = weir_cat_open(cat);
+    cat->keeps = !code && cat->set.connects.count &&
+                 weir_sync(cat->socket, WEIR_NOWAIT) != -WEIR_EINCOMPATIBLE;
     return code ? code : end(cat, work(cat));
 }
 

@@ -53,7 +53,8 @@ struct weir_cat {
     int stop_fd;
     struct weir_dialog dialog;
     bool has_next, met_peer;
-    bool owed; /* REQ waits for an answer; REP has to give one */
+    bool keeps; /* what is sent, in a durable swap, until a peer comes */
+    bool owed;  /* REQ waits for an answer; REP has to give one */
 };
 
 extern const struct weir_args weir_cat_args;

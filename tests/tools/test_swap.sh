@@ -218,6 +218,22 @@ for i in 1 2; do
     ! grep -q '"torn": 0' "$dir/out" || wrong "nothing is torn"
 done
 
+# ---- a queue that nobody takes from ----
+
+for store in $stores; do
+    spool=$dir/alone.$store
+    mkdir "$spool"
+    "$weir" cat --type PUSH --connect "ipc://$dir/nobody" --send alone \
+        --count 3 --timeout 30 --option swap-mode=durable \
+        --option swap-name=orders --option swap-dir="$spool" \
+        --option swap-store=$store --option send-swap=1000000 \
+        --option linger=0 >"$dir/out" 2>"$dir/err" </dev/null ||
+        wrong "$store: exit code $?: $(cat "$dir/err")"
+    run 0 show "$spool" --format text
+    [ "$(grep -c '^alone$' "$dir/out")" = 3 ] ||
+        wrong "$store: shows $(cat "$dir/out")"
+done
+
 # ---- what a process that was killed has left ----
 
 # wait_for COMMAND...: until it succeeds, ten seconds at most.
