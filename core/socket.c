@@ -552,13 +552,26 @@ int weir_sock_open(struct weir_ctx *ctx, const struct weir_pattern_ops *pattern,
 
 /* ---- sending and receiving ---- */
 
+/* Others sent mail as fast as it was delivered, and what was left may be just
+ * what is wanted here.  Lock held on entry and on return, not in between. */
+static bool deliver_left(struct weir_sock *sock)
+{
+    if (WEIR_LIKELY(!weir_sock_has_mail(sock)))
+        return false;
+    weir_sock_unlock(sock);
+    weir_sock_lock(sock);
+    return true;
+}
+
 /* It could not be sent at once. */
 static WEIR_NOINLINE int wait_and_send(struct weir_sock *sock,
                                        weir_message *message,
                                        struct weir_patience *patience)
 {
-    int r;
+    int r = deliver_left(sock) ? sock->pattern->send(sock, message) : -EAGAIN;
 
+    if (r != -EAGAIN)
+        return r;
     do {
         r = weir_sock_store_trouble(sock, false);
         if (r >= 0)
@@ -661,8 +674,10 @@ static WEIR_NOINLINE int wait_and_receive(struct weir_sock *sock,
                                           weir_message *message,
                                           struct weir_patience *patience)
 {
-    int r;
+    int r = deliver_left(sock) ? take_next(sock, message) : -EAGAIN;
 
+    if (r != -EAGAIN)
+        return r;
     do {
         if (weir_drive_for(sock, patience))
             continue;
