@@ -44,9 +44,11 @@ static void leave_observers(void)
             weir_observer_leave(ctx);
 }
 
+/* Nobody in the child has the parent's stores. */
 static void in_child(void)
 {
     leave_observers();
+    weir_owned_close(WEIR_OWNED_STORES);
     weir_park_after_fork();
     weir_biased_in_child();
     weir_shells_in_child();

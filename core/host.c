@@ -14,6 +14,7 @@
 #include <weir/weir.h>
 
 #include "base/error.h"
+#include "base/owned.h"
 #include "chunk.h"
 #include "endpoint.h"
 #include "options.h"
@@ -109,6 +110,16 @@ static int option_bytes(const weir_ep *ep, const char *name, void *value,
                : r;
 }
 
+/* ---- descriptors of stores ---- */
+
+static void own(int fd, int on)
+{
+    if (on)
+        weir_owned_add(fd, WEIR_OWNED_STORES);
+    else
+        weir_owned_remove(fd, WEIR_OWNED_STORES);
+}
+
 const weir_host weir_the_host = {
     .size = sizeof(weir_host),
     .minor = WEIR_ABI_MINOR,
@@ -126,6 +137,7 @@ const weir_host weir_the_host = {
     .timer = weir_reactor_host_timer,
     .cancel = weir_reactor_host_cancel,
     .offload = weir_reactor_host_offload,
+    .own = own,
 };
 
 const weir_transport_host weir_the_transport_host = {

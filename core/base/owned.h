@@ -6,15 +6,16 @@
  * whole at every moment.  A fork between making a descriptor and adding it, or
  * between removing and closing it, leaves the child one that it does not know
  * of.
- * Above: context.c, socket.c and who makes descriptors.  Below: malloc.
+ * Above: context.c, socket.c, host.c and who makes descriptors.  Below: malloc.
  */
 #ifndef WEIR_BASE_OWNED_H
 #define WEIR_BASE_OWNED_H
 
 #include <stdint.h>
 
-/* Owners: sockets and contexts by the index of their shells. */
+/* Owners: sockets and contexts by the index of their shells, and stores. */
 #define WEIR_OWNED_CONTEXT UINT32_C(0x80000000)
+#define WEIR_OWNED_STORES  UINT32_C(0x7fffffff) /* all of them */
 
 static inline uint32_t weir_owned_by_sock(uint32_t index)
 {

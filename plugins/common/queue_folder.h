@@ -204,11 +204,11 @@ weir_queue_folder_open_parent(struct weir_queue_folder *folder, const char *dir,
 static inline void weir_queue_folder_close(struct weir_queue_folder *folder)
 {
     if (folder->lock >= 0)
-        (void)close(folder->lock);
+        weir_common_close_own(folder->host, folder->lock);
     if (folder->fd >= 0)
-        (void)close(folder->fd);
+        weir_common_close_own(folder->host, folder->fd);
     if (folder->parent >= 0)
-        (void)close(folder->parent);
+        weir_common_close_own(folder->host, folder->parent);
     folder->lock = folder->fd = folder->parent = -1;
     free(folder->path);
     folder->path = NULL;
@@ -243,6 +243,11 @@ static inline int weir_queue_folder_open(struct weir_queue_folder *folder,
             (void)close(folder->fd);
         folder->fd = -1;
         rc = 0;
+    }
+    if (rc == 0) {
+        weir_common_own(host, folder->parent);
+        weir_common_own(host, folder->fd);
+        weir_common_own(host, folder->lock);
     }
     return rc == -EAGAIN
                ? weir_queue_folder_fail(folder, error, EAGAIN, "comes and goes")

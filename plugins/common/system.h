@@ -1,8 +1,9 @@
 /*
- * system.h - small portable pieces that transports over descriptors share.
+ * system.h - small portable pieces that plugins with descriptors share.
  *
  * All are static, since plugins share no objects.
- * Above: transport_ipc, transport_tcp.  Below: libc.
+ * Above: transport_ipc, transport_tcp, the stores.  Below: <weir/plugin.h>,
+ * libc.
  */
 #ifndef WEIR_COMMON_SYSTEM_H
 #define WEIR_COMMON_SYSTEM_H
@@ -14,6 +15,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <weir/plugin.h>
 
 #define WEIR_REASON_ROOM 128 /* octets for the words of an errno value */
 
@@ -30,6 +33,26 @@ static inline const char *weir_common_reason(int code, char *buffer,
         snprintf(buffer, room, "error %d", code);
     return buffer;
 #endif
+}
+
+/* A descriptor is a store's until it is closed: a forked child closes it, if
+ * the host knows how. */
+static inline void weir_common_own(const weir_host *host, int fd)
+{
+    if (WEIR_HAS(weir_host, host, own))
+        host->own(fd, 1);
+}
+
+static inline void weir_common_disown(const weir_host *host, int fd)
+{
+    if (WEIR_HAS(weir_host, host, own))
+        host->own(fd, 0);
+}
+
+static inline void weir_common_close_own(const weir_host *host, int fd)
+{
+    weir_common_disown(host, fd);
+    (void)close(fd);
 }
 
 /* The value of one to nine digits of a base up to 10; -1 if the text is

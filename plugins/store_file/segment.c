@@ -53,6 +53,7 @@ int weir_segment_open_folder(struct weir_segment_folder *folder,
 
     if (fd < 0)
         return weir_segment_fail(folder, error, errno, "cannot be opened");
+    weir_common_own(folder->host, fd);
     folder->fd = fd;
     if (fstat(fd, &state) < 0)
         return weir_segment_fail(folder, error, errno, "cannot be looked at");
@@ -183,6 +184,7 @@ int weir_segment_make(struct weir_segment_folder *folder, uint64_t number,
     if (!segment)
         return weir_segment_fail(folder, error, ENOMEM, "a segment");
     segment->size = size;
+    segment->host = folder->host;
     segment->number = folder->named ? number : 0;
     segment->fd = open_file(folder, number);
     if (segment->fd < 0) {
@@ -190,6 +192,7 @@ int weir_segment_make(struct weir_segment_folder *folder, uint64_t number,
         free(segment);
         return weir_segment_fail(folder, error, -rc, "cannot make a file");
     }
+    weir_common_own(folder->host, segment->fd);
     rc = prepare(segment);
     if (rc < 0) {
         (void)weir_segment_remove(folder, segment);
@@ -202,7 +205,7 @@ int weir_segment_make(struct weir_segment_folder *folder, uint64_t number,
 
 void weir_segment_drop(struct weir_segment *segment)
 {
-    (void)close(segment->fd);
+    weir_common_close_own(segment->host, segment->fd);
     free(segment);
 }
 
@@ -257,6 +260,8 @@ int weir_segment_open(const struct weir_segment_folder *folder, uint64_t number,
         free(segment);
         return weir_segment_fail(folder, error, rc, name);
     }
+    weir_common_own(folder->host, segment->fd);
+    segment->host = folder->host;
     segment->size = space_of(&state);
     segment->dirty = true;
     *length = (uint64_t)state.st_size;

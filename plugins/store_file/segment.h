@@ -30,11 +30,12 @@ struct weir_segment_folder {
 
 struct weir_segment {
     struct weir_segment *next; /* the younger one */
-    uint64_t number;           /* its name; 0: none */
-    uint64_t size;             /* octets set aside */
-    uint64_t end;              /* octets written */
-    uint64_t pushed;           /* of these, not to be pushed any more */
-    uint64_t blocks;           /* kept in it */
+    const weir_host *host;
+    uint64_t number; /* its name; 0: none */
+    uint64_t size;   /* octets set aside */
+    uint64_t end;    /* octets written */
+    uint64_t pushed; /* of these, not to be pushed any more */
+    uint64_t blocks; /* kept in it */
     int fd;
     bool dirty;  /* may have been written to since the last sync */
     bool unread; /* the disk kept back a head: nothing of the file is cut off,

@@ -309,7 +309,7 @@ static void forget(struct store *store)
     if (store->durable)
         weir_queue_folder_close(&store->queue);
     else if (store->folder.fd >= 0)
-        (void)close(store->folder.fd);
+        weir_common_close_own(store->folder.host, store->folder.fd);
     free(store);
 }
 

@@ -4,7 +4,9 @@
 #include "base.h"
 
 #include "../common/little.h"
+#include "../common/system.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -165,6 +167,65 @@ static void choose_sizes(struct weir_base *base, uint64_t budget)
             ~(PAGE - 1);
 }
 
+/* ---- its descriptors ---- */
+
+/* Is that descriptor one of the database's own files? */
+static bool is_ours(int fd, const struct stat files[2])
+{
+    struct stat state;
+
+    if (fstat(fd, &state) < 0)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        if (state.st_dev == files[i].st_dev && state.st_ino == files[i].st_ino)
+            return true;
+    }
+    return false;
+}
+
+static bool look_at_file(const struct weir_base *base, const char *name,
+                         struct stat *state)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/%s", base->folder, name);
+
+    return n > 0 && (size_t)n < sizeof path && stat(path, state) == 0;
+}
+
+/* liblmdb names one of its three descriptors; the others are found by what they
+ * are of, where the system lists what is open. */
+static void own_all(struct weir_base *base)
+{
+    struct stat files[2];
+    struct dirent *entry;
+    DIR *open;
+
+    base->n_fds = 0;
+    if (!look_at_file(base, WEIR_BASE_FILE, &files[0]) ||
+        !look_at_file(base, "lock.mdb", &files[1]))
+        return;
+    open = opendir("/dev/fd");
+    while (open && base->n_fds < WEIR_BASE_FDS &&
+           (entry = readdir(open)) != NULL) {
+        int fd = (int)strtol(entry->d_name, NULL, 10);
+
+        if (entry->d_name[0] == '.' || fd == dirfd(open) || !is_ours(fd, files))
+            continue;
+        weir_common_own(base->host, fd);
+        base->fds[base->n_fds++] = fd;
+    }
+    if (open)
+        closedir(open);
+}
+
+static void close_env(struct weir_base *base)
+{
+    while (base->n_fds > 0)
+        weir_common_disown(base->host, base->fds[--base->n_fds]);
+    mdb_env_close(base->env);
+    base->env = NULL;
+}
+
 /* Without MDB_NOMETASYNC each commit would wait for the disk twice; what it
  * leaves out is done by weir_base_sync().  The database is sound without. */
 static int open_env(struct weir_base *base)
@@ -180,17 +241,18 @@ static int open_env(struct weir_base *base)
         rc = mdb_env_open(base->env, base->folder, MDB_NOMETASYNC | MDB_NOTLS,
                           0600);
     if (rc == 0)
-        return 0;
-    mdb_env_close(base->env);
-    base->env = NULL;
+        own_all(base);
+    else
+        close_env(base);
     return rc;
 }
 
-int weir_base_open(struct weir_base *base, const char *folder, uint64_t budget)
+int weir_base_open(struct weir_base *base, const weir_host *host,
+                   const char *folder, uint64_t budget)
 {
     int rc;
 
-    *base = (struct weir_base){.folder = folder};
+    *base = (struct weir_base){.host = host, .folder = folder};
     choose_sizes(base, budget);
     rc = open_env(base);
     if (rc == MDB_INVALID) {
@@ -207,8 +269,7 @@ int weir_base_open(struct weir_base *base, const char *folder, uint64_t budget)
 void weir_base_close(struct weir_base *base)
 {
     if (base->env)
-        mdb_env_close(base->env);
-    base->env = NULL;
+        close_env(base);
 }
 
 uint64_t weir_base_size(const struct weir_base *base)

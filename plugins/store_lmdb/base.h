@@ -15,12 +15,17 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include <weir/store.h>
+
 #define WEIR_BASE_ALL  UINT32_MAX /* consumed: the whole block */
 #define WEIR_BASE_FILE "data.mdb"
+#define WEIR_BASE_FDS  4 /* descriptors; liblmdb has three */
 
 struct weir_base {
-    MDB_env *env;       /* NULL: not open */
-    const char *folder; /* the caller's */
+    MDB_env *env; /* NULL: not open */
+    const weir_host *host;
+    int fds[WEIR_BASE_FDS], n_fds; /* of the database */
+    const char *folder;            /* the caller's */
     MDB_dbi about, blocks, consumed;
     uint64_t soft, hard; /* octets that writing, and letting go, may use */
     uint64_t reserve;    /* the difference, as long as the budget holds */
@@ -42,7 +47,8 @@ struct weir_base_mark {
 /* Open the database in a folder, which nobody else has open; it is made if it
  * is not there.  `budget` is how large its file may be.
  * Errors: -EINVAL it is a database of somebody else. */
-int weir_base_open(struct weir_base *base, const char *folder, uint64_t budget);
+int weir_base_open(struct weir_base *base, const weir_host *host,
+                   const char *folder, uint64_t budget);
 
 void weir_base_close(struct weir_base *base);
 

@@ -160,7 +160,8 @@ static int open_base(struct store *store, const weir_store_args *args,
 {
     uint64_t budget =
         args->budget > OWN_OVERHEAD ? args->budget - OWN_OVERHEAD : 0;
-    int rc = weir_base_open(&store->base, store->queue.path, budget);
+    int rc =
+        weir_base_open(&store->base, store->host, store->queue.path, budget);
 
     if (rc == 0)
         rc = count_blocks(store);

@@ -156,6 +156,10 @@ typedef struct weir_host {
     /* [io] Run a job on a helper thread.  Returns an id > 0 or -errno (then
      * neither done nor drop is called). */
     int64_t (*offload)(weir_reactor *reactor, const weir_job *job);
+
+    /* [any] A store keeps a descriptor from now on (1), or is about to close it
+     * (0).  A forked child, which has no use for it, closes it at once. */
+    void (*own)(int fd, int on);
 } weir_host;
 
 enum weir_kind {

@@ -7,11 +7,13 @@
 #include "flow.h"
 #include "trial.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MB (UINT64_C(1) << 20)
@@ -459,6 +461,66 @@ static void test_refusals(void **state)
     tear_down(&stage);
 }
 
+/* Descriptors of files in a folder, with or without names. */
+static int count_open(const char *dir)
+{
+    DIR *list = opendir("/proc/self/fd");
+    struct dirent *entry;
+    char path[300], target[TRIAL_PATH + 300];
+    int n = 0;
+
+    while (list && (entry = readdir(list)) != NULL) {
+        ssize_t size;
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
+        size = readlink(path, target, sizeof(target) - 1);
+        target[size > 0 ? size : 0] = '\0';
+        n += strncmp(target, dir, strlen(dir)) == 0;
+    }
+    if (list)
+        closedir(list);
+    return n;
+}
+
+/* A child has no descriptor of a store, and the parent has them still. */
+static void check_fork(const char *store, int least)
+{
+    struct stage stage;
+    int status;
+    pid_t child;
+
+    set_up(&stage, store, "ipc", WEIR_PUSH);
+    connect_it(&stage);
+    send_all(stage.sender, 1, 20);
+    flow_ok(weir_sync(stage.sender, FLOW_SOON));
+    assert_true(count_open(stage.dir) >= least);
+    child = fork();
+    if (child == 0)
+        _exit(count_open(stage.dir));
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(count_open(stage.dir) >= least);
+    open_receiver(&stage, WEIR_PULL);
+    send_all(stage.sender, 20, 40);
+    receive_all(stage.receiver, 1, 40);
+    flow_ok(weir_flush(stage.sender, FLOW_SOON));
+    flow_close(stage.sender);
+    flow_close(stage.receiver);
+    tear_down(&stage);
+}
+
+static void test_fork(void **state)
+{
+    (void)state;
+    if (access("/proc/self/fd", R_OK) < 0)
+        skip();
+    check_fork("file", 4);
+#if defined(WITH_LMDB)
+    check_fork("lmdb", 6);
+#endif
+}
+
 /* What is not opened after all leaves nothing behind. */
 static void check_no_queue(const char *store)
 {
@@ -605,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_too_long),
         cmocka_unit_test_setup(test_stuck, trial_load),
         cmocka_unit_test(test_no_queue),
+        cmocka_unit_test(test_fork),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_sync),
         cmocka_unit_test(test_no_threads),
