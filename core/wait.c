@@ -388,11 +388,15 @@ static bool spin(struct weir_sock *sock, enum weir_wait what, uint32_t seen,
     return hit;
 }
 
+static struct weir_spin *spin_of(struct weir_sock *sock, enum weir_wait what)
+{
+    return what == WEIR_WAIT_IN ? &sock->spin_in : &sock->spin_out;
+}
+
 static bool try_spinning(struct weir_sock *sock, enum weir_wait what,
                          uint32_t seen, int64_t deadline)
 {
-    struct weir_spin *how =
-        what == WEIR_WAIT_IN ? &sock->spin_in : &sock->spin_out;
+    struct weir_spin *how = spin_of(sock, what);
     int64_t time = spin_time(sock, what);
     bool hit;
 
@@ -464,6 +468,21 @@ static bool try_yielding(struct weir_sock *sock, enum weir_wait what,
     return hit;
 }
 
+/* The other end has answered as soon as we yielded, so it is on our processor,
+ * where spinning is in vain; or it was until now, and nobody else was there. */
+static void note_place(struct weir_sock *sock, struct weir_spin *spin, bool hit)
+{
+    bool was_together = sock->together;
+
+    sock->together = hit && sock->yields.misses == 0;
+    if (sock->together) {
+        spin->misses = SPIN_SKIP_MAX;
+        spun(spin, false);
+    } else if (was_together && sock->yields.misses == 1) {
+        spin->misses = spin->skip = 0;
+    }
+}
+
 /* Spinning finds the answer of who is on another processor, yielding that of
  * who is on ours, and each is in vain for the other.  Where threads are moved
  * to and fro, both happen: what found the last one comes first. */
@@ -475,7 +494,7 @@ static bool try_both(struct weir_sock *sock, enum weir_wait what, uint32_t seen,
     if (!yields_first && try_spinning(sock, what, seen, deadline))
         return true;
     hit = try_yielding(sock, what, seen, deadline);
-    sock->together = hit && sock->yields.misses == 0; /* it was the other end */
+    note_place(sock, spin_of(sock, what), hit);
     return hit || (yields_first && try_spinning(sock, what, seen, deadline));
 }
 

@@ -110,6 +110,16 @@ static bool hear_answers(int n)
     return heard;
 }
 
+/* A PULL that has had its first answer so. */
+static bool begin_together(void **state)
+{
+    pushpull_end(state);
+    pushpull_begin(state);
+    assert_int_equal(weir_set(pull, "pace", "latency"), 0);
+    join("inproc://yield", SPIN);
+    return hear_answers(1);
+}
+
 /* Who spun first would keep the processor from the other end each time that
  * spinning is tried again. */
 static void test_yields_first_where_that_paid(void **state)
@@ -117,16 +127,28 @@ static void test_yields_first_where_that_paid(void **state)
     bool heard = false;
 
     for (int i = 0; i < TRIES && !heard; i++) {
-        pushpull_end(state);
-        pushpull_begin(state);
-        assert_int_equal(weir_set(pull, "pace", "latency"), 0);
-        join("inproc://yield", SPIN);
-        heard = hear_answers(1);
+        heard = begin_together(state);
         reads = 0;
         heard = heard && hear_answers(ANSWERS);
     }
     assert_true(heard);
     assert_in_range(reads, 1, ANSWERS * READS);
+}
+
+/* It has gone to another processor, where spinning finds it. */
+static void test_spins_when_nobody_is_there_any_more(void **state)
+{
+    bool spun = false;
+
+    for (int i = 0; i < TRIES && !spun; i++) {
+        if (!begin_together(state) || !hear_answers(ANSWERS))
+            continue;
+        others = NULL;
+        reads = 0;
+        hear_nothing();
+        spun = reads > READS;
+    }
+    assert_true(spun);
 }
 
 static void test_nobody_runs(void **state)
@@ -175,9 +197,13 @@ int main(void)
 #define CASE(name) \
     cmocka_unit_test_setup_teardown(name, pushpull_begin, pushpull_end)
     const struct CMUnitTest tests[] = {
-        CASE(test_peer_runs),        CASE(test_yields_first_where_that_paid),
-        CASE(test_nobody_runs),      CASE(test_somebody_else_runs),
-        CASE(test_not_without_spin), CASE(test_not_unasked),
+        CASE(test_peer_runs),
+        CASE(test_yields_first_where_that_paid),
+        CASE(test_spins_when_nobody_is_there_any_more),
+        CASE(test_nobody_runs),
+        CASE(test_somebody_else_runs),
+        CASE(test_not_without_spin),
+        CASE(test_not_unasked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
