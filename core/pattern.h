@@ -71,6 +71,10 @@ struct weir_pattern_ops {
      * does not receive. */
     int (*recv)(struct weir_sock *sock, weir_message *message);
 
+    /* Is the message whose first frame is peeked one that recv would not pass
+     * by?  Of a pattern with WEIR_PATTERN_FAIR.  NULL: each of them is. */
+    bool (*wants)(struct weir_sock *sock, struct weir_pipe *pipe);
+
     /* Go on with what weir_sock_later() was called for.  Returns whether there
      * is more.  NULL: it is never called. */
     bool (*tend)(struct weir_sock *sock);

@@ -117,8 +117,8 @@ bool weir_quick_send(weir_socket handle, const void *data, size_t size,
 
 /* ---- receiving ---- */
 
-/* Who has a message of one frame at hand, which is peeked; nobody else waits
- * for it, nothing comes before it, and the socket is not lent. */
+/* Who has a message of one frame at hand, which is peeked, and wanted; nobody
+ * else waits for it, nothing comes before it, and the socket is not lent. */
 static inline struct weir_pipe *next_in(struct weir_sock *sock)
 {
     struct weir_pipe *pipe;
@@ -127,7 +127,8 @@ static inline struct weir_pipe *next_in(struct weir_sock *sock)
         sock->waiting[WEIR_WAIT_IN] || sock->lent)
         return NULL;
     pipe = weir_fairqueue_at_hand(sock);
-    if (!pipe || weir_queue_peeked_flags(pipe->in) & WEIR_FRAME_MORE)
+    if (!pipe || weir_queue_peeked_flags(pipe->in) & WEIR_FRAME_MORE ||
+        (sock->pattern->wants && !sock->pattern->wants(sock, pipe)))
         return NULL;
     return pipe;
 }
@@ -137,6 +138,7 @@ static void expect_receive(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     if (!expects_calm(sock))
         return;
+    sock->again.wants = sock->pattern->wants;
     sock->again.alone = pipe->in_turn.next == pipe->in_turn.prev;
     weir_again_set(sock, WEIR_WAIT_IN, pipe);
 }

@@ -65,12 +65,10 @@ static int subscribe(struct weir_sock *sock, const void *prefix, size_t size,
 static bool is_wanted(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     struct sub *sub = weir_sock_state(sock);
-    const uint8_t *data;
-    unsigned flags;
     size_t size;
+    const uint8_t *data = weir_queue_peeked(pipe->in, &size);
 
-    return weir_pipe_peek(pipe, &data, &size, &flags) &&
-           weir_topics_match(&sub->topics, data, size) != sock->options.invert;
+    return weir_topics_match(&sub->topics, data, size) != sock->options.invert;
 }
 
 /* NULL: there is none, or too many others are before it. */
@@ -112,8 +110,8 @@ static bool can_take(struct weir_sock *sock)
 const struct weir_pattern_ops weir_pattern_sub = {
     .name = "SUB",
     .type = WEIR_SUB,
-    .abilities =
-        WEIR_PATTERN_RECEIVES | WEIR_PATTERN_MULTICAST | WEIR_PATTERN_DISCARDS,
+    .abilities = WEIR_PATTERN_RECEIVES | WEIR_PATTERN_MULTICAST |
+                 WEIR_PATTERN_DISCARDS | WEIR_PATTERN_FAIR,
     .policy = WEIR_POLICY_DROP_NEW,
     .state_size = sizeof(struct sub),
     .open = prepare,
@@ -124,6 +122,7 @@ const struct weir_pattern_ops weir_pattern_sub = {
     .detach = weir_fairqueue_remove,
     .readable = weir_fairqueue_add,
     .recv = take,
+    .wants = is_wanted,
     .tend = tend,
     .can_recv = can_take,
     .subscribe = subscribe,

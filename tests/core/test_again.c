@@ -794,6 +794,52 @@ static void test_crowd(void **state)
     assert_true(crowd.came > 0);
 }
 
+/* ---- who wants only some ---- */
+
+/* Receive that many, which begin with this octet; how many of them so. */
+static int receive_topic(weir_socket sub, char topic, int n)
+{
+    int again = 0;
+
+    for (int i = 0; i < n; i++) {
+        char data[8];
+        size_t size = sizeof data;
+
+        if (weir_again_recv(sub, data, &size))
+            again++;
+        else
+            assert_int_equal(weir_recv(sub, data, &size, SOON), 0);
+        assert_int_equal(size, 2);
+        assert_int_equal(data[0], topic);
+    }
+    return again;
+}
+
+/* What is wanted is looked up for each message; what is not, any more, is
+ * passed by on the long way, which counts it. */
+static void test_topics(void **state)
+{
+    weir_socket pub = pushpull_open(WEIR_PUB), sub = pushpull_open(WEIR_SUB);
+    weir_stats stats = {.size = sizeof stats};
+    char data[8];
+    size_t size = sizeof data;
+
+    (void)state;
+    assert_int_equal(weir_subscribe(sub, "a", 1), 0);
+    assert_int_equal(weir_subscribe(sub, "b", 1), 0);
+    pushpull_join(sub, pub, "inproc://topics");
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(weir_send(pub, i % 4 == 3 ? "b1" : "a1", 2, SOON), 0);
+    assert_int_equal(weir_unsubscribe(sub, "b", 1), 0);
+    assert_true(receive_topic(sub, 'a', 150) > 40);
+    assert_false(weir_again_recv(sub, data, &size));
+    assert_int_equal(weir_recv(sub, data, &size, 0), -EAGAIN);
+    assert_int_equal(weir_socket_stats(sub, &stats), 0);
+    assert_int_equal(stats.recv_dropped[WEIR_DROP_UNWANTED], 50);
+    assert_int_equal(weir_close(pub, SOON, NULL), 0);
+    assert_int_equal(weir_close(sub, SOON, NULL), 0);
+}
+
 #define CASE(test) \
     cmocka_unit_test_setup_teardown(test, pushpull_begin, pushpull_end)
 
@@ -829,6 +875,7 @@ int main(void)
         CASE(test_mail_again),
         CASE(test_room_for_a_link),
         CASE(test_crowd),
+        CASE(test_topics),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
