@@ -3,7 +3,7 @@
  *
  * While the application comes often to drive its own input the I/O thread
  * keeps out of the way: it would only be woken in vain, and wake-ups are what
- * messages cost most.  It looks at a counter every millisecond; when that
+ * messages cost most.  It looks at a counter every four milliseconds; when that
  * stands still and nobody sleeps in the set, it takes the set over.  It gives
  * it back when it is woken and finds the application there again.
  */
@@ -15,7 +15,7 @@
 
 enum {
     EVENTS = 64,
-    LOOK_AGAIN = 1000000, /* ns */
+    LOOK_AGAIN = 4000000, /* ns */
     LOOK_SOON = 50000,    /* ns */
     READS = 32            /* of links, before others have their turn */
 };

@@ -38,7 +38,7 @@ enum {
     YIELDS = 4,        /* of one wait */
     YIELDED = 1000,    /* ns: in less nobody else has run */
     TOO_LONG = 500000, /* ns: it was not the other end that ran */
-    ABSENCE = 1000000  /* ns after which the application counts as away */
+    ABSENCE = 4000000  /* ns after which the application counts as away */
 };
 
 static uint32_t bit(enum weir_wait what)

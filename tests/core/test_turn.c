@@ -19,7 +19,7 @@
 #include "socket.h"
 
 enum {
-    LOOK_AGAIN = 1000000, /* ns, as a turn asks for its next one */
+    LOOK_AGAIN = 4000000, /* ns, as a turn asks for its next one */
     LOOK_SOON = 50000
 };
 
