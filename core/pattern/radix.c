@@ -72,17 +72,47 @@ static struct weir_radix_node *new_node(size_t size, size_t edge)
     return node;
 }
 
+/* The first of eight octets that is 0, by the lowest bit that is set; 0: none.
+ * The octets are in memory's order. */
+static uint64_t zeros(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return (word - ones) & ~word & ones << 7;
+}
+
+/* Where `label` is among the first `n`; or n.  Eight at a time: to call
+ * memchr() costs more than to look.  Behind the labels of a node that has any
+ * there is always a pointer, so all eight are its own. */
+static size_t find_label(const uint8_t *labels, size_t n, uint8_t label)
+{
+    for (size_t i = 0; i < n; i += 8) {
+        uint64_t word, found;
+
+        memcpy(&word, labels + i, 8);
+        found = zeros(word ^ label * UINT64_C(0x0101010101010101));
+        if (n - i < 8)
+            found &= (UINT64_C(1) << 8 * (n - i)) - 1;
+        if (found)
+            return i + (size_t)__builtin_ctzll(found) / 8;
+    }
+    return n;
+}
+
 /* The place of the child under `label`, or NULL. */
 static struct weir_radix_node **place_of(struct weir_radix_node *node,
                                          uint8_t label)
 {
     struct weir_radix_node **children = children_of(node);
-    const uint8_t *labels = labels_of(node), *found;
+    size_t at;
 
     if (by_label(node))
         return children[label] != NULL ? &children[label] : NULL;
-    found = node->children > 0 ? memchr(labels, label, node->children) : NULL;
-    return found != NULL ? &children[found - labels] : NULL;
+    at = find_label(labels_of(node), node->children, label);
+    return at < node->children ? &children[at] : NULL;
 }
 
 static struct weir_radix_node *child_of(struct weir_radix_node *node,
@@ -524,7 +554,8 @@ static void descend(struct weir_radix_walk *walk)
         child = child_of(walk->next, walk->data[0]);
     walk->next = NULL;
     if (child == NULL || child->edge >= walk->left ||
-        memcmp(edge_of(child), walk->data + 1, child->edge) != 0)
+        (child->edge > 0 && /* which a dense tree's mostly is not */
+         memcmp(edge_of(child), walk->data + 1, child->edge) != 0))
         return;
     walk->next = child;
     walk->data += child->edge + 1;
