@@ -58,7 +58,7 @@ struct store {
     bool tidy;    /* nothing torn, and no empty segment, was found or is left */
     uint64_t found, torn; /* messages and octets, for stat() */
     /* These are read from any thread. */
-    _Atomic uint64_t bytes, count, room;
+    _Atomic uint64_t bytes, count, room, each;
     _Atomic uint32_t failed;
     char dir[];
 };
@@ -266,17 +266,28 @@ static uint64_t heads(const struct store *store)
     return store->durable ? (uint64_t)2 * WEIR_RECORD_HEAD : 0;
 }
 
+static uint64_t used_of(const struct weir_segment *segment)
+{
+    return least(segment->size, weir_segment_pages(segment->end));
+}
+
 /* Octets of a segment that are not to be had: what is aside behind its end goes
- * when another is made.  One without blocks goes wholly, but the youngest may
- * be used again. */
-static uint64_t taken_by(const struct store *store,
-                         const struct weir_segment *segment)
+ * when another is made, and one without blocks goes wholly. */
+static uint64_t taken_by(const struct weir_segment *segment)
 {
     if (segment->unread)
         return segment->size;
-    if (segment->blocks == 0 && !(store->appends && !segment->next))
-        return 0;
-    return least(segment->size, weir_segment_pages(segment->end));
+    return segment->blocks == 0 ? 0 : used_of(segment);
+}
+
+/* A short block goes behind what was in a segment that is kept empty, which
+ * then is not to be had for others. */
+static uint64_t lost_with_next(const struct store *store)
+{
+    const struct weir_segment *segment =
+        store->appends ? store->youngest : NULL;
+
+    return segment && segment->blocks == 0 ? used_of(segment) : 0;
 }
 
 /* Once all is tidy only the youngest has anything aside. */
@@ -287,7 +298,7 @@ static uint64_t taken(const struct store *store)
         store->tidy ? store->youngest : store->oldest;
 
     for (; segment; segment = segment->next)
-        octets -= segment->size - taken_by(store, segment);
+        octets -= segment->size - taken_by(segment);
     return octets;
 }
 
@@ -297,6 +308,7 @@ static void measure_room(struct store *store)
 
     atomic_store(&store->room,
                  store->budget > octets ? store->budget - octets : 0);
+    atomic_store(&store->each, EACH + lost_with_next(store));
 }
 
 /* ---- opening and closing ---- */
@@ -716,7 +728,7 @@ static void stat_store(void *self, weir_store_stat *out)
     stat.recovered = store->found;
     stat.torn = store->torn;
     stat.room = atomic_load(&store->room);
-    stat.each = EACH;
+    stat.each = atomic_load(&store->each);
     memcpy(out, &stat, least(out->size, sizeof stat));
 }
 

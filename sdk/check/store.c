@@ -159,7 +159,7 @@ static bool fill_room(struct weir_run *run, size_t size, int64_t *handles,
             return false;
         ++*n;
         after = weir_run_stat(run);
-        if (after.room + size + after.each < before.room)
+        if (after.room + size + before.each < before.room)
             return weir_run_wrong(run,
                                   "a block of %zu octets took %" PRIu64
                                   " of the room",

@@ -63,7 +63,7 @@ typedef struct weir_store_stat {
      * their octets, and `each` more for all but the first, are within it; where
      * a store wants blocks in one piece, a long one may find none. */
     uint64_t room; /* octets that a block may have now */
-    uint64_t each; /* octets that a block takes beside its own, at most */
+    uint64_t each; /* octets that one takes beside its own now, at most */
 } weir_store_stat;
 
 typedef struct weir_store_ops {

@@ -1144,6 +1144,36 @@ static void test_durable_space(void **state)
     assert_int_equal(entries(folder), 0);
 }
 
+static void come_and_go(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        let_go(put_good(1000, i));
+}
+
+/* The segment that is kept empty is in nobody's way: not in that of one block
+ * as long as a new queue takes, nor in that of two that have room. */
+static void test_durable_room(void **state)
+{
+    weir_store_stat fresh, used;
+    int64_t first;
+
+    (void)state;
+    if (open_with(MB, WEIR_STORE_DURABLE) < 0)
+        fail_msg("%s", text);
+    fresh = stat_now();
+    come_and_go(50);
+    used = stat_now();
+    assert_int_equal(used.room, fresh.room);
+    assert_true(used.each > fresh.each);
+    first = put_good(1000, 1);
+    let_go(put_good(used.room - used.each - 1000, 2));
+    let_go(first);
+    come_and_go(50);
+    assert_int_equal(stat_now().room, fresh.room);
+    let_go(put_good(fresh.room, 3));
+    assert_int_equal(stat_now().room, fresh.room);
+}
+
 /* A sync that fails is not tried as if nothing had been. */
 static void test_sync_fails(void **state)
 {
@@ -1361,6 +1391,7 @@ int main(void)
         CASE(test_torn_mark),
         CASE(test_foreign),
         CASE(test_durable_space),
+        CASE(test_durable_room),
         CASE(test_sync_fails),
         CASE(test_sync_for_another),
         CASE(test_passing),
