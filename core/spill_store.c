@@ -65,12 +65,15 @@ int weir_spill_open_own(struct weir_spill *spill, weir_error *error)
     return spill->self ? 0 : weir_spill_open_store(&plan, &spill->self, error);
 }
 
+/* Of a store that does not say what room there is, all that is put fits. */
 weir_store_stat weir_spill_look(struct weir_spill *spill)
 {
-    weir_store_stat stat = {.size = sizeof(stat), .room = UINT64_MAX};
+    weir_store_stat stat = {.size = sizeof(stat)};
 
     if (spill->self)
         spill->ops->stat(spill->self, &stat);
+    if (stat.each == 0)
+        stat.room = UINT64_MAX;
     return stat;
 }
 

@@ -179,7 +179,7 @@ static bool room_told(struct weir_run *run)
     bool good = weir_run_open(run, SMALL);
     unsigned n;
 
-    if (good && weir_run_stat(run).room == UINT64_MAX)
+    if (good && weir_run_stat(run).each == 0)
         return weir_run_skip(run, "the store does not say");
     for (int i = 0; good && i < 3; i++) {
         if (weir_run_stat(run).room < SMALL * 3 / 4)

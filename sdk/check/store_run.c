@@ -76,7 +76,7 @@ void weir_run_close(struct weir_run *run, int keep)
 
 weir_store_stat weir_run_stat(const struct weir_run *run)
 {
-    weir_store_stat stat = {.size = sizeof stat, .room = UINT64_MAX};
+    weir_store_stat stat = {.size = sizeof stat};
 
     run->check->ops->stat(run->self, &stat);
     return stat;

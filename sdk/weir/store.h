@@ -58,10 +58,10 @@ typedef struct weir_store_stat {
     uint64_t torn;      /* octets that open() found in no whole block: of a torn
                            tail, which the first write or done drops, and of
                            gaps between blocks */
-    /* What is left of the budget.  The caller sets `room` to UINT64_MAX, which
-     * stays there where a store does not say.  Several blocks have room if all
-     * their octets, and `each` more for all but the first, are within it; where
-     * a store wants blocks in one piece, a long one may find none. */
+    /* What is left of the budget; where `each` is 0, as of a store that knows
+     * neither, it does not say.  Several blocks have room if all their octets,
+     * and `each` more for all but the first, are within `room`; where a store
+     * wants blocks in one piece, a long one may find none. */
     uint64_t room; /* octets that a block may have now */
     uint64_t each; /* octets that one takes beside its own now, at most */
 } weir_store_stat;

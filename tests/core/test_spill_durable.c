@@ -175,9 +175,11 @@ static int sync_disk(void *self, weir_error *error)
     return 0;
 }
 
+/* What it does not tell is 0, as of one that knows no such member. */
 static void stat_disk(void *self, weir_store_stat *stat)
 {
     (void)self;
+    *stat = (weir_store_stat){.size = stat->size};
     stat->failed = atomic_load(&disk.failed);
     stat->bytes = on_disk();
     if (stat->bytes < atomic_load(&disk.least))
@@ -186,7 +188,6 @@ static void stat_disk(void *self, weir_store_stat *stat)
         stat->room = atomic_load(&disk.room) - on_disk();
         stat->each = EACH;
     }
-    stat->torn = 0;
 }
 
 static void close_disk(void *self, int keep)
