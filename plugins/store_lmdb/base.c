@@ -202,7 +202,7 @@ static void own_all(struct weir_base *base)
 
     base->n_fds = 0;
     if (!look_at_file(base, WEIR_BASE_FILE, &files[0]) ||
-        !look_at_file(base, "lock.mdb", &files[1]))
+        !look_at_file(base, WEIR_BASE_LOCK, &files[1]))
         return;
     open = opendir("/dev/fd");
     while (open && base->n_fds < WEIR_BASE_FDS &&
@@ -671,6 +671,39 @@ int weir_base_write(struct weir_base *base, const struct weir_base_head *head,
             rc = change(base, head, parts, n, NULL, 0);
     }
     base->freed &= rc != MDB_MAP_FULL;
+    *full = rc == MDB_MAP_FULL;
+    return code_of(rc);
+}
+
+/* A file that another process reads is its own from then on. */
+static int make_anew(struct weir_base *base)
+{
+    static const char *const names[] = {WEIR_BASE_FILE, WEIR_BASE_LOCK};
+    char path[PATH_MAX];
+
+    weir_base_close(base);
+    base->settled = false;
+    for (int i = 0; i < 2; i++) {
+        int n = snprintf(path, sizeof path, "%s/%s", base->folder, names[i]);
+
+        if (n < 0 || (size_t)n >= sizeof path)
+            return ENAMETOOLONG;
+        if (unlink(path) < 0 && errno != ENOENT)
+            return errno;
+    }
+    base->hard = base->soft + base->reserve;
+    base->freed = false;
+    return revive(base);
+}
+
+int weir_base_write_anew(struct weir_base *base,
+                         const struct weir_base_head *head,
+                         const struct iovec *parts, int n, bool *full)
+{
+    int rc = make_anew(base);
+
+    if (rc == 0)
+        rc = change(base, head, parts, n, NULL, 0);
     *full = rc == MDB_MAP_FULL;
     return code_of(rc);
 }

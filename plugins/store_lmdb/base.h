@@ -19,6 +19,7 @@
 
 #define WEIR_BASE_ALL  UINT32_MAX /* consumed: the whole block */
 #define WEIR_BASE_FILE "data.mdb"
+#define WEIR_BASE_LOCK "lock.mdb"
 #define WEIR_BASE_FDS  4 /* descriptors; liblmdb has three */
 
 struct weir_base {
@@ -30,6 +31,7 @@ struct weir_base {
     uint64_t soft, hard; /* octets that writing, and letting go, may use */
     uint64_t reserve;    /* the difference, as long as the budget holds */
     bool freed;          /* pages wait for a later transaction to use them */
+    bool settled; /* the caller has synced the folder with the file's name */
 };
 
 /* A block's head, and what of it is consumed. */
@@ -72,6 +74,13 @@ int weir_base_write(struct weir_base *base, const struct weir_base_head *head,
                     const struct iovec *parts, int n,
                     const struct weir_base_mark *marks, int n_marks,
                     bool *full);
+
+/* Make the database anew, and keep a block in it.  None may be in the old one
+ * but such as are wholly consumed.
+ * Errors: as before. */
+int weir_base_write_anew(struct weir_base *base,
+                         const struct weir_base_head *head,
+                         const struct iovec *parts, int n, bool *full);
 
 /* Apply marks. */
 int weir_base_mark(struct weir_base *base, const struct weir_base_mark *marks,

@@ -40,7 +40,6 @@ struct store {
     uint64_t recovered; /* handle that recover() goes on from */
     struct weir_base_mark marks[MARKS];
     int n_marks;
-    bool settled; /* the folder has been synced with the file's name */
     /* These are read from any thread. */
     uint64_t found;
     _Atomic uint64_t bytes, count, room;
@@ -148,7 +147,7 @@ static void close_store(void *self, int keep)
     /* A queue without blocks leaves no folder behind. */
     if (!keep || (atomic_load(&store->count) == 0 && store->n_marks == 0)) {
         remove_file(store, WEIR_BASE_FILE);
-        remove_file(store, "lock.mdb");
+        remove_file(store, WEIR_BASE_LOCK);
         weir_queue_folder_remove(&store->queue);
     }
     weir_queue_folder_close(&store->queue);
@@ -226,6 +225,20 @@ static int no_room(struct store *store, uint64_t len, weir_error *error)
         (unsigned long long)(store->base.soft + store->base.reserve));
 }
 
+/* Where nothing is kept there is as much room as in a new database, but in the
+ * old one it may not be in one piece. */
+static int keep_block(struct store *store, const struct weir_base_head *head,
+                      const struct iovec *parts, int n, bool *full)
+{
+    int rc = weir_base_write(&store->base, head, parts, n, store->marks,
+                             store->n_marks, full);
+
+    if (!*full || atomic_load(&store->count) > 0 ||
+        head->len > weir_base_room(&store->base, true))
+        return rc;
+    return weir_base_write_anew(&store->base, head, parts, n, full);
+}
+
 static int64_t write_block(void *self, const struct iovec *parts, int n,
                            uint32_t messages, uint64_t first, weir_error *error)
 {
@@ -239,8 +252,7 @@ static int64_t write_block(void *self, const struct iovec *parts, int n,
         return rc;
     if (!measure_block(&head, parts, n))
         return fail(store, error, ENOSPC, "a block beyond 4 GB");
-    rc = weir_base_write(&store->base, &head, parts, n, store->marks,
-                         store->n_marks, &full);
+    rc = keep_block(store, &head, parts, n, &full);
     if (rc == 0)
         atomic_fetch_add(&store->count, 1);
     measure(store);
@@ -371,12 +383,12 @@ static int settle(struct store *store)
 {
     int rc = weir_base_sync(&store->base);
 
-    if (rc < 0 || store->settled)
+    if (rc < 0 || store->base.settled)
         return rc;
     rc = weir_queue_folder_sync_fd(store->queue.fd);
     if (rc == 0)
         rc = weir_queue_folder_settle(&store->queue);
-    store->settled = rc == 0;
+    store->base.settled = rc == 0;
     return rc;
 }
 

@@ -226,12 +226,17 @@ static void test_full(void **state)
     }
 }
 
-static uint32_t failed_now(void)
+static weir_store_stat stat_now(void)
 {
     weir_store_stat stat = {.size = sizeof stat};
 
     ops->stat(store, &stat);
-    return stat.failed;
+    return stat;
+}
+
+static uint32_t failed_now(void)
+{
+    return stat_now().failed;
 }
 
 /* Fill the store; returns the number of blocks, which have handles from 0. */
@@ -244,6 +249,38 @@ static int fill(size_t size)
         n++;
     assert_int_equal(handle, -ENOSPC);
     return n;
+}
+
+/* Where nothing is kept there is the room of a new store, in one piece,
+ * whatever was there; and what is written there stays. */
+static void test_room_in_one_piece(void **state)
+{
+    static const size_t sizes[] = {60000, 3000, 300};
+    uint64_t first = 0, room;
+
+    (void)state;
+    open_good(MB);
+    room = stat_now().room;
+    for (int i = 0; i < 3; i++) {
+        int64_t handle = 0, last;
+
+        while ((last = put(sizes[i], 1, first++)) >= 0)
+            handle = last;
+        assert_int_equal(last, -ENOSPC);
+        while (handle >= 0 && ops->done(store, handle, UINT64_MAX, &error) == 0)
+            handle--;
+        assert_int_equal(stat_now().blocks, 0);
+        assert_int_equal(stat_now().room, room);
+        handle = put(room, 1, first++);
+        if (handle < 0)
+            fail_msg("%s", text);
+        assert_int_equal(ops->sync(store, &error), 0);
+        assert_true(file_size() <= MB);
+        close_with(1);
+        open_good(MB);
+        assert_int_equal(stat_now().recovered, 1);
+        assert_int_equal(ops->done(store, handle, UINT64_MAX, &error), 0);
+    }
 }
 
 /* Blocks that lie far from each other can be let go of a full store, within its
@@ -504,11 +541,17 @@ static void test_suite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_layout),       CASE(test_foreign),
-        CASE(test_full),         CASE(test_scattered),
-        CASE(test_budget_stays), CASE(test_killed_reader),
-        CASE(test_disk_full),    CASE(test_disk_stays_full),
-        CASE(test_forged),       CASE(test_spill_is_refused),
+        CASE(test_layout),
+        CASE(test_foreign),
+        CASE(test_full),
+        CASE(test_scattered),
+        CASE(test_room_in_one_piece),
+        CASE(test_budget_stays),
+        CASE(test_killed_reader),
+        CASE(test_disk_full),
+        CASE(test_disk_stays_full),
+        CASE(test_forged),
+        CASE(test_spill_is_refused),
         CASE(test_suite),
     };
 
