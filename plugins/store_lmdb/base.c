@@ -533,7 +533,7 @@ uint64_t weir_base_each(void)
 }
 
 /* What is gone, or goes with the next write, leaves a few pages of tables. */
-uint64_t weir_base_room(struct weir_base *base, bool empty)
+uint64_t weir_base_room(struct weir_base *base, bool empty, uint64_t going)
 {
     uint64_t used = weir_base_size(base), pages = 0, head = SLACK * PAGE;
     MDB_stat stat;
@@ -544,6 +544,8 @@ uint64_t weir_base_room(struct weir_base *base, bool empty)
              count_free(base, LOOKED_AT, &pages) == 0 &&
              mdb_env_stat(base->env, &stat) == 0)
         used -= pages * stat.ms_psize;
+    if (!empty)
+        used -= between(going, 0, used);
     return base->soft > used + head ? base->soft - used - head : 0;
 }
 
@@ -656,20 +658,25 @@ int weir_base_mark(struct weir_base *base, const struct weir_base_mark *marks,
 
 int weir_base_write(struct weir_base *base, const struct weir_base_head *head,
                     const struct iovec *parts, int n,
-                    const struct weir_base_mark *marks, int n_marks, bool *full)
+                    const struct weir_base_mark *marks, int *n_marks,
+                    bool *full)
 {
-    int first = change(base, head, parts, n, marks, n_marks), rc = first;
+    int first = change(base, head, parts, n, marks, *n_marks), rc = first;
 
-    if (is_full(rc) && n_marks) {
-        rc = change_marks(base, marks, n_marks);
-        if (rc == 0)
+    if (is_full(rc) && *n_marks) {
+        rc = change_marks(base, marks, *n_marks);
+        if (rc == 0) {
+            *n_marks = 0;
             rc = first;
+        }
     }
     for (int i = 0; has_freed(base, rc) && i < TURNS; i++) {
         rc = turn(base);
         if (rc == 0)
             rc = change(base, head, parts, n, NULL, 0);
     }
+    if (rc == 0)
+        *n_marks = 0;
     base->freed &= rc != MDB_MAP_FULL;
     *full = rc == MDB_MAP_FULL;
     return code_of(rc);

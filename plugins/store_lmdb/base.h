@@ -68,11 +68,12 @@ int weir_base_find(struct weir_base *base, uint64_t handle,
 int weir_base_read(struct weir_base *base, uint64_t handle, void *data,
                    size_t room, struct weir_base_head *head);
 
-/* Keep a block, and apply marks.
+/* Keep a block, and apply marks; *n_marks is 0 when that is done, which it may
+ * be although the block is not kept.
  * Errors: -ENOSPC the budget is used up (*full) or the disk is. */
 int weir_base_write(struct weir_base *base, const struct weir_base_head *head,
                     const struct iovec *parts, int n,
-                    const struct weir_base_mark *marks, int n_marks,
+                    const struct weir_base_mark *marks, int *n_marks,
                     bool *full);
 
 /* Make the database anew, and keep a block in it.  None may be in the old one
@@ -93,8 +94,9 @@ int weir_base_sync(struct weir_base *base);
 uint64_t weir_base_size(const struct weir_base *base);
 
 /* Octets of the longest block that the budget has room for, and at most what
- * one takes beside its own.  empty: no block is there but such as are to go. */
-uint64_t weir_base_room(struct weir_base *base, bool empty);
+ * one takes beside its own.  empty: no block is there but such as are to go;
+ * going: octets of those that are, which share no page with others. */
+uint64_t weir_base_room(struct weir_base *base, bool empty, uint64_t going);
 uint64_t weir_base_each(void);
 
 #endif

@@ -27,9 +27,9 @@
 #define SUFFIX       ".lmdb"
 #define OWN_OVERHEAD 20480 /* two locks, and the folder itself */
 #define MARKS        64    /* that are gathered at most */
-#define TIGHT                                                 \
-    4 /* when less than this part of the budget is left, none \
-         are */
+/* When less than this part of the budget is left, none are gathered. */
+#define TIGHT   4
+#define SHARED  2048 /* octets of a block that may share its page */
 #define LEN_MAX (UINT32_MAX - 64) /* liblmdb's limit, and a head */
 
 struct store {
@@ -40,6 +40,7 @@ struct store {
     uint64_t recovered; /* handle that recover() goes on from */
     struct weir_base_mark marks[MARKS];
     int n_marks;
+    uint64_t going; /* octets of blocks that go with the marks */
     /* These are read from any thread. */
     uint64_t found;
     _Atomic uint64_t bytes, count, room;
@@ -77,12 +78,17 @@ static int no_block(const struct store *store, int64_t handle,
                              store->queue.path, (long long)handle);
 }
 
+/* A write that finds no room applies the marks, and then has that of what
+ * goes. */
 static void measure(struct store *store)
 {
     bool empty = atomic_load(&store->count) == 0;
 
+    if (store->n_marks == 0)
+        store->going = 0;
     atomic_store(&store->bytes, weir_base_size(&store->base) + OWN_OVERHEAD);
-    atomic_store(&store->room, weir_base_room(&store->base, empty));
+    atomic_store(&store->room,
+                 weir_base_room(&store->base, empty, store->going));
 }
 
 /* ---- marks ---- */
@@ -231,10 +237,10 @@ static int keep_block(struct store *store, const struct weir_base_head *head,
                       const struct iovec *parts, int n, bool *full)
 {
     int rc = weir_base_write(&store->base, head, parts, n, store->marks,
-                             store->n_marks, full);
+                             &store->n_marks, full);
 
     if (!*full || atomic_load(&store->count) > 0 ||
-        head->len > weir_base_room(&store->base, true))
+        head->len > weir_base_room(&store->base, true, 0))
         return rc;
     return weir_base_write_anew(&store->base, head, parts, n, full);
 }
@@ -260,7 +266,6 @@ static int64_t write_block(void *self, const struct iovec *parts, int n,
         return no_room(store, head.len, error);
     if (rc < 0)
         return fail_or_poison(store, error, -rc, "cannot write");
-    store->n_marks = 0;
     return (int64_t)store->next++;
 }
 
@@ -321,13 +326,19 @@ static int add_mark(struct store *store, int64_t handle, uint32_t consumed,
     return 0;
 }
 
-static int block_went(struct store *store, weir_error *error)
+/* A block that is no longer than half a page shares pages with others, which
+ * may stay. */
+static int block_went(struct store *store, uint64_t len, weir_error *error)
 {
+    bool last = atomic_fetch_sub(&store->count, 1) == 1;
     int rc = 0;
 
-    if (atomic_fetch_sub(&store->count, 1) == 1)
+    if (len > SHARED)
+        store->going += len;
+    if (last || len > SHARED)
         measure(store);
-    else if (atomic_load(&store->room) < store->base.soft / TIGHT)
+    if (!last &&
+        atomic_load(&store->room) < store->base.soft / TIGHT + store->going)
         rc = apply_marks(store);
     return rc < 0 ? fail_or_poison(store, error, -rc, "cannot mark blocks") : 0;
 }
@@ -353,7 +364,7 @@ static int done_block(void *self, int64_t handle, uint64_t through,
     rc = add_mark(store, handle, consumed, error);
     if (rc < 0 || consumed != WEIR_BASE_ALL)
         return rc;
-    return block_went(store, error);
+    return block_went(store, head.len, error);
 }
 
 /* ---- what an earlier process left ---- */

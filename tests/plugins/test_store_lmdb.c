@@ -283,6 +283,29 @@ static void test_room_in_one_piece(void **state)
     }
 }
 
+/* The room of what is let go is told at once, though it goes with the next
+ * write; and it is there. */
+static void test_room_of_gone(void **state)
+{
+    uint64_t before, first = 0;
+
+    (void)state;
+    open_good(MB);
+    while (first < 10)
+        assert_true(put(60000, 1, first++) >= 0);
+    before = stat_now().room;
+    assert_true(before > MB / 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ops->done(store, i, UINT64_MAX, &error), 0);
+    assert_true(stat_now().room >= before + (uint64_t)4 * 60000);
+    while (stat_now().room >= 60000) {
+        if (put(60000, 1, first++) < 0)
+            fail_msg("%s", text);
+    }
+    assert_in_range(first, 17, 20);
+    assert_true(file_size() <= MB);
+}
+
 /* Blocks that lie far from each other can be let go of a full store, within its
  * budget. */
 static void test_scattered(void **state)
@@ -546,6 +569,7 @@ int main(void)
         CASE(test_full),
         CASE(test_scattered),
         CASE(test_room_in_one_piece),
+        CASE(test_room_of_gone),
         CASE(test_budget_stays),
         CASE(test_killed_reader),
         CASE(test_disk_full),
