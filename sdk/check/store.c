@@ -169,25 +169,63 @@ static bool fill_room(struct weir_run *run, size_t size, int64_t *handles,
            weir_run_wrong(run, "room for %u blocks of %zu octets", *n, size);
 }
 
-/* What it says that there is room for, there is, and when all is done most of
- * the budget is room again.  Long ones come before short ones, which may leave
- * none in one piece. */
+/* When all is done there is the room of a new store, for one block too. */
+static bool room_comes_back(struct weir_run *run, uint64_t room)
+{
+    int64_t handle;
+
+    if (weir_run_stat(run).room != room)
+        return weir_run_wrong(run, "room for %" PRIu64 " of %" PRIu64,
+                              weir_run_stat(run).room, room);
+    return weir_run_keep(run, (size_t)room, 1, 1, &handle) &&
+           weir_run_same(run, handle, (size_t)room, 1) &&
+           weir_run_let_go(run, handle);
+}
+
+/* What it says that there is room for, there is.  Long ones come before short
+ * ones, which may leave none in one piece: but not when all are done. */
 static bool room_told(struct weir_run *run)
 {
-    static const size_t sizes[] = {64 * KB, 3000, 3000};
-    int64_t handles[400];
+    static const size_t sizes[] = {64 * KB, 3000, 1000};
+    int64_t handles[1000];
     bool good = weir_run_open(run, SMALL);
+    uint64_t room;
     unsigned n;
 
-    if (good && weir_run_stat(run).each == 0)
+    if (!good)
+        return false;
+    if (weir_run_stat(run).each == 0)
         return weir_run_skip(run, "the store does not say");
-    for (int i = 0; good && i < 3; i++) {
-        if (weir_run_stat(run).room < SMALL * 3 / 4)
-            return weir_run_wrong(run, "room for %" PRIu64 " of %zu octets",
-                                  weir_run_stat(run).room, SMALL);
-        good = fill_room(run, sizes[i], handles, 400, &n);
+    room = weir_run_stat(run).room;
+    if (room < SMALL * 3 / 4 || room > SMALL)
+        return weir_run_wrong(run, "room for %" PRIu64 " of %zu octets", room,
+                              SMALL);
+    for (size_t i = 0; good && i < sizeof sizes / sizeof sizes[0]; i++) {
+        good = fill_room(run, sizes[i], handles, 1000, &n);
         for (unsigned k = 0; good && k < n; k++)
             good = weir_run_let_go(run, handles[k]);
+        good = good && room_comes_back(run, room);
+    }
+    return good;
+}
+
+/* A queue that is empty most of the time has the room of a new one. */
+static bool room_stays(struct weir_run *run)
+{
+    bool good = weir_run_open(run, SMALL);
+    int64_t handle;
+    uint64_t room;
+
+    if (!good)
+        return false;
+    if (weir_run_stat(run).each == 0)
+        return weir_run_skip(run, "the store does not say");
+    room = weir_run_stat(run).room;
+    for (unsigned i = 1; good && i <= 200; i++) {
+        good = weir_run_keep(run, 1000, i, 1, &handle) &&
+               weir_run_let_go(run, handle);
+        if (good && i % 40 == 0)
+            good = room_comes_back(run, room);
     }
     return good;
 }
@@ -307,6 +345,7 @@ static const struct weir_check_case cases[] = {
     {"the budget holds, and a full store goes on", budget, ~0u},
     {"a small budget is for blocks", small_budget, ~0u},
     {"there is the room that it says", room_told, ~0u},
+    {"an empty store has the room of a new one", room_stays, ~0u},
     {"space comes back in any order", any_order, ~0u},
     {"a block consumed in part", in_part, ~0u},
     {"what is refused", refusals, ~0u},
