@@ -91,6 +91,11 @@ static int no_queue(struct weir_pipe *pipe)
     return pipe->policy == WEIR_POLICY_BLOCK ? -EAGAIN : drop_new(pipe);
 }
 
+bool weir_pipe_is_durable(const struct weir_pipe *pipe)
+{
+    return pipe->out && weir_spill_is_durable(pipe->out->spill);
+}
+
 bool weir_pipe_room(struct weir_pipe *pipe, size_t octets)
 {
     return pipe->out && (weir_queue_room(pipe->out, octets) ||
@@ -99,11 +104,13 @@ bool weir_pipe_room(struct weir_pipe *pipe, size_t octets)
 
 /* Once a message was refused, even a long one among short ones, the answer
  * is no until the queue has told of room: or who asks and sends in turn would
- * go round and round. */
+ * go round and round.  One that is durable may never have room for it. */
 bool weir_pipe_can_put(struct weir_pipe *pipe)
 {
     if (pipe->policy != WEIR_POLICY_BLOCK)
         return true;
+    if (weir_pipe_is_durable(pipe))
+        return weir_pipe_room(pipe, weir_spill_asked(pipe->out));
     return pipe->out && !weir_queue_writer_waits(pipe->out) &&
            weir_pipe_room(pipe, 1);
 }
@@ -125,8 +132,8 @@ static int put_abort(struct weir_pipe *pipe)
     return -ENOMEM;
 }
 
-static size_t measure(weir_frame *prefix, uint32_t n, weir_message *message,
-                      uint32_t skip)
+size_t weir_pipe_measure(weir_frame *prefix, uint32_t n, weir_message *message,
+                         uint32_t skip)
 {
     uint32_t count = weir_message_count(message);
     size_t octets = 0;
@@ -203,7 +210,7 @@ static int put_whole(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
 static int put_many(struct weir_pipe *pipe, weir_frame *prefix, uint32_t n,
                     weir_message *message, uint32_t skip)
 {
-    int r = make_room(pipe, measure(prefix, n, message, skip));
+    int r = make_room(pipe, weir_pipe_measure(prefix, n, message, skip));
     weir_frame *last;
 
     if (r != 0)

@@ -123,6 +123,13 @@ static inline bool weir_pipe_append(struct weir_pipe *pipe, const void *data,
 int weir_pipe_put_packed(struct weir_pipe *pipe, struct weir_chunk *chunk,
                          size_t octets);
 
+/* Octets that such a message takes in a queue, heads included. */
+size_t weir_pipe_measure(weir_frame *prefix, uint32_t n, weir_message *message,
+                         uint32_t skip);
+
+/* Is what is put kept in a durable swap? */
+bool weir_pipe_is_durable(const struct weir_pipe *pipe);
+
 /* Is there room for a message of `octets`, heads included?  Where not, the
  * socket is told when there is. */
 bool weir_pipe_room(struct weir_pipe *pipe, size_t octets);

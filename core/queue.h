@@ -330,7 +330,8 @@ int weir_queue_put_latest(struct weir_queue *queue, weir_message *message);
 
 /* Ask to be told when the queue has come down to half its mark: once.
  * Returns false if there is room already for what weir_queue_room() refused
- * last (after weir_queue_full(): for anything); nobody is told then.
+ * last (after weir_queue_full(): for anything); nobody is told then but who
+ * had asked a durable queue before.
  * Thread: the producer. */
 bool weir_queue_arm_writer(struct weir_queue *queue);
 

@@ -135,13 +135,18 @@ bool weir_queue_full(struct weir_queue *queue)
 bool weir_queue_arm_writer(struct weir_queue *queue)
 {
     uint64_t wanted = queue->in.wanted ? queue->in.wanted : 1;
+    bool waits = weir_queue_writer_waits(queue);
 
     atomic_fetch_or_explicit(&queue->writer_armed, WEIR_QUEUE_WAITS,
                              memory_order_release);
     weir_fence_full();
-    if (!room_for(queue, wanted))
+    if (!room_for(queue, wanted)) {
+        if (WEIR_UNLIKELY(weir_spill_is_durable(queue->spill)))
+            weir_spill_ask(queue, wanted, waits);
         return true;
-    weir_queue_disarm_writer(queue);
+    }
+    if (!waits || !weir_spill_is_durable(queue->spill))
+        weir_queue_disarm_writer(queue); /* nobody else's message waits */
     return false;
 }
 

@@ -572,6 +572,9 @@ static WEIR_NOINLINE int wait_and_send(struct weir_sock *sock,
 
     if (r != -EAGAIN)
         return r;
+    r = weir_sock_check_length(sock, message);
+    if (r < 0)
+        return r;
     do {
         r = weir_sock_store_trouble(sock, false);
         if (r >= 0)

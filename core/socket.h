@@ -467,6 +467,10 @@ int weir_sock_await_stored(struct weir_sock *sock,
  * may pass counts if `passing`.  Lock held. */
 int weir_sock_store_trouble(struct weir_sock *sock, bool passing);
 
+/* Can any endpoint take a message of that length, ever?  Lock held.
+ * Errors: -ENOSPC they all have a durable swap, which is too short. */
+int weir_sock_check_length(struct weir_sock *sock, weir_message *message);
+
 /* Wait until all that was accepted so far is on disk.  Lock as above.
  * Errors: -EAGAIN; what the store says; -WEIR_EINCOMPATIBLE nothing is durable;
  * -WEIR_ECLOSING; -ENOMEM. */

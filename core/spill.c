@@ -208,6 +208,11 @@ int weir_spill_join(struct weir_spill *spill, struct weir_queue *queue,
     return 0;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Octets that are hidden and in no block yet.  Producer. */
 static uint64_t list_octets(struct weir_spill *spill)
 {
@@ -218,9 +223,7 @@ static uint64_t list_octets(struct weir_spill *spill)
  * store when nothing else is there, though the budget is a small one. */
 static uint64_t block_size(const struct weir_spill *spill)
 {
-    uint64_t part = spill->budget / 4;
-
-    return spill->durable && part < BLOCK ? part : BLOCK;
+    return spill->durable ? smaller(spill->budget / 4, BLOCK) : BLOCK;
 }
 
 /* A message of any length may come where there is no block in memory: so the
@@ -318,6 +321,16 @@ static bool can_keep(struct weir_spill *spill, uint64_t octets)
     room = weir_durable_has_room(spill, list_octets(spill), octets);
     weir_lock_release(&spill->lock);
     return room;
+}
+
+uint64_t weir_spill_most(struct weir_spill *spill)
+{
+    uint64_t most;
+
+    weir_lock_take(&spill->lock);
+    most = smaller(spill->budget, spill->durable->most);
+    weir_lock_release(&spill->lock);
+    return most;
 }
 
 bool weir_spill_room(struct weir_queue *queue, uint64_t octets)
@@ -457,6 +470,36 @@ void weir_spill_put(struct weir_queue *queue, uint64_t position)
         (void)weir_spill_end(queue);
 }
 
+void weir_spill_ask(struct weir_queue *queue, uint64_t octets, bool others)
+{
+    struct weir_spill *spill = queue->spill;
+
+    if (!others || octets < spill->asked)
+        spill->asked = octets;
+}
+
+uint64_t weir_spill_asked(const struct weir_queue *queue)
+{
+    const struct weir_spill *spill = queue->spill;
+
+    if (!weir_queue_writer_waits(queue))
+        return 1;
+    return smaller(spill->asked, block_size(spill));
+}
+
+/* Is there room for what waits?  Who asked is told once. */
+static bool has_room_again(struct weir_queue *queue)
+{
+    if (!weir_queue_writer_waits(queue))
+        return false;
+    if (queue->spill->durable)
+        queue->in.wanted = queue->spill->asked;
+    if (weir_queue_arm_writer(queue))
+        return false;
+    weir_queue_disarm_writer(queue);
+    return true;
+}
+
 bool weir_spill_news(struct weir_queue *queue)
 {
     struct weir_spill *spill = queue->spill;
@@ -471,7 +514,7 @@ bool weir_spill_news(struct weir_queue *queue)
         weir_lock_release(&spill->lock);
         (void)weir_spill_end(queue);
     }
-    return weir_queue_writer_waits(queue) && !weir_queue_arm_writer(queue);
+    return has_room_again(queue);
 }
 
 /* A block that the helper is at goes when that is back.  Lock held. */

@@ -139,6 +139,7 @@ struct weir_spill {
     struct weir_chunk *shown;      /* the last that the consumer may see */
     uint64_t cut;                  /* messages put before `head` */
     uint64_t promised;             /* octets; the producer's, until it puts */
+    uint64_t asked;                /* octets of the shortest that waits */
     uint64_t hole, hole_messages;  /* lost, and not taken off the list yet */
     _Atomic bool hides;            /* the producer's to change */
     _Atomic bool working;          /* a helper is, or will be, at work */
@@ -281,6 +282,20 @@ static inline bool weir_spill_promised(const struct weir_spill *spill,
 /* May a message of `octets` be put, while others are hidden?  When it may that
  * is promised, unless the queue is one that receives. */
 bool weir_spill_room(struct weir_queue *queue, uint64_t octets);
+
+/* A message of `octets` waits for room in a durable one; so do `others`, or
+ * none.  Of several the shortest is waited for. */
+void weir_spill_ask(struct weir_queue *queue, uint64_t octets, bool others);
+
+/* Octets that a durable one should have room for before anybody tries to send:
+ * those of the shortest message that was refused, but no more than a block has,
+ * as that message may be a long one, and gone.  1 where none waits. */
+uint64_t weir_spill_asked(const struct weir_queue *queue);
+
+/* The most octets that a message of a durable one may have; without it being
+ * known what the store takes for itself, the whole budget.
+ * Thread: any. */
+uint64_t weir_spill_most(struct weir_spill *spill);
 
 /* All up to the stream offset `position` is whole messages, and is hidden. */
 void weir_spill_put(struct weir_queue *queue, uint64_t position);

@@ -43,6 +43,8 @@ static void note_room(struct weir_spill *spill, const weir_store_stat *stat)
 {
     spill->durable->room = stat->room;
     spill->durable->each = stat->each;
+    if (stat->blocks == 0 && stat->room > spill->durable->most)
+        spill->durable->most = stat->room;
     if (spill->queue && weir_queue_writer_waits(spill->queue))
         weir_spill_tell(spill);
 }
@@ -149,6 +151,7 @@ static void adopt(struct weir_spill *spill, struct weir_list *list)
     const weir_store_stat stat = weir_spill_look(spill);
     struct weir_list *node;
 
+    durable->most = stat.blocks == 0 ? stat.room : UINT64_MAX;
     while ((node = weir_list_pop(list)) != NULL) {
         struct weir_spill_block *block = block_of(node);
 
@@ -668,7 +671,7 @@ int weir_durable_new(struct weir_spill *spill,
     durable->sync = plan->sync;
     durable->every = plan->every;
     durable->number = 1;
-    durable->room = UINT64_MAX;
+    durable->room = durable->most = UINT64_MAX;
     durable->sync_due.run = on_sync_due;
     weir_list_init(&durable->shown);
     weir_list_init(&durable->waiters);

@@ -41,6 +41,7 @@ struct weir_durable {
     uint64_t number;          /* of the next message that is written */
     uint64_t cached;          /* octets of written blocks in memory */
     uint64_t room, each;      /* as the store has said; see weir_store_stat */
+    uint64_t most;            /* `room` without a block; UINT64_MAX: unknown */
     uint64_t unwritten;       /* blocks that wait for it */
     uint64_t final;           /* messages taken when the queue went */
     struct weir_disk_errand sync_due;

@@ -79,6 +79,40 @@ int weir_sock_store_trouble(struct weir_sock *sock, bool passing)
     return 0;
 }
 
+/* The most octets that a message to that endpoint may have. */
+static uint64_t most_of(const struct weir_ep *ep)
+{
+    const struct weir_pipe *pipe = ep->pipe;
+
+    if (!weir_ep_is_durable(ep))
+        return UINT64_MAX;
+    if (pipe && weir_pipe_is_durable(pipe))
+        return weir_spill_most(pipe->out->spill);
+    return (uint64_t)weir_ep_options(ep)->send_swap;
+}
+
+int weir_sock_check_length(struct weir_sock *sock, weir_message *message)
+{
+    uint64_t octets, most = 0;
+    struct weir_list *node, *after;
+
+    if (WEIR_LIKELY(!sock->keeps))
+        return 0;
+    WEIR_LIST_EACH(node, after, &sock->eps)
+    {
+        uint64_t one = most_of(WEIR_CONTAINER(node, struct weir_ep, in_sock));
+
+        most = one > most ? one : most;
+    }
+    octets = weir_pipe_measure(NULL, 0, message, 0);
+    if (most == 0 || octets <= most)
+        return 0;
+    return weir_fail(ENOSPC,
+                     "option \"send-swap\": the swap has room for messages of "
+                     "up to %llu octets, and this one wants %llu",
+                     (unsigned long long)most, (unsigned long long)octets);
+}
+
 static bool has_durable(struct weir_sock *sock)
 {
     struct weir_list *node, *after;

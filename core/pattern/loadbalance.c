@@ -40,16 +40,27 @@ static bool would_drop(struct weir_pipe *pipe)
     return drops(pipe) && !(pipe->out && weir_queue_room(pipe->out, 1));
 }
 
+/* A durable queue has room for so many octets, not for so many messages: a
+ * shorter one may fit, so it stays. */
+static WEIR_NOINLINE void refused(struct weir_sock *sock,
+                                  struct weir_pipe *pipe)
+{
+    if (weir_pipe_is_durable(pipe))
+        weir_loadbalance_turn(sock, pipe);
+    else
+        weir_loadbalance_remove(sock, pipe);
+}
+
 static int give(struct weir_sock *sock, struct weir_pipe *pipe,
                 weir_frame *prefix, uint32_t n, weir_message *message,
                 uint32_t skip)
 {
     int r = weir_pipe_put(pipe, prefix, n, message, skip);
 
-    if (r == -EAGAIN)
-        weir_loadbalance_remove(sock, pipe);
-    else if (r >= 0)
+    if (r >= 0)
         weir_loadbalance_turn(sock, pipe);
+    else if (r == -EAGAIN)
+        refused(sock, pipe);
     return r;
 }
 
@@ -58,7 +69,7 @@ static WEIR_NOINLINE int find_and_send(struct weir_sock *sock,
                                        weir_message *message, uint32_t skip,
                                        struct weir_pipe **chosen)
 {
-    struct weir_pipe *full = NULL, *pipe;
+    struct weir_pipe *full = NULL, *tried = NULL, *pipe;
     int r = -EAGAIN;
 
     while (r == -EAGAIN && (pipe = first(sock)) != NULL) {
@@ -67,6 +78,10 @@ static WEIR_NOINLINE int find_and_send(struct weir_sock *sock,
             weir_loadbalance_turn(sock, pipe);
             continue;
         }
+        if (pipe == tried && !full)
+            break;
+        if (!tried && weir_pipe_is_durable(pipe))
+            tried = pipe;
         if (chosen)
             *chosen = pipe;
         r = give(sock, pipe, prefix, n, message, skip);
@@ -94,12 +109,14 @@ int weir_loadbalance_send(struct weir_sock *sock, weir_frame *prefix,
 
 bool weir_loadbalance_can_send(struct weir_sock *sock)
 {
-    struct weir_pipe *pipe;
+    struct weir_pipe *tried = NULL, *pipe;
 
-    while ((pipe = first(sock)) != NULL) {
+    while ((pipe = first(sock)) != NULL && pipe != tried) {
         if (weir_pipe_can_put(pipe))
             return true;
-        weir_loadbalance_remove(sock, pipe);
+        if (!tried && weir_pipe_is_durable(pipe))
+            tried = pipe;
+        refused(sock, pipe);
     }
     return false;
 }

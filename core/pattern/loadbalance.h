@@ -2,7 +2,8 @@
  * loadbalance.h - whom to give the next message: pipes with room take turns.
  *
  * sock->out_turn holds the pipes that have, or may have, room.  One that is
- * at its mark leaves, and comes back with the mail about room.
+ * at its mark leaves, and comes back with the mail about room; one that is
+ * durable stays, as what is refused says nothing of what is shorter.
  * Above: the sending patterns.  Below: pipe.h.
  */
 #ifndef WEIR_LOADBALANCE_H
