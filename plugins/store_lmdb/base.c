@@ -34,6 +34,7 @@
 #define SLACK       8    /* pages that a block takes beside its own */
 #define LOOKED_AT   4096 /* records of free pages, of which there may be many */
 #define TURNS       2    /* transactions until freed pages can be used */
+#define SEEN        64   /* descriptors of one database, in a process */
 #define FREE_PAGES \
     0 /* liblmdb's own table of them, as its mdb_stat(1) has it */
 
@@ -192,30 +193,50 @@ static bool look_at_file(const struct weir_base *base, const char *name,
     return n > 0 && (size_t)n < sizeof path && stat(path, state) == 0;
 }
 
-/* liblmdb names one of its three descriptors; the others are found by what they
- * are of, where the system lists what is open. */
-static void own_all(struct weir_base *base)
+/* The descriptors that this process has of the database, where the system lists
+ * what is open; returns how many. */
+static int find_open(const struct weir_base *base, int fds[SEEN])
 {
     struct stat files[2];
     struct dirent *entry;
     DIR *open;
+    int n = 0;
 
-    base->n_fds = 0;
     if (!look_at_file(base, WEIR_BASE_FILE, &files[0]) ||
         !look_at_file(base, WEIR_BASE_LOCK, &files[1]))
-        return;
+        return 0;
     open = opendir("/dev/fd");
-    while (open && base->n_fds < WEIR_BASE_FDS &&
-           (entry = readdir(open)) != NULL) {
+    while (open && n < SEEN && (entry = readdir(open)) != NULL) {
         int fd = (int)strtol(entry->d_name, NULL, 10);
 
-        if (entry->d_name[0] == '.' || fd == dirfd(open) || !is_ours(fd, files))
-            continue;
-        weir_common_own(base->host, fd);
-        base->fds[base->n_fds++] = fd;
+        if (entry->d_name[0] != '.' && fd != dirfd(open) && is_ours(fd, files))
+            fds[n++] = fd;
     }
     if (open)
         closedir(open);
+    return n;
+}
+
+static bool is_among(int fd, const int fds[], int n)
+{
+    while (n > 0 && fds[n - 1] != fd)
+        n--;
+    return n > 0;
+}
+
+/* liblmdb names one of its three descriptors; the others are found by what they
+ * are of.  What was open before is the program's. */
+static void own_new(struct weir_base *base, const int before[], int n_before)
+{
+    int now[SEEN], n = find_open(base, now);
+
+    base->n_fds = 0;
+    for (int i = 0; i < n && base->n_fds < WEIR_BASE_FDS; i++) {
+        if (is_among(now[i], before, n_before))
+            continue;
+        weir_common_own(base->host, now[i]);
+        base->fds[base->n_fds++] = now[i];
+    }
 }
 
 static void close_env(struct weir_base *base)
@@ -230,6 +251,7 @@ static void close_env(struct weir_base *base)
  * leaves out is done by weir_base_sync().  The database is sound without. */
 static int open_env(struct weir_base *base)
 {
+    int before[SEEN], n_before = find_open(base, before);
     int rc = mdb_env_create(&base->env);
 
     if (rc)
@@ -241,7 +263,7 @@ static int open_env(struct weir_base *base)
         rc = mdb_env_open(base->env, base->folder, MDB_NOMETASYNC | MDB_NOTLS,
                           0600);
     if (rc == 0)
-        own_all(base);
+        own_new(base, before, n_before);
     else
         close_env(base);
     return rc;

@@ -4,6 +4,7 @@
 #include "storehost.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 static int take_sentence(weir_error *error, int code, const char *format, ...)
@@ -17,8 +18,21 @@ static int take_sentence(weir_error *error, int code, const char *format, ...)
     return -code;
 }
 
+static bool owned[1024];
+
+static void own(int fd, int on)
+{
+    if (fd < 1024)
+        owned[fd] = on;
+}
+
+bool storehost_owns(int fd)
+{
+    return fd < 1024 && owned[fd];
+}
+
 static const weir_host host = {
-    .size = sizeof host, .version = "test", .fail = take_sentence};
+    .size = sizeof host, .version = "test", .fail = take_sentence, .own = own};
 
 int storehost_open(const weir_store_ops *ops, const char *folder,
                    uint64_t budget, uint32_t mode, void **store,

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -527,6 +528,29 @@ static void test_forged(void **state)
     remove_queue();
 }
 
+/* What the program has open of a database stays the program's. */
+static void test_not_ours(void **state)
+{
+    char name[160];
+    int fd, n = 0;
+
+    (void)state;
+    open_good(MB);
+    (void)put(10, 1, 1);
+    close_with(1);
+    snprintf(name, sizeof name, "%s/data.mdb", path);
+    fd = open(name, O_RDONLY);
+    assert_true(fd >= 0);
+    open_good(MB);
+    for (int i = 0; i < 1024; i++)
+        n += storehost_owns(i);
+    assert_false(storehost_owns(fd));
+    snprintf(name, sizeof name, "/dev/fd/%d", fd);
+    if (access(name, F_OK) == 0)
+        assert_true(n >= 3);
+    close(fd);
+}
+
 static void test_spill_is_refused(void **state)
 {
     (void)state;
@@ -575,6 +599,7 @@ int main(void)
         CASE(test_disk_full),
         CASE(test_disk_stays_full),
         CASE(test_forged),
+        CASE(test_not_ours),
         CASE(test_spill_is_refused),
         CASE(test_suite),
     };
