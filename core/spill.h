@@ -48,7 +48,7 @@
  * pinned for as long as messages are hidden.
  *
  * Locks: the spill's lock is a leaf, but for that of the disks.  It is never
- * held while the store is called.
+ * held while the store is called, but for a look at its figures.
  */
 #ifndef WEIR_SPILL_H
 #define WEIR_SPILL_H

@@ -125,7 +125,7 @@ bool weir_spill_is_hungry(struct weir_queue *queue);
 void weir_spill_drop_memory(struct weir_spill *spill,
                             struct weir_spill_block *block);
 
-/* ---- spill_store.c: no lock held, helper ---- */
+/* ---- spill_store.c: no lock held but to look at figures; helper ---- */
 
 /* Open the spill's own store, if it is not.
  * Errors: the store's. */

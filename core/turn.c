@@ -15,9 +15,8 @@
 
 enum {
     EVENTS = 64,
-    LOOK_AGAIN = 4000000, /* ns */
-    LOOK_SOON = 50000,    /* ns */
-    READS = 32            /* of links, before others have their turn */
+    LOOK_SOON = 50000, /* ns */
+    READS = 32         /* of links, before others have their turn */
 };
 
 static void arm(struct weir_sock *sock)
@@ -67,7 +66,7 @@ static void on_set(struct weir_watch *watch, unsigned events)
     if (sock->reactor->threaded && !atomic_load(&sock->watched) &&
         present(sock)) {
         atomic_store(&sock->io_drives, false);
-        weir_reactor_tick(sock->reactor, &sock->tick, LOOK_AGAIN);
+        weir_reactor_tick(sock->reactor, &sock->tick, WEIR_ABSENCE);
         return;
     }
     drive_set(sock);
@@ -113,7 +112,7 @@ int64_t weir_sock_turn(struct weir_sock *sock)
         return LOOK_SOON;
     if (atomic_load(&sock->io_drives) || atomic_load(&sock->asleep))
         return 0;
-    return LOOK_AGAIN;
+    return WEIR_ABSENCE;
 }
 
 int weir_turn_open(struct weir_sock *sock)

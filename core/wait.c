@@ -38,7 +38,6 @@ enum {
     YIELDS = 4,        /* of one wait */
     YIELDED = 1000,    /* ns: in less nobody else has run */
     TOO_LONG = 500000, /* ns: it was not the other end that ran */
-    ABSENCE = 4000000  /* ns after which the application counts as away */
 };
 
 static uint32_t bit(enum weir_wait what)
@@ -545,7 +544,7 @@ static void show_presence(struct weir_sock *sock)
     (void)show_up(sock);
     weir_fence_full();
     if (!atomic_load(&sock->io_drives))
-        weir_reactor_tick(sock->reactor, &sock->tick, ABSENCE);
+        weir_reactor_tick(sock->reactor, &sock->tick, WEIR_ABSENCE);
 }
 
 static void sleep_leading(struct weir_sock *sock, enum weir_wait what,

@@ -3,11 +3,12 @@
  *
  * What a lock's word goes through:
  *
- *   FREE -> HELD -> FREE           by whoever comes
- *   HELD -> CONTENDED -> FREE      somebody waits
- *   HELD -> OWNED                  instead of releasing it
- *   OWNED -> REVOKING -> HELD      by another thread; `handed_to` says whose it
- * is OWNED -> HELD                  by the owner, who holds another lock so
+ *   FREE -> HELD -> FREE       by whoever comes
+ *   HELD -> CONTENDED -> FREE  somebody waits
+ *   HELD -> OWNED              instead of releasing it
+ *   OWNED -> REVOKING -> HELD  by another thread, or CONTENDED if that has
+ *                              slept; `handed_to` says whose it is
+ *   OWNED -> HELD              by an owner who holds another lock so
  */
 #include "config.h"
 

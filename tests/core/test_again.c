@@ -476,8 +476,10 @@ static void begin_stream(void)
     pushpull_hold();
     while (
         (!weir_again_send(push, "x", 1) || weir_list_empty(&sock->unflushed)) &&
-        weir_now() < until)
+        weir_now() < until) {
         assert_int_equal(weir_send(push, "x", 1, SOON), 0);
+        look_seldom(push);
+    }
     assert_false(weir_list_empty(&sock->unflushed));
     assert_true(sock->pace.look_every > 3);
     sock->pace.since_look = 0;
