@@ -867,10 +867,11 @@ static void pack(struct fixture *fixture, struct stream *stream,
 
         stream->starts[i] = at;
         for (int k = 0; k < shape.frames; k++) {
-            if (at + shape.size[k] + WEIR_QUEUE_HEAD > room)
+            if (at + shape.size[k] + WEIR_QUEUE_HEAD > room) {
                 room = 2 * room + shape.size[k] + WEIR_QUEUE_HEAD;
-            stream->octets = realloc(stream->octets, room);
-            assert_non_null(stream->octets);
+                stream->octets = realloc(stream->octets, room);
+                assert_non_null(stream->octets);
+            }
             at += weir_queue_head(stream->octets + at, shape.size[k],
                                   k + 1 < shape.frames ? WEIR_FRAME_MORE : 0);
             traffic_fill(&fixture->traffic, i, k, stream->octets + at,

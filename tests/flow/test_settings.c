@@ -340,9 +340,11 @@ static void test_pace(void **state)
         tries--;
     assert_true(tries > 0);
     assert_false(mostly_leaves("auto", 1));
+#if !defined(__SANITIZE_THREAD__) /* a send takes as long as a write there */
     while (tries > 0 && !mostly_leaves("auto", 200))
         tries--;
     assert_true(tries > 0);
+#endif
     assert_false(mostly_leaves("latency", 200));
 }
 
