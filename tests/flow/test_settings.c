@@ -329,22 +329,31 @@ static bool mostly_leaves(const char *pace, int n)
     return some > none;
 }
 
-/* A lone message waits only for throughput; a burst does not for latency.  A
- * machine that is busy may once make it look otherwise. */
+/* Where a send takes as long as a write, or wakes the I/O thread, since there
+ * is no timer to set, what was left has often gone before it can be seen. */
+#if defined(HAVE_TIMERFD_CREATE) && !defined(__SANITIZE_THREAD__)
+#define SEES_LEFT 1
+#else
+#define SEES_LEFT 0
+#endif
+
+/* A machine that is busy may once make it look otherwise. */
+static void assert_leaves(const char *pace, int n)
+{
+    int tries = SEES_LEFT ? 10 : 0;
+
+    while (tries > 0 && !mostly_leaves(pace, n))
+        tries--;
+    assert_true(tries > 0 || !SEES_LEFT);
+}
+
+/* A lone message waits only for throughput; a burst does not for latency. */
 static void test_pace(void **state)
 {
-    int tries = 10;
-
     (void)state;
-    while (tries > 0 && !mostly_leaves("throughput", 1))
-        tries--;
-    assert_true(tries > 0);
+    assert_leaves("throughput", 1);
     assert_false(mostly_leaves("auto", 1));
-#if !defined(__SANITIZE_THREAD__) /* a send takes as long as a write there */
-    while (tries > 0 && !mostly_leaves("auto", 200))
-        tries--;
-    assert_true(tries > 0);
-#endif
+    assert_leaves("auto", 200);
     assert_false(mostly_leaves("latency", 200));
 }
 
