@@ -97,7 +97,7 @@ static inline struct weir_pipe *weir_again_peek(struct weir_sock *sock,
     if (WEIR_UNLIKELY(!weir_queue_find_here(out) || out->flags != 0 ||
                       (size_t)(out->next - out->frame) > most))
         return NULL;
-    if (sock->again.wants && !sock->again.wants(sock, pipe))
+    if (sock->pattern->wants && !sock->pattern->wants(sock, pipe))
         return NULL;
     if (sock->again.alone)
         return pipe;

@@ -138,7 +138,6 @@ static void expect_receive(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     if (!expects_calm(sock))
         return;
-    sock->again.wants = sock->pattern->wants;
     sock->again.alone = pipe->in_turn.next == pipe->in_turn.prev;
     weir_again_set(sock, WEIR_WAIT_IN, pipe);
 }

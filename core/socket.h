@@ -96,8 +96,6 @@ struct weir_again {
     _Atomic(struct weir_pipe *) pipe[2]; /* WEIR_WAIT_IN, WEIR_WAIT_OUT */
     const uint8_t *limit; /* a frame must end there, were its head long */
     bool alone;           /* no other pipe has a turn to receive from */
-    bool (*wants)(struct weir_sock *sock,
-                  struct weir_pipe *pipe); /* pattern's */
 };
 
 /* Shells live as long as the process: a late call finds one, never freed

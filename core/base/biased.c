@@ -64,14 +64,11 @@ void weir_biased_init(struct weir_biased *lock)
 /* Somebody finds out where the owner is, which takes no longer than a heavy
  * fence, unless it was interrupted.  Nobody wakes us from this: a wake-up of
  * the word is for one who waits for the lock, and would be lost on us. */
-static void let_decide(int looks)
+static void nap(void)
 {
     _Atomic uint32_t never = 0;
 
-    if (looks < LOOKS)
-        weir_cpu_relax();
-    else
-        (void)weir_park(&never, 0, weir_now() + NAP_NS);
+    (void)weir_park(&never, 0, weir_now() + NAP_NS);
 }
 
 /* The owner, who has found the word changed, has left or stands aside, and
@@ -84,8 +81,12 @@ bool weir_biased_await_decision(struct weir_biased *lock,
     uint32_t undecided = WEIR_BIASED_REVOKING | index << WEIR_BIASED_INDEX;
 
     atomic_store(&owner->inside, NULL);
-    for (int i = 0; load(lock) == undecided; i++)
-        let_decide(i);
+    for (int i = 0; load(lock) == undecided; i++) {
+        if (i < LOOKS)
+            weir_cpu_relax();
+        else
+            nap();
+    }
     if (atomic_load_explicit(&lock->handed_to, memory_order_relaxed) != owner)
         return false;
     atomic_store_explicit(&lock->handed_to, NULL, memory_order_relaxed);
@@ -149,7 +150,7 @@ bool weir_biased_try_slowly(struct weir_biased *lock)
 static void sleep_for(struct weir_biased *lock, uint32_t word)
 {
     if (state_of(word) == WEIR_BIASED_REVOKING)
-        let_decide(LOOKS);
+        nap();
     else if (state_of(word) == WEIR_BIASED_CONTENDED ||
              (state_of(word) == WEIR_BIASED_HELD &&
               change(lock, word, WEIR_BIASED_CONTENDED)))

@@ -14,6 +14,8 @@
  * The last class finds a child by its label; the others have sorted labels. */
 static const uint16_t rooms[] = {0, 1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 256};
 
+#define ONES UINT64_C(0x0101010101010101) /* in each octet */
+
 #define BY_LABEL (sizeof rooms / sizeof rooms[0] - 1)
 
 _Static_assert(offsetof(struct weir_radix_node, rest) <= 24,
@@ -76,12 +78,10 @@ static struct weir_radix_node *new_node(size_t size, size_t edge)
  * The octets are in memory's order. */
 static uint64_t zeros(uint64_t word)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     word = __builtin_bswap64(word);
 #endif
-    return (word - ones) & ~word & ones << 7;
+    return (word - ONES) & ~word & ONES << 7;
 }
 
 /* Where `label` is among the first `n`; or n.  Eight at a time: to call
@@ -93,7 +93,7 @@ static size_t find_label(const uint8_t *labels, size_t n, uint8_t label)
         uint64_t word, found;
 
         memcpy(&word, labels + i, 8);
-        found = zeros(word ^ label * UINT64_C(0x0101010101010101));
+        found = zeros(word ^ label * ONES);
         if (n - i < 8)
             found &= (UINT64_C(1) << 8 * (n - i)) - 1;
         if (found)

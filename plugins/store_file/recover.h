@@ -28,8 +28,7 @@ struct weir_recovery {
  * `headless`, if the sequence numbers tell of messages that are missing, and
  * otherwise counts as torn.  So it is with what is behind the last whole head
  * of a segment, which the first one of the next segment tells of.  A segment of
- * which a head cannot be read is
- * `unread`.
+ * which a head cannot be read is `unread`.
  * Ownership: what was found is in *recovery after a failure too.
  * Errors: -EINVAL there is a foreign file, which is named; -ENOMEM, -EMFILE,
  * and what the system says of the folder. */
