@@ -3,9 +3,10 @@
  *
  * While they are sparse each one goes at once.  When several follow each
  * other faster than a quarter of what a write costs, they stream: they are
- * appended only, and a batch goes when it is full or old.  The tail of a
- * stream goes with a tick of the reactor.  So a lone message never waits, and
- * a flood costs one system call per batch.
+ * appended only, and a batch goes when it is full or old.  The first batch
+ * after a rest goes as soon as the I/O thread is there, the tail of a stream
+ * with a tick of the reactor.  So a lone message never waits, a burst waits for
+ * one wake-up, and a flood costs one system call per batch.
  */
 #include "config.h"
 
@@ -24,6 +25,7 @@ enum {
     COST_QUOTIENT = 4, /* the share of the time that goes into more */
     COST_START = 5000, /* ns: a guess of a write's cost */
     COST_MAX = 20000,  /* ns: more than that was not the write itself */
+    REST = 500000,     /* ns without a batch: what follows is a new stream */
     TICK = 25000       /* ns until the reactor looks after the tail */
 };
 
@@ -34,6 +36,7 @@ static void flush_batch(struct weir_sock *sock)
     struct weir_pacing *pace = &sock->pace;
     int64_t start = weir_now(), age;
 
+    pace->first = false;
     (void)weir_drive_output(sock);
     pace->batch_at = weir_now();
     pace->since_look = 0;
@@ -43,23 +46,45 @@ static void flush_batch(struct weir_sock *sock)
     pace->batch_age = age > BATCH_AGE ? age : BATCH_AGE;
 }
 
+static bool rested(const struct weir_pacing *pace, int64_t now)
+{
+    return now - pace->batch_at > REST;
+}
+
+/* After a rest it may be a burst and no more: the I/O thread takes what there
+ * is as soon as it wakes.  Otherwise the next batch is let grow. */
+static void ask_for_turn(struct weir_sock *sock, int64_t now)
+{
+    struct weir_pacing *pace = &sock->pace;
+
+    pace->first = rested(pace, now);
+    if (pace->first)
+        weir_reactor_hurry(sock->reactor, &sock->tick);
+    else
+        weir_reactor_tick_again(sock->reactor, &sock->tick, TICK);
+}
+
 static void enter(struct weir_sock *sock, int64_t now)
 {
     struct weir_pacing *pace = &sock->pace;
 
+    ask_for_turn(sock, now);
     pace->streaming = true;
     pace->look_every = LOOK_MIN;
     pace->looked_at = now;
     pace->batch_age = BATCH_AGE;
     pace->batch_at = pace->window_at = now;
     pace->window_sent = pace->since_look = 0;
-    weir_reactor_tick(sock->reactor, &sock->tick, TICK);
 }
 
 void weir_pace_leave(struct weir_sock *sock)
 {
-    sock->pace.streaming = false;
-    sock->pace.burst = 0;
+    struct weir_pacing *pace = &sock->pace;
+
+    if (pace->streaming)
+        pace->expects_long = pace->burst + pace->window_sent > BURST;
+    pace->streaming = false;
+    pace->burst = 0;
 }
 
 /* The stream has thinned out: messages are further apart than a write. */
@@ -121,6 +146,13 @@ static void learn(struct weir_pacing *pace, int64_t cost)
     pace->write_cost = (pace->write_cost * 7 + cost) / 8;
 }
 
+/* How many quick ones in a row are no stream yet.  Bursts are alike: after a
+ * long one the next is taken for long at once. */
+static uint32_t few(const struct weir_pacing *pace, int64_t now)
+{
+    return pace->expects_long && rested(pace, now) ? 1 : BURST;
+}
+
 static void send_now(struct weir_sock *sock)
 {
     struct weir_pacing *pace = &sock->pace;
@@ -128,8 +160,8 @@ static void send_now(struct weir_sock *sock)
 
     if ((start - pace->last_end) * GAP_QUOTIENT > pace->write_cost)
         pace->burst = 0;
-    if (++pace->burst > BURST && sock->options.pace == WEIR_PACE_AUTO &&
-        sock->reactor->threaded) {
+    if (++pace->burst > few(pace, start) &&
+        sock->options.pace == WEIR_PACE_AUTO && sock->reactor->threaded) {
         enter(sock, start);
         return;
     }
@@ -149,12 +181,23 @@ void weir_pace_sent(struct weir_sock *sock)
         send_now(sock);
 }
 
+/* If this takes all there is it was a burst, and no stream yet. */
+static bool flush_first(struct weir_sock *sock)
+{
+    flush_batch(sock);
+    if (weir_list_empty(&sock->unflushed))
+        weir_pace_leave(sock);
+    return sock->pace.streaming;
+}
+
 bool weir_pace_tick(struct weir_sock *sock)
 {
     struct weir_pacing *pace = &sock->pace;
     bool moved = pace->window_sent != pace->ticked_sent ||
                  pace->window_at != pace->ticked_at;
 
+    if (pace->first)
+        return flush_first(sock);
     pace->ticked_sent = pace->window_sent;
     pace->ticked_at = pace->window_at;
     if (weir_list_empty(&sock->unflushed)) {

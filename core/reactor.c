@@ -207,17 +207,42 @@ static void tick_within(struct weir_reactor *reactor, int64_t ns)
         }
 }
 
-void weir_reactor_tick(struct weir_reactor *reactor, struct weir_tick *tick,
-                       int64_t ns)
+/* True: it did not tick yet. */
+static bool ask_for_tick(struct weir_reactor *reactor, struct weir_tick *tick)
+{
+    if (atomic_exchange(&tick->wanted, true))
+        return false;
+    weir_stack_push(&reactor->tick_inbox, &tick->inbox);
+    return true;
+}
+
+/* One that ticks already comes soon enough, unless that is rarely: to arm the
+ * timer costs more than what is gained. */
+void weir_reactor_tick_again(struct weir_reactor *reactor,
+                             struct weir_tick *tick, int64_t ns)
 {
     if (!reactor->threaded)
         return; /* who waits looks after everything */
-    if (atomic_load_explicit(&tick->wanted, memory_order_relaxed) ||
-        atomic_exchange(&tick->wanted, true))
-        return; /* it comes within a millisecond */
-    weir_stack_push(&reactor->tick_inbox, &tick->inbox);
+    if (!ask_for_tick(reactor, tick) && ns < TICK_MAX)
+        ns = TICK_MAX;
     weir_fence_full(); /* as in run_ticks() */
     tick_within(reactor, ns);
+}
+
+void weir_reactor_tick(struct weir_reactor *reactor, struct weir_tick *tick,
+                       int64_t ns)
+{
+    if (!atomic_load_explicit(&tick->wanted, memory_order_relaxed))
+        weir_reactor_tick_again(reactor, tick, ns);
+}
+
+void weir_reactor_hurry(struct weir_reactor *reactor, struct weir_tick *tick)
+{
+    if (!reactor->threaded)
+        return;
+    (void)ask_for_tick(reactor, tick);
+    atomic_store(&reactor->hurry, true);
+    weir_reactor_wake(reactor);
 }
 
 static void collect_ticks(struct weir_reactor *reactor)
@@ -345,7 +370,8 @@ static int sleep_in_poller(struct weir_reactor *reactor, int64_t deadline)
 
     atomic_store(&reactor->asleep, true);
     weir_fence_full();
-    if (!weir_stack_empty(&reactor->tasks) || atomic_load(&reactor->stop))
+    if (!weir_stack_empty(&reactor->tasks) || atomic_load(&reactor->stop) ||
+        atomic_load(&reactor->hurry))
         deadline = 0;
     n = weir_poller_wait(&reactor->poller, reactor->batch, WEIR_REACTOR_BATCH,
                          next_deadline(reactor, deadline));
@@ -381,6 +407,8 @@ void weir_reactor_round(struct weir_reactor *reactor, int64_t deadline)
         deadline = 0;
     n = sleep_in_poller(reactor, deadline);
     handle_batch(reactor, n > 0 ? n : 0);
+    if (atomic_exchange(&reactor->hurry, false))
+        run_ticks(reactor);
     tick_without_timerfd(reactor);
     fire_timers(reactor);
     run_tasks(reactor);

@@ -70,6 +70,7 @@ struct weir_reactor {
     pthread_t thread;
     struct weir_signal wake;
     struct weir_watch wake_watch, tick_watch; /* tick_watch.fd: a timerfd */
+    _Atomic bool hurry;                       /* ticks are due now */
     _Atomic int64_t tick_at; /* when ticks are due, ns; 0 = not */
     int64_t tick_ns;         /* the pause between ticks */
     int64_t alarm_at; /* without a thread: when the timerfd fires; 0 = never */
@@ -109,6 +110,12 @@ void weir_reactor_post(struct weir_reactor *reactor, struct weir_task *task);
  * says it is quiet.  Cheap when that is so already.  Any thread. */
 void weir_reactor_tick(struct weir_reactor *reactor, struct weir_tick *tick,
                        int64_t ns);
+/* The same where it may be that it is called only rarely by now: then within a
+ * millisecond. */
+void weir_reactor_tick_again(struct weir_reactor *reactor,
+                             struct weir_tick *tick, int64_t ns);
+/* As soon as the thread wakes: a wake-up is cheaper than a timer. */
+void weir_reactor_hurry(struct weir_reactor *reactor, struct weir_tick *tick);
 
 /* Wait until the word has moved from 0, which a task will do; without a
  * thread of its own, by running it.  No lock held; any thread but its own. */

@@ -64,7 +64,9 @@ static inline struct weir_patience weir_patience_until(int64_t deadline)
 /* How `send` brings messages to the kernel (pace.c). */
 struct weir_pacing {
     bool streaming;
-    bool full; /* a pipe has a whole batch */
+    bool first;        /* the first batch after a rest is not gone yet */
+    bool expects_long; /* the burst before was more than a few */
+    bool full;         /* a pipe has a whole batch */
     uint32_t burst;
     uint32_t since_look, look_every; /* messages, between looks at the clock */
     int64_t looked_at;
