@@ -234,8 +234,8 @@ static void test_looks(void **state)
     (void)state;
     assert_int_equal(weir_socket_stats(router, &stats), 0);
     before = stats.delivered + stats.recv_queued;
-    session_begin(&session,
-                  TOP("--interval", "0.05", "--count", "8", "--json", NULL));
+    session_begin(&session, TOP("--interval", "0.05", "--timeout", "20",
+                                "--count", "8", "--json", NULL));
     for (uint64_t i = 0; i < looks; i++) {
         weir_message way;
 

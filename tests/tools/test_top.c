@@ -57,7 +57,40 @@ static int close_program(void **state)
 
 /* ---- what is on a screen ---- */
 
-/* The longest line, in characters, of the last whole screen. */
+#define HOME  "\033[H" /* a screen begins */
+#define BELOW "\033[J" /* and ends */
+
+/* The next whole screen that begins behind the first *from octets of what was
+ * seen, wherever the reads cut it.  *from moves behind it. */
+static const char *next_screen(struct session *session, size_t *from)
+{
+    static char screen[8192];
+    const char *begin = session_await(session, *from, HOME);
+    const char *end =
+        session_await(session, (size_t)(begin - session->seen), BELOW);
+    size_t size = (size_t)(end - begin);
+
+    assert_true(size < sizeof screen);
+    memcpy(screen, begin, size);
+    screen[size] = '\0';
+    *from = (size_t)(end - session->seen) + strlen(BELOW);
+    return screen;
+}
+
+/* The first of them that has these words. */
+static const char *await_screen(struct session *session, size_t *from,
+                                const char *words)
+{
+    int64_t until = session_now() + SOON;
+    const char *screen;
+
+    while (!strstr(screen = next_screen(session, from), words))
+        if (session_now() > until)
+            fail_msg("no '%s' in: %s", words, screen);
+    return screen;
+}
+
+/* The longest line, in characters. */
 static size_t longest_line(const char *screen)
 {
     size_t longest = 0, length = 0;
@@ -77,24 +110,73 @@ static size_t longest_line(const char *screen)
     return longest;
 }
 
-static const char *const live[] = {"weir",       "top", place,
-                                   "--interval", "0.2", NULL};
+/* Messages per second that the PUSH writes; 0: none, or not known. */
+static double rate_of_push(const char *screen)
+{
+    enum { OUT_FROM = 38, OUT_SIZE = 8 }; /* after type, number, peers, in */
+    const char *line = strstr(screen, "\nPUSH ");
+    char cell[OUT_SIZE + 1] = "";
+
+    if (!line)
+        return 0;
+    line++;
+    assert_true(strcspn(line, "\033\r\n") >= OUT_FROM + OUT_SIZE);
+    memcpy(cell, line + OUT_FROM, OUT_SIZE);
+    return atof(cell);
+}
+
+/* ---- what is done to it ---- */
+
+/* As many are received as are sent, so that no queue fills. */
+static void move_messages(int n)
+{
+    for (int i = 0; i < n; i++) {
+        char data[8];
+        size_t size = sizeof data;
+
+        assert_int_equal(weir_send(push, "x", 1, SOON), 0);
+        assert_int_equal(weir_recv(pull, data, &size, SOON), 0);
+    }
+}
+
+/* It has suspended itself behind `from`.  Where that stopped it, it goes on;
+ * an orphaned process group is not stopped by the signal. */
+static void go_on(struct session *session, size_t from)
+{
+    int64_t until = session_now() + SOON;
+    int status;
+
+    while (!strstr(session->seen + from, "\033[?1049h")) {
+        assert_true(session_now() < until);
+        if (waitpid(session->pid, &status, WUNTRACED | WNOHANG) ==
+            session->pid) {
+            assert_true(WIFSTOPPED(status));
+            session_expect_as_it_was(session);
+            kill(session->pid, SIGCONT);
+        }
+        (void)session_take(session, 20);
+    }
+}
+
+static const char *const live[] = {"weir", "top",       place, "--interval",
+                                   "0.2",  "--timeout", "20",  NULL};
 
 static void test_screen(void **state)
 {
     struct session session;
+    const char *screen;
+    size_t from = 0;
 
     (void)state;
     session_begin(&session, live);
-    session_await(&session, 0, "\033[?1049h"); /* a screen of its own */
-    session_await(&session, 0, "socket");
-    session_await(&session, 0, "PUSH");
-    session_await(&session, 0, "1234"); /* wait in the PULL */
-    session_await(&session, 0, "    at tcp://127.0.0.1:");
-    session_await(&session, 0, "\033[J");
-    assert_in_range(longest_line(session.seen), 70, 80);
+    session_await(&session, 0, "\033[?1049h");        /* a screen of its own */
+    screen = await_screen(&session, &from, " 1234 "); /* wait in the PULL */
+    assert_non_null(strstr(screen, "socket"));
+    assert_non_null(strstr(screen, "PUSH"));
+    assert_non_null(strstr(screen, "    at tcp://127.0.0.1:"));
+    assert_in_range(longest_line(screen), 70, 80);
     session_press(&session, "q");
-    session_await(&session, 0, "\033[?25h\033[?1049l");
+    session_await(&session, from, "\033[?25h\033[?1049l");
     session_end(&session, 0);
 }
 
@@ -103,24 +185,14 @@ static void test_rates(void **state)
 {
     struct session session;
     int64_t until = session_now() + SOON;
-    char line[200];
+    size_t from = 0;
 
     (void)state;
     session_begin(&session, live);
-    session_await(&session, 0, "PUSH");
     do {
-        char *at;
-
         assert_true(session_now() < until);
-        session.size = 0;
-        session.seen[0] = '\0';
-        for (int i = 0; i < 50; i++)
-            assert_int_equal(weir_send(push, "x", 1, SOON), 0);
-        at = session_await(&session, 0, "PUSH");
-        session_await(&session, (size_t)(at - session.seen), "\n");
-        snprintf(line, sizeof line, "%.60s", at);
-        /* type, number, peers, in, out */
-    } while (atof(line + 38) < 1);
+        move_messages(50);
+    } while (rate_of_push(next_screen(&session, &from)) < 1);
     session_press(&session, "\003");
     session_end(&session, 0);
 }
@@ -128,20 +200,16 @@ static void test_rates(void **state)
 static void test_resizing(void **state)
 {
     struct session session;
-    size_t from;
+    size_t from = 0;
 
     (void)state;
     session_begin(&session, live);
-    session_await(&session, 0, "\033[J");
+    (void)next_screen(&session, &from);
     session_resize(session.master, 40, 6);
     /* what is drawn from then on is that small */
-    session_await(&session, session.size, "lines more)");
-    from = session.size;
-    session_await(&session, from, "\033[J");
-    from = session.size;
-    session_await(&session, from, "\033[J");
-    assert_in_range(longest_line(strstr(session.seen + from - 1, "socket")), 1,
-                    40);
+    assert_in_range(longest_line(await_screen(&session, &from, "lines more)")),
+                    1, 40);
+    assert_in_range(longest_line(next_screen(&session, &from)), 1, 40);
     session_press(&session, "Q");
     session_end(&session, 0);
 }
@@ -162,22 +230,16 @@ static void test_signal(void **state)
 static void test_suspend(void **state)
 {
     struct session session;
-    int status;
-    size_t from;
+    size_t from = 0;
 
     (void)state;
     session_begin(&session, live);
-    session_await(&session, 0, "PUSH");
+    (void)next_screen(&session, &from);
     session_press(&session, "\032");
-    session_await(&session, 0, "\033[?1049l");
-    /* An orphaned process group is not stopped by that signal. */
-    if (waitpid(session.pid, &status, WUNTRACED | WNOHANG) == session.pid) {
-        assert_true(WIFSTOPPED(status));
-        session_expect_as_it_was(&session);
-        kill(session.pid, SIGCONT);
-    }
-    from = session.size;
-    session_await(&session, from, "PUSH");
+    from =
+        (size_t)(session_await(&session, from, "\033[?1049l") - session.seen);
+    go_on(&session, from);
+    (void)await_screen(&session, &from, "PUSH");
     session_press(&session, "q");
     session_end(&session, 0);
 }
@@ -186,23 +248,16 @@ static void test_suspend(void **state)
 static void test_suspend_signal(void **state)
 {
     struct session session;
-    int status;
-    size_t from;
+    size_t from = 0;
 
     (void)state;
     session_begin(&session, live);
-    session_await(&session, 0, "PUSH");
-    from = session.size;
+    (void)next_screen(&session, &from);
     kill(session.pid, SIGTSTP);
-    session_await(&session, from, "\033[?1049l");
-    if (waitpid(session.pid, &status, WUNTRACED | WNOHANG) == session.pid) {
-        assert_true(WIFSTOPPED(status));
-        session_expect_as_it_was(&session);
-        kill(session.pid, SIGCONT);
-    }
-    session_await(&session, from, "\033[?1049h");
-    from = session.size;
-    session_await(&session, from, "PUSH");
+    from =
+        (size_t)(session_await(&session, from, "\033[?1049l") - session.seen);
+    go_on(&session, from);
+    (void)await_screen(&session, &from, "PUSH");
     session_press(&session, "q");
     session_end(&session, 0);
 }
@@ -210,6 +265,7 @@ static void test_suspend_signal(void **state)
 static void test_colours(void **state)
 {
     struct session session;
+    size_t from = 0;
 
     (void)state;
     setenv("TERM", "xterm", 1);
@@ -220,8 +276,7 @@ static void test_colours(void **state)
     session_end(&session, 0);
     setenv("NO_COLOR", "1", 1);
     session_begin(&session, live);
-    session_await(&session, 0, "socket");
-    assert_null(strstr(session.seen, "\033[1m"));
+    assert_null(strstr(next_screen(&session, &from), "\033[1m"));
     session_press(&session, "q");
     session_end(&session, 0);
 }
@@ -229,14 +284,15 @@ static void test_colours(void **state)
 /* --once on a terminal prints lines, and takes nothing over. */
 static void test_once(void **state)
 {
-    static const char *const argv[] = {"weir",       "top", place, "--once",
-                                       "--interval", "0.1", NULL};
+    static const char *const argv[] = {"weir",      "top",        place,
+                                       "--once",    "--interval", "0.1",
+                                       "--timeout", "20",         NULL};
     struct session session;
 
     (void)state;
     session_begin(&session, argv);
     session_await(&session, 0, "PUSH");
-    session_await(&session, 0, "1234");
+    session_await(&session, 0, " 1234 ");
     assert_null(strstr(session.seen, "\033[?1049h"));
     session_end(&session, 0);
 }
