@@ -137,13 +137,15 @@ static void remember(int signal_number)
     errno = saved;
 }
 
+/* What is being written is written to its end: stdio drops it when a signal
+ * interrupts write().  All that waits for longer waits for the pipe as well. */
 static void remember_from(int signal_number)
 {
     struct sigaction action;
 
     memset(&action, 0, sizeof action);
     action.sa_handler = remember;
-    action.sa_flags = (int)SA_RESETHAND;
+    action.sa_flags = (int)(SA_RESETHAND | SA_RESTART);
     sigaction(signal_number, &action, NULL);
 }
 

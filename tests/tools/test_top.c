@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -158,6 +159,27 @@ static void go_on(struct session *session, size_t from)
     }
 }
 
+/* Is it asleep in write()?  Where the kernel does not tell, it never is. */
+static bool writes(pid_t pid)
+{
+    char name[64];
+    long number = -1;
+    FILE *file;
+
+    snprintf(name, sizeof name, "/proc/%ld/syscall", (long)pid);
+    file = fopen(name, "r");
+    if (!file)
+        return false;
+    if (fscanf(file, "%ld", &number) != 1)
+        number = -1; /* it runs */
+    fclose(file);
+#ifdef SYS_write
+    return number == SYS_write;
+#else
+    return false;
+#endif
+}
+
 static const char *const live[] = {"weir", "top",       place, "--interval",
                                    "0.2",  "--timeout", "20",  NULL};
 
@@ -223,6 +245,24 @@ static void test_signal(void **state)
     session_begin(&session, live);
     session_await(&session, 0, "PUSH");
     kill(session.pid, SIGTERM);
+    session_end(&session, 0);
+}
+
+/* So does one that comes while it draws, and that is no failure. */
+static void test_signal_in_screen(void **state)
+{
+    struct session session;
+    int64_t until;
+
+    (void)state;
+    session_begin(&session, live);
+    session_await(&session, 0, "PUSH");
+    assert_int_equal(tcflow(session.slave, TCOOFF), 0);
+    until = session_now() + 2000; /* some intervals: then it surely draws */
+    while (!writes(session.pid) && session_now() < until)
+        (void)session_take(&session, 10);
+    kill(session.pid, SIGTERM);
+    assert_int_equal(tcflow(session.slave, TCOON), 0);
     session_end(&session, 0);
 }
 
@@ -300,10 +340,11 @@ static void test_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_screen),         cmocka_unit_test(test_once),
-        cmocka_unit_test(test_rates),          cmocka_unit_test(test_resizing),
-        cmocka_unit_test(test_signal),         cmocka_unit_test(test_suspend),
-        cmocka_unit_test(test_suspend_signal), cmocka_unit_test(test_colours),
+        cmocka_unit_test(test_screen),  cmocka_unit_test(test_once),
+        cmocka_unit_test(test_rates),   cmocka_unit_test(test_resizing),
+        cmocka_unit_test(test_signal),  cmocka_unit_test(test_signal_in_screen),
+        cmocka_unit_test(test_suspend), cmocka_unit_test(test_suspend_signal),
+        cmocka_unit_test(test_colours),
     };
 
     setenv("TERM", "xterm", 1);
