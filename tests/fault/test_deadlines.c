@@ -104,15 +104,18 @@ static void fill_batch(struct flood *flood, const char *frame, size_t size)
         memcpy(flood->batch + i, frame, size);
 }
 
-/* Nobody reads what we send: all that can wait does. */
+/* Nobody reads what we send: all that can wait does.  Refused ten times, one
+ * after the other, it is full; a pause of the machine's is one refusal. */
 static void fill_output(weir_socket socket)
 {
     static char data[65536];
-    int64_t last = now_ms();
+    int refused = 0;
 
-    while (now_ms() - last < 100)
+    while (refused < 10)
         if (weir_send(socket, data, sizeof(data), 10) == 0)
-            last = now_ms();
+            refused = 0;
+        else
+            refused++;
 }
 
 /* With `reads` there are messages, and a thread that takes them; otherwise
