@@ -572,11 +572,10 @@ static WEIR_NOINLINE int wait_and_send(struct weir_sock *sock,
 
     if (r != -EAGAIN)
         return r;
-    r = weir_sock_check_length(sock, message);
-    if (r < 0)
-        return r;
     do {
-        r = weir_sock_store_trouble(sock, false);
+        r = weir_sock_check_length(sock, message);
+        if (r >= 0)
+            r = weir_sock_store_trouble(sock, false);
         if (r >= 0)
             r = weir_wait(sock, WEIR_WAIT_OUT, patience);
         if (r == -EAGAIN && weir_sock_store_trouble(sock, true) < 0)

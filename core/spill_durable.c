@@ -43,7 +43,7 @@ static void note_room(struct weir_spill *spill, const weir_store_stat *stat)
 {
     spill->durable->room = stat->room;
     spill->durable->each = stat->each;
-    if (stat->blocks == 0 && stat->room > spill->durable->most)
+    if (stat->blocks == 0)
         spill->durable->most = stat->room;
     if (spill->queue && weir_queue_writer_waits(spill->queue))
         weir_spill_tell(spill);
@@ -151,7 +151,6 @@ static void adopt(struct weir_spill *spill, struct weir_list *list)
     const weir_store_stat stat = weir_spill_look(spill);
     struct weir_list *node;
 
-    durable->most = stat.blocks == 0 ? stat.room : UINT64_MAX;
     while ((node = weir_list_pop(list)) != NULL) {
         struct weir_spill_block *block = block_of(node);
 

@@ -59,6 +59,15 @@ static void pause_a_bit(void)
     nanosleep(&pause, NULL);
 }
 
+static uint64_t blocks_on_disk(void)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < atomic_load(&disk.n); i++)
+        n += disk.blocks[i].data != NULL;
+    return n;
+}
+
 static uint64_t on_disk(void)
 {
     uint64_t octets = 0;
@@ -181,6 +190,7 @@ static void stat_disk(void *self, weir_store_stat *stat)
     (void)self;
     *stat = (weir_store_stat){.size = stat->size};
     stat->failed = atomic_load(&disk.failed);
+    stat->blocks = blocks_on_disk();
     stat->bytes = on_disk();
     if (stat->bytes < atomic_load(&disk.least))
         stat->bytes = atomic_load(&disk.least);
@@ -833,6 +843,32 @@ static void test_room_told(void **state)
     part(&fixture);
 }
 
+/* What is found hides how much an empty store has room for; it shows when that
+ * is taken. */
+static void test_most(void **state)
+{
+    int64_t end = weir_deadline_in(SOON_S * 1000);
+    struct fixture fixture;
+
+    (void)state;
+    atomic_store(&disk.tells, true);
+    set_up_small(&fixture, 64 * SIZE);
+    put_many(&fixture, 3);
+    assert_int_equal(wait_here(&fixture, false), WEIR_SPILL_KEPT);
+    part(&fixture);
+    atomic_store(&disk.room, 30 * SIZE);
+    join(&fixture, true);
+    assert_int_equal(weir_spill_most(fixture.queue->spill), 64 * SIZE);
+    take_many(&fixture, 3);
+    while (weir_spill_most(fixture.queue->spill) != 30 * SIZE) {
+        assert_true(weir_now() < end);
+        (void)weir_queue_ready(fixture.queue); /* says how far it is */
+        pause_a_bit();
+    }
+    assert_accounts(&fixture, 0);
+    part(&fixture);
+}
+
 /* 30 messages were written and are taken, and one is on its way to a store that
  * has no room for it. */
 static void fill_and_take(struct fixture *fixture)
@@ -1086,6 +1122,7 @@ int main(void)
         cmocka_unit_test_setup(test_full_unseen, wipe),
         cmocka_unit_test_setup(test_used_up, wipe),
         cmocka_unit_test_setup(test_room_told, wipe),
+        cmocka_unit_test_setup(test_most, wipe),
         cmocka_unit_test_setup(test_room_meanwhile, wipe),
         cmocka_unit_test_setup(test_room_unseen, wipe),
         cmocka_unit_test_setup(test_room_untold, wipe),

@@ -477,6 +477,44 @@ static void test_long(void **state)
 #endif
 }
 
+static void *send_most(void *arg)
+{
+    struct stage *stage = arg;
+
+    flow_fails(send_long(stage->sender, MB - 100, 2 * FLOW_SOON), ENOSPC);
+    assert_non_null(strstr(weir_last_error(), "send-swap"));
+    return NULL;
+}
+
+/* What a new process finds hides how much there is room for in an empty store:
+ * a message that is longer waits until that shows, and no longer. */
+static void check_long_found(const char *store)
+{
+    struct stage stage;
+    pthread_t waits;
+    int n = set_up_half(&stage, store, WEIR_PUSH, NULL);
+
+    flow_drop(stage.sender);
+    stage.sender = flow_open(stage.context, WEIR_PUSH);
+    configure(&stage, stage.sender);
+    flow_ok(weir_set_int(stage.sender, "send-swap", (int64_t)MB));
+    connect_it(&stage);
+    assert_int_equal(send_long(stage.sender, MB - 100, FLOW_NOT), -EAGAIN);
+    assert_int_equal(pthread_create(&waits, NULL, send_most, &stage), 0);
+    open_receiver(&stage, WEIR_PULL);
+    assert_int_equal(pthread_join(waits, NULL), 0);
+    receive_count(&stage, n);
+}
+
+static void test_long_found(void **state)
+{
+    (void)state;
+    check_long_found("file");
+#if defined(WITH_LMDB)
+    check_long_found("lmdb");
+#endif
+}
+
 static void *send_700k(void *arg)
 {
     struct stage *stage = arg;
@@ -796,6 +834,7 @@ int main(void)
         cmocka_unit_test(test_used_up),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_long),
+        cmocka_unit_test(test_long_found),
         cmocka_unit_test(test_long_waits),
         cmocka_unit_test_setup(test_stuck, trial_load),
         cmocka_unit_test(test_no_queue),
