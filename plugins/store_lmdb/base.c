@@ -16,22 +16,26 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define HEAD                                                                \
-    16                           /* octets before a block: first, messages, \
-                                    sum */
-#define FORMAT  "weir-store 1"   /* of this layout */
-#define MAP_MIN UINT64_C(131072) /* less is no database */
+#define HEAD                                                                  \
+    20                             /* octets before a block: first, messages, \
+                                      sum, length */
+#define FORMAT    "weir-store 2"   /* of this layout */
+#define PAGE_HEAD 16               /* liblmdb's own, on each page */
+#define MAP_MIN   UINT64_C(131072) /* less is no database */
 #define MAP_MAX                                                   \
     ((uint64_t)(SIZE_MAX / 4 < (UINT64_C(1) << 43) ? SIZE_MAX / 4 \
                                                    : UINT64_C(1) << 43))
 #define PAGE UINT64_C(4096)
 /* What is kept for letting go when all else is used up: enough for the marks
  * of a transaction that lie far apart, each of which changes a page on every
- * level; of a small budget less, where they go in several. */
+ * level; of a small budget less, where they go in several.  And for the records
+ * of free pages, whose numbers have 8 octets each. */
 #define RESERVE_MIN (8 * PAGE)
 #define RESERVE_MAX ((DEPTH + 2) * 64 * PAGE)
+#define RECORDS     256  /* of so many octets, one */
 #define DEPTH       4    /* levels of a tree of 32 GB */
 #define SLACK       8    /* pages that a block takes beside its own */
+#define PART        64   /* of a block's octets are those of pages and keys */
 #define LOOKED_AT   4096 /* records of free pages, of which there may be many */
 #define TURNS       2    /* transactions until freed pages can be used */
 #define SEEN        64   /* descriptors of one database, in a process */
@@ -66,6 +70,20 @@ static MDB_val key_of(uint64_t handle, uint8_t octets[8])
     for (int i = 8; i-- > 0; handle >>= 8)
         octets[i] = (uint8_t)handle;
     return (MDB_val){8, octets};
+}
+
+/* Of a block's piece: the first one has the handle alone, and each other its
+ * number behind that. */
+static MDB_val piece_key(uint64_t handle, uint32_t number, uint8_t octets[12])
+{
+    MDB_val key = key_of(handle, octets);
+
+    if (number == 0)
+        return key;
+    key.mv_size = 12;
+    for (int i = 12; i-- > 8; number >>= 8)
+        octets[i] = (uint8_t)number;
+    return key;
 }
 
 static uint64_t handle_of(const MDB_val *key)
@@ -159,7 +177,8 @@ static void choose_sizes(struct weir_base *base, uint64_t budget)
     if (n < 0 || (size_t)n >= sizeof path || stat(path, &state) < 0)
         state.st_size = 0;
     budget = between(budget, MAP_MIN, MAP_MAX) & ~(PAGE - 1);
-    base->reserve = between(budget / 16, RESERVE_MIN, RESERVE_MAX);
+    base->reserve =
+        between(budget / 16, RESERVE_MIN, RESERVE_MAX + budget / RECORDS);
     base->soft = budget - base->reserve;
     base->hard = budget;
     if ((uint64_t)state.st_size > budget)
@@ -252,6 +271,7 @@ static void close_env(struct weir_base *base)
 static int open_env(struct weir_base *base)
 {
     int before[SEEN], n_before = find_open(base, before);
+    MDB_stat stat;
     int rc = mdb_env_create(&base->env);
 
     if (rc)
@@ -263,10 +283,14 @@ static int open_env(struct weir_base *base)
         rc = mdb_env_open(base->env, base->folder, MDB_NOMETASYNC | MDB_NOTLS,
                           0600);
     if (rc == 0)
-        own_new(base, before, n_before);
-    else
+        rc = mdb_env_stat(base->env, &stat);
+    if (rc) {
         close_env(base);
-    return rc;
+        return rc;
+    }
+    base->piece = stat.ms_psize - PAGE_HEAD;
+    own_new(base, before, n_before);
+    return 0;
 }
 
 int weir_base_open(struct weir_base *base, const weir_host *host,
@@ -316,7 +340,7 @@ static void unpack(const MDB_val *key, const MDB_val *value,
     head->first = weir_common_get(octets, 8);
     head->messages = (uint32_t)weir_common_get(octets + 8, 4);
     head->crc = (uint32_t)weir_common_get(octets + 12, 4);
-    head->len = value->mv_size - HEAD;
+    head->len = weir_common_get(octets + 16, 4);
 }
 
 static int get_consumed(struct weir_base *base, MDB_txn *txn, MDB_val *key,
@@ -334,13 +358,30 @@ static int get_consumed(struct weir_base *base, MDB_txn *txn, MDB_val *key,
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-/* The block at or behind a key, by `op`; its value lasts as long as txn. */
+/* Has a block the octets that its head says?  The last of its pieces tells. */
+static int check_length(struct weir_base *base, MDB_txn *txn,
+                        const struct weir_base_head *head, MDB_val value,
+                        bool *whole)
+{
+    uint64_t size = head->len + HEAD;
+    uint32_t last = (uint32_t)((size - 1) / base->piece);
+    uint8_t octets[12];
+    MDB_val key = piece_key(head->handle, last, octets);
+    int rc = last > 0 ? mdb_get(txn, base->blocks, &key, &value) : 0;
+
+    *whole = rc == 0 && value.mv_size == size - last * base->piece;
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* The block at or behind a key, by `op`; its first piece lasts as long as
+ * txn. */
 static int look(struct weir_base *base, MDB_txn *txn, uint64_t handle,
                 MDB_cursor_op op, struct weir_base_head *head, MDB_val *value)
 {
     uint8_t octets[8];
     MDB_val key = key_of(handle, octets);
     MDB_cursor *cursor;
+    bool whole;
     int rc = mdb_cursor_open(txn, base->blocks, &cursor);
 
     if (rc)
@@ -355,6 +396,11 @@ static int look(struct weir_base *base, MDB_txn *txn, uint64_t handle,
     /* Handles are numbered from 0, and there is always a next one. */
     if (head->handle >= INT64_MAX)
         return EINVAL;
+    rc = check_length(base, txn, head, *value, &whole);
+    if (rc)
+        return rc;
+    if (!whole)
+        head->len = value->mv_size - HEAD; /* its sum will tell */
     return get_consumed(base, txn, &key, head->messages, &head->consumed);
 }
 
@@ -388,6 +434,36 @@ int weir_base_find(struct weir_base *base, uint64_t handle,
     return code_of(look_once(base, handle, MDB_SET_KEY, head));
 }
 
+/* Copy a block from its first piece, and from the others.  What is not the
+ * length that it should have is damaged. */
+static int copy_block(struct weir_base *base, MDB_txn *txn,
+                      const struct weir_base_head *head, MDB_val value,
+                      uint8_t *data)
+{
+    size_t skip = HEAD, left = (size_t)head->len;
+    uint32_t number = 0;
+    uint8_t octets[12];
+
+    for (;;) {
+        size_t size = value.mv_size - skip;
+        MDB_val key;
+        int rc;
+
+        if (size > left || (size == 0 && left > 0))
+            return EILSEQ;
+        if (size)
+            memcpy(data, (const uint8_t *)value.mv_data + skip, size);
+        if ((left -= size) == 0)
+            return 0;
+        data += size;
+        skip = 0;
+        key = piece_key(head->handle, ++number, octets);
+        rc = mdb_get(txn, base->blocks, &key, &value);
+        if (rc)
+            return rc == MDB_NOTFOUND ? EILSEQ : rc;
+    }
+}
+
 int weir_base_read(struct weir_base *base, uint64_t handle, void *data,
                    size_t room, struct weir_base_head *head)
 {
@@ -400,13 +476,35 @@ int weir_base_read(struct weir_base *base, uint64_t handle, void *data,
     rc = look(base, txn, handle, MDB_SET_KEY, head, &value);
     if (rc == 0 && head->len > room)
         rc = ERANGE;
-    else if (rc == 0 && head->len)
-        memcpy(data, (const uint8_t *)value.mv_data + HEAD, (size_t)head->len);
+    else if (rc == 0)
+        rc = copy_block(base, txn, head, value, data);
     mdb_txn_abort(txn);
     return code_of(rc);
 }
 
 /* ---- changing ---- */
+
+/* All records whose keys begin with the handle. */
+static int drop_block(struct weir_base *base, MDB_txn *txn, uint64_t handle)
+{
+    uint8_t octets[8];
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(txn, base->blocks, &cursor);
+
+    if (rc)
+        return rc;
+    do {
+        MDB_val key = key_of(handle, octets), value;
+
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        if (rc == 0 && (key.mv_size < 8 || memcmp(key.mv_data, octets, 8) != 0))
+            rc = MDB_NOTFOUND;
+        if (rc == 0)
+            rc = mdb_cursor_del(cursor, 0);
+    } while (rc == 0);
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
 
 static int apply_mark(struct weir_base *base, MDB_txn *txn,
                       const struct weir_base_mark *mark)
@@ -420,9 +518,8 @@ static int apply_mark(struct weir_base *base, MDB_txn *txn,
         return mdb_put(txn, base->consumed, &key, &value, 0);
     }
     rc = mdb_del(txn, base->consumed, &key, NULL);
-    if (rc == 0 || rc == MDB_NOTFOUND)
-        rc = mdb_del(txn, base->blocks, &key, NULL);
-    return rc == MDB_NOTFOUND ? 0 : rc;
+    return rc == 0 || rc == MDB_NOTFOUND ? drop_block(base, txn, mark->handle)
+                                         : rc;
 }
 
 static int apply_marks(struct weir_base *base, MDB_txn *txn,
@@ -435,26 +532,63 @@ static int apply_marks(struct weir_base *base, MDB_txn *txn,
     return rc;
 }
 
+/* Octets that lie in several places. */
+struct source {
+    const struct iovec *parts;
+    size_t at; /* in the first of them */
+};
+
+static void copy_from(struct source *source, uint8_t *to, size_t size)
+{
+    while (size > 0) {
+        size_t left = source->parts->iov_len - source->at;
+        size_t now = size < left ? size : left;
+
+        if (now)
+            memcpy(to, (const uint8_t *)source->parts->iov_base + source->at,
+                   now);
+        to += now;
+        size -= now;
+        source->at += now;
+        if (source->at == source->parts->iov_len) {
+            source->parts++;
+            source->at = 0;
+        }
+    }
+}
+
+static void pack(const struct weir_base_head *head, uint8_t octets[HEAD])
+{
+    weir_common_put(octets, head->first, 8);
+    weir_common_put(octets + 8, head->messages, 4);
+    weir_common_put(octets + 12, head->crc, 4);
+    weir_common_put(octets + 16, head->len, 4);
+}
+
+/* Each piece has a page of its own, or shares one, so that it does not matter
+ * whether those that are free lie beside each other. */
 static int put_block(struct weir_base *base, MDB_txn *txn,
                      const struct weir_base_head *head,
-                     const struct iovec *parts, int n)
+                     const struct iovec *parts)
 {
-    uint8_t octets[8], *at;
-    MDB_val key = key_of(head->handle, octets);
-    MDB_val value = {(size_t)head->len + HEAD, NULL};
-    int rc = mdb_put(txn, base->blocks, &key, &value, MDB_RESERVE);
+    size_t skip = HEAD, left = (size_t)head->len;
+    struct source source = {parts, 0};
+    uint8_t octets[12];
 
-    if (rc)
-        return rc;
-    at = value.mv_data;
-    weir_common_put(at, head->first, 8);
-    weir_common_put(at + 8, head->messages, 4);
-    weir_common_put(at + 12, head->crc, 4);
-    at += HEAD;
-    for (int i = 0; i < n; i++) {
-        if (parts[i].iov_len)
-            memcpy(at, parts[i].iov_base, parts[i].iov_len);
-        at += parts[i].iov_len;
+    for (uint32_t number = 0; number == 0 || left > 0; number++) {
+        MDB_val key = piece_key(head->handle, number, octets), value;
+        size_t size = left < base->piece - skip ? left : base->piece - skip;
+        int rc;
+
+        value.mv_size = skip + size;
+        rc = mdb_put(txn, base->blocks, &key, &value, MDB_RESERVE | MDB_APPEND);
+        if (rc)
+            return rc;
+        if (skip)
+            pack(head, value.mv_data);
+        copy_from(&source, (uint8_t *)value.mv_data + skip, size);
+        left -= size;
+        skip = 0;
     }
     return 0;
 }
@@ -499,35 +633,50 @@ static int commit(struct weir_base *base, MDB_txn *txn, uint64_t octets)
     return rc;
 }
 
-/* Pages that are free, now or for one of the next transactions, in so many
- * records at most. */
-static int count_free(struct weir_base *base, uint64_t records, uint64_t *pages)
+/* Pages of the records that are looked at, so many at most. */
+static int count_listed(MDB_txn *txn, uint64_t records, uint64_t *pages)
 {
     MDB_cursor *cursor;
     MDB_val key, value;
-    MDB_txn *txn;
     size_t count;
+    int rc = mdb_cursor_open(txn, FREE_PAGES, &cursor);
+
+    if (rc)
+        return rc;
+    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0 &&
+           records-- > 0) {
+        memcpy(&count, value.mv_data, sizeof count);
+        *pages += count;
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/* Pages that are free, now or for one of the next transactions, in so many
+ * records at most; and those that the records are in, which are used up with
+ * them.  Until they can be used again the reserve stands in. */
+static int count_free(struct weir_base *base, uint64_t records, uint64_t *pages)
+{
+    MDB_stat stat;
+    MDB_txn *txn;
     int rc = begin(base, MDB_RDONLY, &txn);
 
     if (rc)
         return rc;
-    rc = mdb_cursor_open(txn, FREE_PAGES, &cursor);
-    if (rc == 0) {
-        while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0 &&
-               records-- > 0) {
-            memcpy(&count, value.mv_data, sizeof count);
-            *pages += count;
-        }
-        mdb_cursor_close(cursor);
-    }
+    rc = count_listed(txn, records, pages);
+    if (rc == 0)
+        rc = mdb_stat(txn, FREE_PAGES, &stat);
+    if (rc == 0)
+        *pages +=
+            stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
     mdb_txn_abort(txn);
-    return rc == MDB_NOTFOUND ? 0 : rc;
+    return rc;
 }
 
 /* Octets that a transaction with this block writes at most. */
 static uint64_t block_size(const struct weir_base_head *head)
 {
-    return head ? head->len + SLACK * PAGE : 0;
+    return head ? head->len + head->len / PART + SLACK * PAGE : 0;
 }
 
 /* Is there room for a block, with the reserve left as it is?  Returns 0,
@@ -549,6 +698,15 @@ static int check_room(struct weir_base *base, const struct weir_base_head *head)
     return used - pages * stat.ms_psize + need <= base->soft ? 0 : MDB_MAP_FULL;
 }
 
+/* What is no longer than half a page may share one. */
+uint64_t weir_base_own(const struct weir_base *base, uint64_t len)
+{
+    uint64_t size = len + HEAD, pages = size / base->piece;
+
+    return (pages + (size % base->piece > base->piece / 2)) *
+           (base->piece + PAGE_HEAD);
+}
+
 uint64_t weir_base_each(void)
 {
     return SLACK * PAGE;
@@ -568,11 +726,12 @@ uint64_t weir_base_room(struct weir_base *base, bool empty, uint64_t going)
         used -= pages * stat.ms_psize;
     if (!empty)
         used -= between(going, 0, used);
-    return base->soft > used + head ? base->soft - used - head : 0;
+    used += head;
+    return base->soft > used ? (base->soft - used) / (PART + 1) * PART : 0;
 }
 
 static int try_change(struct weir_base *base, const struct weir_base_head *head,
-                      const struct iovec *parts, int n,
+                      const struct iovec *parts,
                       const struct weir_base_mark *marks, int n_marks)
 {
     MDB_txn *txn;
@@ -584,7 +743,7 @@ static int try_change(struct weir_base *base, const struct weir_base_head *head,
         return rc;
     rc = apply_marks(base, txn, marks, n_marks);
     if (rc == 0 && head)
-        rc = put_block(base, txn, head, parts, n);
+        rc = put_block(base, txn, head, parts);
     if (rc) {
         mdb_txn_abort(txn);
         return rc;
@@ -597,15 +756,15 @@ static int try_change(struct weir_base *base, const struct weir_base_head *head,
 /* One transaction: marks, and a block unless head is NULL.  A reader that was
  * killed keeps all pages that are freed after it began, until it is missed. */
 static int change(struct weir_base *base, const struct weir_base_head *head,
-                  const struct iovec *parts, int n,
-                  const struct weir_base_mark *marks, int n_marks)
+                  const struct iovec *parts, const struct weir_base_mark *marks,
+                  int n_marks)
 {
-    int dead = 0, rc = try_change(base, head, parts, n, marks, n_marks);
+    int dead = 0, rc = try_change(base, head, parts, marks, n_marks);
 
     if (rc != MDB_MAP_FULL || mdb_reader_check(base->env, &dead) != 0 ||
         dead == 0)
         return rc;
-    return try_change(base, head, parts, n, marks, n_marks);
+    return try_change(base, head, parts, marks, n_marks);
 }
 
 /* Let the file grow by a few pages, so that its blocks can be let go.  A map
@@ -629,7 +788,7 @@ static int change_marks(struct weir_base *base,
     while (rc == 0 && n > 0) {
         int now = step < n ? step : n;
 
-        rc = change(base, NULL, NULL, 0, marks, now);
+        rc = change(base, NULL, NULL, marks, now);
         if (rc == 0) {
             marks += now;
             n -= now;
@@ -679,11 +838,11 @@ int weir_base_mark(struct weir_base *base, const struct weir_base_mark *marks,
 }
 
 int weir_base_write(struct weir_base *base, const struct weir_base_head *head,
-                    const struct iovec *parts, int n,
+                    const struct iovec *parts,
                     const struct weir_base_mark *marks, int *n_marks,
                     bool *full)
 {
-    int first = change(base, head, parts, n, marks, *n_marks), rc = first;
+    int first = change(base, head, parts, marks, *n_marks), rc = first;
 
     if (is_full(rc) && *n_marks) {
         rc = change_marks(base, marks, *n_marks);
@@ -695,7 +854,7 @@ int weir_base_write(struct weir_base *base, const struct weir_base_head *head,
     for (int i = 0; has_freed(base, rc) && i < TURNS; i++) {
         rc = turn(base);
         if (rc == 0)
-            rc = change(base, head, parts, n, NULL, 0);
+            rc = change(base, head, parts, NULL, 0);
     }
     if (rc == 0)
         *n_marks = 0;
@@ -727,12 +886,12 @@ static int make_anew(struct weir_base *base)
 
 int weir_base_write_anew(struct weir_base *base,
                          const struct weir_base_head *head,
-                         const struct iovec *parts, int n, bool *full)
+                         const struct iovec *parts, bool *full)
 {
     int rc = make_anew(base);
 
     if (rc == 0)
-        rc = change(base, head, parts, n, NULL, 0);
+        rc = change(base, head, parts, NULL, 0);
     *full = rc == MDB_MAP_FULL;
     return code_of(rc);
 }

@@ -28,6 +28,7 @@ struct weir_base {
     int fds[WEIR_BASE_FDS], n_fds; /* of the database */
     const char *folder;            /* the caller's */
     MDB_dbi about, blocks, consumed;
+    size_t piece;        /* octets of a record that has a page of its own */
     uint64_t soft, hard; /* octets that writing, and letting go, may use */
     uint64_t reserve;    /* the difference, as long as the budget holds */
     bool freed;          /* pages wait for a later transaction to use them */
@@ -68,11 +69,11 @@ int weir_base_find(struct weir_base *base, uint64_t handle,
 int weir_base_read(struct weir_base *base, uint64_t handle, void *data,
                    size_t room, struct weir_base_head *head);
 
-/* Keep a block, and apply marks; *n_marks is 0 when that is done, which it may
- * be although the block is not kept.
+/* Keep a block, whose head->len octets are in parts, and apply marks; *n_marks
+ * is 0 when that is done, which it may be although the block is not kept.
  * Errors: -ENOSPC the budget is used up (*full) or the disk is. */
 int weir_base_write(struct weir_base *base, const struct weir_base_head *head,
-                    const struct iovec *parts, int n,
+                    const struct iovec *parts,
                     const struct weir_base_mark *marks, int *n_marks,
                     bool *full);
 
@@ -81,7 +82,7 @@ int weir_base_write(struct weir_base *base, const struct weir_base_head *head,
  * Errors: as before. */
 int weir_base_write_anew(struct weir_base *base,
                          const struct weir_base_head *head,
-                         const struct iovec *parts, int n, bool *full);
+                         const struct iovec *parts, bool *full);
 
 /* Apply marks. */
 int weir_base_mark(struct weir_base *base, const struct weir_base_mark *marks,
@@ -93,9 +94,12 @@ int weir_base_sync(struct weir_base *base);
 /* Octets of the file that are or were in use. */
 uint64_t weir_base_size(const struct weir_base *base);
 
+/* Octets of the pages that a block shares with no other, at least. */
+uint64_t weir_base_own(const struct weir_base *base, uint64_t len);
+
 /* Octets of the longest block that the budget has room for, and at most what
  * one takes beside its own.  empty: no block is there but such as are to go;
- * going: octets of those that are, which share no page with others. */
+ * going: octets of the pages that those have for themselves. */
 uint64_t weir_base_room(struct weir_base *base, bool empty, uint64_t going);
 uint64_t weir_base_each(void);
 

@@ -2,12 +2,12 @@
  * store_lmdb.c - durable queues in a database of liblmdb, which other tools
  * can read.
  *
- * A block is a record, and writing one a transaction, so nothing is ever torn
- * and a full disk harms nothing but the block it is met with.  What is consumed
- * is gathered, and goes with the next block that is written, or the next sync:
- * a transaction costs a wait for the disk.  Only where the budget is nearly
- * used up does it go at once, lest somebody waits for room that there is.
- * Above: the host, through <weir/store.h>.  Below: base.h, queue_folder.h.
+ * A block is a row of records, and writing one a transaction, so nothing is
+ * ever torn and a full disk harms nothing but the block it is met with.  What
+ * is consumed is gathered, and goes with the next block that is written, or the
+ * next sync: a transaction costs a wait for the disk.  Only where the budget is
+ * nearly used up does it go at once, lest somebody waits for room that there
+ * is. Above: the host, through <weir/store.h>.  Below: base.h, queue_folder.h.
  */
 #include "config.h"
 
@@ -29,7 +29,6 @@
 #define MARKS        64    /* that are gathered at most */
 /* When less than this part of the budget is left, none are gathered. */
 #define TIGHT   4
-#define SHARED  2048 /* octets of a block that may share its page */
 #define LEN_MAX (UINT32_MAX - 64) /* liblmdb's limit, and a head */
 
 struct store {
@@ -40,7 +39,7 @@ struct store {
     uint64_t recovered; /* handle that recover() goes on from */
     struct weir_base_mark marks[MARKS];
     int n_marks;
-    uint64_t going; /* octets of blocks that go with the marks */
+    uint64_t going; /* octets of pages that go with the marks */
     /* These are read from any thread. */
     uint64_t found;
     _Atomic uint64_t bytes, count, room;
@@ -220,7 +219,7 @@ static bool measure_block(struct weir_base_head *head,
     return true;
 }
 
-/* There may be room, but not in one piece. */
+/* There may be room, but another program that reads has it. */
 static int no_room(struct store *store, uint64_t len, weir_error *error)
 {
     if (atomic_load(&store->room) >= len)
@@ -231,18 +230,18 @@ static int no_room(struct store *store, uint64_t len, weir_error *error)
         (unsigned long long)(store->base.soft + store->base.reserve));
 }
 
-/* Where nothing is kept there is as much room as in a new database, but in the
- * old one it may not be in one piece. */
+/* Where nothing is kept there is as much room as in a new database, but of the
+ * old one another program that reads may have some. */
 static int keep_block(struct store *store, const struct weir_base_head *head,
-                      const struct iovec *parts, int n, bool *full)
+                      const struct iovec *parts, bool *full)
 {
-    int rc = weir_base_write(&store->base, head, parts, n, store->marks,
+    int rc = weir_base_write(&store->base, head, parts, store->marks,
                              &store->n_marks, full);
 
     if (!*full || atomic_load(&store->count) > 0 ||
         head->len > weir_base_room(&store->base, true, 0))
         return rc;
-    return weir_base_write_anew(&store->base, head, parts, n, full);
+    return weir_base_write_anew(&store->base, head, parts, full);
 }
 
 static int64_t write_block(void *self, const struct iovec *parts, int n,
@@ -258,7 +257,7 @@ static int64_t write_block(void *self, const struct iovec *parts, int n,
         return rc;
     if (!measure_block(&head, parts, n))
         return fail(store, error, ENOSPC, "a block beyond 4 GB");
-    rc = keep_block(store, &head, parts, n, &full);
+    rc = keep_block(store, &head, parts, &full);
     if (rc == 0)
         atomic_fetch_add(&store->count, 1);
     measure(store);
@@ -326,16 +325,15 @@ static int add_mark(struct store *store, int64_t handle, uint32_t consumed,
     return 0;
 }
 
-/* A block that is no longer than half a page shares pages with others, which
- * may stay. */
+/* A block may share pages with others, which may stay. */
 static int block_went(struct store *store, uint64_t len, weir_error *error)
 {
     bool last = atomic_fetch_sub(&store->count, 1) == 1;
+    uint64_t own = weir_base_own(&store->base, len);
     int rc = 0;
 
-    if (len > SHARED)
-        store->going += len;
-    if (last || len > SHARED)
+    store->going += own;
+    if (last || own > 0)
         measure(store);
     if (!last &&
         atomic_load(&store->room) < store->base.soft / TIGHT + store->going)

@@ -169,42 +169,83 @@ static bool fill_room(struct weir_run *run, size_t size, int64_t *handles,
            weir_run_wrong(run, "room for %u blocks of %zu octets", *n, size);
 }
 
-/* When all is done there is the room of a new store, for one block too. */
-static bool room_comes_back(struct weir_run *run, uint64_t room)
+static bool comes_and_goes(struct weir_run *run, size_t size, uint64_t number)
 {
     int64_t handle;
 
-    if (weir_run_stat(run).room != room)
-        return weir_run_wrong(run, "room for %" PRIu64 " of %" PRIu64,
-                              weir_run_stat(run).room, room);
-    return weir_run_keep(run, (size_t)room, 1, 1, &handle) &&
-           weir_run_same(run, handle, (size_t)room, 1) &&
+    return weir_run_keep(run, size, number, 1, &handle) &&
+           weir_run_same(run, handle, size, number) &&
            weir_run_let_go(run, handle);
 }
 
-/* What it says that there is room for, there is.  Long ones come before short
- * ones, which may leave none in one piece: but not when all are done. */
-static bool room_told(struct weir_run *run)
+/* When all is done there is the room of a new store, for one block too. */
+static bool room_comes_back(struct weir_run *run, uint64_t room)
 {
-    static const size_t sizes[] = {64 * KB, 3000, 1000};
-    int64_t handles[1000];
-    bool good = weir_run_open(run, SMALL);
-    uint64_t room;
-    unsigned n;
+    if (weir_run_stat(run).room != room)
+        return weir_run_wrong(run, "room for %" PRIu64 " of %" PRIu64,
+                              weir_run_stat(run).room, room);
+    return comes_and_goes(run, (size_t)room, 1);
+}
 
-    if (!good)
+/* A small store that says what room it has; *room is 0 where it does not. */
+static bool open_small(struct weir_run *run, uint64_t *room)
+{
+    *room = 0;
+    if (!weir_run_open(run, SMALL))
         return false;
     if (weir_run_stat(run).each == 0)
         return weir_run_skip(run, "the store does not say");
-    room = weir_run_stat(run).room;
-    if (room < SMALL * 3 / 4 || room > SMALL)
-        return weir_run_wrong(run, "room for %" PRIu64 " of %zu octets", room,
-                              SMALL);
-    for (size_t i = 0; good && i < sizeof sizes / sizeof sizes[0]; i++) {
-        good = fill_room(run, sizes[i], handles, 1000, &n);
-        for (unsigned k = 0; good && k < n; k++)
-            good = weir_run_let_go(run, handles[k]);
-        good = good && room_comes_back(run, room);
+    *room = weir_run_stat(run).room;
+    return (*room >= SMALL * 3 / 4 && *room <= SMALL) ||
+           weir_run_wrong(run, "room for %" PRIu64 " of %zu octets", *room,
+                          SMALL);
+}
+
+static bool let_go_from(struct weir_run *run, const int64_t *handles,
+                        unsigned first, unsigned n, unsigned step)
+{
+    bool good = true;
+
+    for (unsigned i = first; good && i < n; i += step)
+        good = weir_run_let_go(run, handles[i]);
+    return good;
+}
+
+/* What it says that there is room for, there is. */
+static bool room_told(struct weir_run *run)
+{
+    static const size_t sizes[] = {1000, 64 * KB, 3000};
+    int64_t handles[1000];
+    uint64_t room;
+    bool good = open_small(run, &room);
+    unsigned n;
+
+    for (size_t i = 0; good && room && i < sizeof sizes / sizeof sizes[0]; i++)
+        good = fill_room(run, sizes[i], handles, 1000, &n) &&
+               let_go_from(run, handles, 0, n, 1) && room_comes_back(run, room);
+    return good;
+}
+
+/* And it is there for one block, however scattered what went was; more than
+ * once, as what is written in the gaps may itself leave some. */
+static bool room_scattered(struct weir_run *run)
+{
+    static const size_t sizes[] = {1000, 15 * KB, 3000, 64 * KB};
+    int64_t handles[1000];
+    uint64_t room, left;
+    bool good = open_small(run, &room);
+    unsigned n;
+
+    for (size_t i = 0; good && room && i < sizeof sizes / sizeof sizes[0];
+         i++) {
+        good = fill_room(run, sizes[i], handles, 1000, &n) &&
+               let_go_from(run, handles, 0, n, 2);
+        for (unsigned part = 3; good && part > 0; part--) {
+            left = weir_run_stat(run).room / part;
+            good = left == 0 || comes_and_goes(run, (size_t)left, part);
+        }
+        good = good && let_go_from(run, handles, 1, n, 2) &&
+               room_comes_back(run, room);
     }
     return good;
 }
@@ -212,18 +253,11 @@ static bool room_told(struct weir_run *run)
 /* A queue that is empty most of the time has the room of a new one. */
 static bool room_stays(struct weir_run *run)
 {
-    bool good = weir_run_open(run, SMALL);
-    int64_t handle;
     uint64_t room;
+    bool good = open_small(run, &room);
 
-    if (!good)
-        return false;
-    if (weir_run_stat(run).each == 0)
-        return weir_run_skip(run, "the store does not say");
-    room = weir_run_stat(run).room;
-    for (unsigned i = 1; good && i <= 200; i++) {
-        good = weir_run_keep(run, 1000, i, 1, &handle) &&
-               weir_run_let_go(run, handle);
+    for (unsigned i = 1; good && room && i <= 200; i++) {
+        good = comes_and_goes(run, 1000, i);
         if (good && i % 40 == 0)
             good = room_comes_back(run, room);
     }
@@ -345,6 +379,7 @@ static const struct weir_check_case cases[] = {
     {"the budget holds, and a full store goes on", budget, ~0u},
     {"a small budget is for blocks", small_budget, ~0u},
     {"there is the room that it says", room_told, ~0u},
+    {"that room is there for one block", room_scattered, ~0u},
     {"an empty store has the room of a new one", room_stays, ~0u},
     {"space comes back in any order", any_order, ~0u},
     {"a block consumed in part", in_part, ~0u},

@@ -60,8 +60,7 @@ typedef struct weir_store_stat {
                            gaps between blocks */
     /* What is left of the budget; where `each` is 0, as of a store that knows
      * neither, it does not say.  Several blocks have room if all their octets,
-     * and `each` more for all but the first, are within `room`; where a store
-     * wants blocks in one piece, a long one may find none. */
+     * and `each` more for all but the first, are within `room`. */
     uint64_t room; /* octets that a block may have now */
     uint64_t each; /* octets that one takes beside its own now, at most */
 } weir_store_stat;

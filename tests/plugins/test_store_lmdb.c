@@ -139,6 +139,12 @@ static void has_value(MDB_txn *txn, const char *name, MDB_val key,
     assert_memory_equal(value.mv_data, octets, size);
 }
 
+/* Then a piece of a block has 4080 octets. */
+static bool has_small_pages(void)
+{
+    return sysconf(_SC_PAGESIZE) == 4096;
+}
+
 /* Another program finds what the manual says. */
 static void test_layout(void **state)
 {
@@ -146,6 +152,7 @@ static void test_layout(void **state)
                                          0,    0,    5, 0, 0, 0};
     static const unsigned char used[] = {2, 0, 0, 0};
     unsigned char zero[8] = {0}, one[8] = {0, 0, 0, 0, 0, 0, 0, 1};
+    unsigned char piece[12] = {0, 0, 0, 0, 0, 0, 0, 1}, octets[4080];
     MDB_env *env;
     MDB_txn *txn;
     int64_t handle;
@@ -154,22 +161,73 @@ static void test_layout(void **state)
     open_good(8 * MB);
     handle = put(1000, 5, 0x010203);
     assert_int_equal(handle, 0);
-    assert_int_equal(put(1000, 1, 0x010208), 1);
+    assert_int_equal(put(10000, 1, 0x010208), 1);
     assert_int_equal(ops->done(store, handle, 0x010204, &error), 0);
     assert_int_equal(ops->sync(store, &error), 0);
     close_with(1);
+    memset(octets, 0x08, sizeof octets);
     assert_int_equal(mdb_env_create(&env), 0);
     assert_int_equal(mdb_env_set_maxdbs(env, 3), 0);
     assert_int_equal(mdb_env_open(env, path, MDB_RDONLY, 0), 0);
     assert_int_equal(mdb_txn_begin(env, NULL, MDB_RDONLY, &txn), 0);
-    has_value(txn, "about", text_of("format"), "weir-store 1", 12);
+    has_value(txn, "about", text_of("format"), "weir-store 2", 12);
     has_value(txn, "blocks", (MDB_val){8, zero}, head, sizeof head);
     has_value(txn, "blocks", (MDB_val){8, one}, "\x08\x02\x01", 3);
+    for (unsigned char i = 1; has_small_pages() && i <= 2; i++) {
+        piece[11] = i;
+        has_value(txn, "blocks", (MDB_val){12, piece}, octets,
+                  i == 1 ? 4080 : 10000 - 4060 - 4080);
+    }
     has_value(txn, "consumed", (MDB_val){8, zero}, used, 4);
     mdb_txn_abort(txn);
     mdb_env_close(env);
     open_good(8 * MB);
     close_with(0);
+}
+
+static void remove_piece(unsigned char number)
+{
+    unsigned char key[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, number};
+    MDB_val where = {sizeof key, key};
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 3), 0);
+    assert_int_equal(mdb_env_open(env, path, 0, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, "blocks", 0, &dbi), 0);
+    assert_int_equal(mdb_del(txn, dbi, &where, NULL), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+/* A block that lacks a piece, the last one or another, is damaged, and goes. */
+static void test_piece_missing(void **state)
+{
+    static unsigned char back[30 * KB];
+    weir_block block;
+    uint32_t consumed;
+
+    (void)state;
+    for (unsigned char number = 1; has_small_pages() && number < 8;
+         number += 6) {
+        open_good(8 * MB);
+        assert_int_equal(put(30000, 1, 1), 0);
+        assert_int_equal(put(30000, 1, 2), 1);
+        close_with(1);
+        remove_piece(number);
+        open_good(8 * MB);
+        assert_int_equal(ops->recover(store, &block, &consumed, &error), 1);
+        assert_int_equal(ops->read(store, 0, back, sizeof back, &error),
+                         -EILSEQ);
+        assert_int_equal(ops->read(store, 1, back, sizeof back, &error), 30000);
+        assert_int_equal(ops->done(store, 0, UINT64_MAX, &error), 0);
+        assert_int_equal(ops->recover(store, &block, &consumed, &error), 1);
+        assert_int_equal(block.len, 30000);
+        close_with(0);
+    }
 }
 
 /* A database of another layout is left as it is. */
@@ -193,7 +251,7 @@ static void test_foreign(void **state)
     assert_int_equal(mdb_txn_commit(txn), 0);
     assert_int_equal(open_with(MB, WEIR_STORE_DURABLE), -EINVAL);
     assert_non_null(strstr(text, path));
-    value = text_of("weir-store 1");
+    value = text_of("weir-store 2");
     assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
     assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
     assert_int_equal(mdb_txn_commit(txn), 0);
@@ -252,9 +310,9 @@ static int fill(size_t size)
     return n;
 }
 
-/* Where nothing is kept there is the room of a new store, in one piece,
+/* Where nothing is kept there is the room of a new store, for one block,
  * whatever was there; and what is written there stays. */
-static void test_room_in_one_piece(void **state)
+static void test_room_for_one(void **state)
 {
     static const size_t sizes[] = {60000, 3000, 300};
     uint64_t first = 0, room;
@@ -360,7 +418,7 @@ static void test_budget_stays(void **state)
 }
 
 /* A process that reads, until it is killed. */
-static void kill_reader(void)
+static pid_t start_reader(void)
 {
     int ready[2];
     char octet;
@@ -381,9 +439,14 @@ static void kill_reader(void)
     }
     close(ready[1]);
     assert_int_equal(read(ready[0], &octet, 1), 1);
+    close(ready[0]);
+    return child;
+}
+
+static void kill_reader(pid_t child)
+{
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
-    close(ready[0]);
 }
 
 /* What a reader holds that was killed is missed, and used. */
@@ -394,7 +457,7 @@ static void test_killed_reader(void **state)
     (void)state;
     open_good(256 * KB);
     before = put(3000, 1, 0);
-    kill_reader();
+    kill_reader(start_reader());
     for (uint64_t i = 1; i < 100; i++) {
         handle = put(3000, 1, i);
         if (handle < 0)
@@ -402,6 +465,28 @@ static void test_killed_reader(void **state)
         assert_int_equal(ops->done(store, before, UINT64_MAX, &error), 0);
         before = handle;
     }
+}
+
+/* Where nothing is kept there is the room of a new store, whatever a reader
+ * holds. */
+static void test_reader(void **state)
+{
+    uint64_t room;
+    pid_t reader;
+    int n;
+
+    (void)state;
+    open_good(256 * KB);
+    room = stat_now().room;
+    n = fill(3000);
+    reader = start_reader();
+    for (int i = 0; i < n; i++)
+        assert_int_equal(ops->done(store, i, UINT64_MAX, &error), 0);
+    assert_int_equal(stat_now().room, room);
+    if (put(room, 1, (uint64_t)n) < 0)
+        fail_msg("%s", text);
+    assert_true(file_size() <= 256 * KB);
+    kill_reader(reader);
 }
 
 /* put() while no descriptor is to be had. */
@@ -588,20 +673,14 @@ static void test_suite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_layout),
-        CASE(test_foreign),
-        CASE(test_full),
-        CASE(test_scattered),
-        CASE(test_room_in_one_piece),
-        CASE(test_room_of_gone),
-        CASE(test_budget_stays),
-        CASE(test_killed_reader),
-        CASE(test_disk_full),
-        CASE(test_disk_stays_full),
-        CASE(test_forged),
-        CASE(test_not_ours),
-        CASE(test_spill_is_refused),
-        CASE(test_suite),
+        CASE(test_layout),           CASE(test_piece_missing),
+        CASE(test_foreign),          CASE(test_full),
+        CASE(test_scattered),        CASE(test_room_for_one),
+        CASE(test_room_of_gone),     CASE(test_budget_stays),
+        CASE(test_killed_reader),    CASE(test_reader),
+        CASE(test_disk_full),        CASE(test_disk_stays_full),
+        CASE(test_forged),           CASE(test_not_ours),
+        CASE(test_spill_is_refused), CASE(test_suite),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
