@@ -8,10 +8,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -129,6 +131,50 @@ static int check_format(struct weir_base *base, MDB_txn *txn)
     return rc;
 }
 
+/* ---- its memory ---- */
+
+#if defined(MADV_DONTFORK)
+
+/* The range of memory that an address is in, as the system lists it. */
+static bool find_range(const void *at, uintptr_t *begin, uintptr_t *end)
+{
+    FILE *ranges = fopen("/proc/self/maps", "re");
+    uintptr_t where = (uintptr_t)at;
+    bool found = false;
+
+    while (ranges && !found &&
+           fscanf(ranges, "%" SCNxPTR "-%" SCNxPTR "%*[^\n]", begin, end) == 2)
+        found = *begin <= where && where < *end;
+    if (ranges)
+        (void)fclose(ranges);
+    return found;
+}
+
+/* A forked child has no use for the database, and would keep the space of its
+ * file: it does not get liblmdb's map.  Where that is, a value in it tells. */
+static void hide_from_children(struct weir_base *base)
+{
+    MDB_val key = text_of("format"), value;
+    uintptr_t begin, end;
+    MDB_txn *txn;
+
+    if (mdb_txn_begin(base->env, NULL, MDB_RDONLY, &txn) != 0)
+        return;
+    if (mdb_get(txn, base->about, &key, &value) == 0 &&
+        find_range(value.mv_data, &begin, &end))
+        (void)madvise((void *)begin, end - begin, MADV_DONTFORK);
+    mdb_txn_abort(txn);
+}
+
+#else
+
+static void hide_from_children(struct weir_base *base)
+{
+    (void)base;
+}
+
+#endif
+
 static int open_tables(struct weir_base *base)
 {
     MDB_txn *txn;
@@ -143,9 +189,13 @@ static int open_tables(struct weir_base *base)
         rc = mdb_dbi_open(txn, "consumed", MDB_CREATE, &base->consumed);
     if (rc == 0)
         rc = check_format(base, txn);
+    if (rc) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    rc = mdb_txn_commit(txn);
     if (rc == 0)
-        return mdb_txn_commit(txn);
-    mdb_txn_abort(txn);
+        hide_from_children(base);
     return rc;
 }
 
@@ -774,8 +824,10 @@ static int grow(struct weir_base *base)
     if (base->hard > MAP_MAX - RESERVE_MIN)
         return MDB_MAP_FULL;
     base->hard += RESERVE_MIN;
-    return mdb_env_set_mapsize(base->env, (size_t)base->hard) ? revive(base)
-                                                              : 0;
+    if (mdb_env_set_mapsize(base->env, (size_t)base->hard) != 0)
+        return revive(base);
+    hide_from_children(base); /* it is another map */
+    return 0;
 }
 
 /* Marks need a few pages before they free any.  What is too much for one

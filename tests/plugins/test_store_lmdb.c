@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -636,6 +637,74 @@ static void test_not_ours(void **state)
     close(fd);
 }
 
+/* Has a child that is forked now some of the database in its memory? */
+static bool child_has_map(void)
+{
+    char line[512];
+    FILE *ranges;
+    bool has = false;
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        ranges = fopen("/proc/self/maps", "r");
+        while (ranges && fgets(line, sizeof line, ranges))
+            has |= strstr(line, "data.mdb") != NULL;
+        _exit(has);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status) != 0;
+}
+
+/* A child has not the database's memory: also when that was made anew. */
+static void test_child(void **state)
+{
+#if defined(MADV_DONTFORK)
+    pid_t reader;
+    int n;
+
+    (void)state;
+    open_good(256 * KB);
+    assert_false(child_has_map());
+    n = fill(3000);
+    reader = start_reader();
+    for (int i = 0; i < n; i++)
+        assert_int_equal(ops->done(store, i, UINT64_MAX, &error), 0);
+    assert_true(put(stat_now().room, 1, (uint64_t)n) >= 0);
+    assert_false(child_has_map());
+    kill_reader(reader);
+#else
+    (void)state;
+    (void)child_has_map;
+    skip();
+#endif
+}
+
+/* Nor where letting go wants more than the budget, as a reader holds it. */
+static void test_child_of_grown(void **state)
+{
+#if defined(MADV_DONTFORK)
+    pid_t reader;
+    int n;
+
+    (void)state;
+    open_good(256 * KB);
+    n = fill(3000);
+    reader = start_reader();
+    for (int i = 0; file_size() <= 256 * KB && i < n - 1; i++) {
+        assert_int_equal(ops->done(store, i, UINT64_MAX, &error), 0);
+        assert_int_equal(ops->sync(store, &error), 0);
+    }
+    assert_true(file_size() > 256 * KB);
+    assert_false(child_has_map());
+    kill_reader(reader);
+#else
+    (void)state;
+    skip();
+#endif
+}
+
 static void test_spill_is_refused(void **state)
 {
     (void)state;
@@ -673,14 +742,24 @@ static void test_suite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_layout),           CASE(test_piece_missing),
-        CASE(test_foreign),          CASE(test_full),
-        CASE(test_scattered),        CASE(test_room_for_one),
-        CASE(test_room_of_gone),     CASE(test_budget_stays),
-        CASE(test_killed_reader),    CASE(test_reader),
-        CASE(test_disk_full),        CASE(test_disk_stays_full),
-        CASE(test_forged),           CASE(test_not_ours),
-        CASE(test_spill_is_refused), CASE(test_suite),
+        CASE(test_layout),
+        CASE(test_piece_missing),
+        CASE(test_foreign),
+        CASE(test_full),
+        CASE(test_scattered),
+        CASE(test_room_for_one),
+        CASE(test_room_of_gone),
+        CASE(test_budget_stays),
+        CASE(test_killed_reader),
+        CASE(test_reader),
+        CASE(test_disk_full),
+        CASE(test_disk_stays_full),
+        CASE(test_forged),
+        CASE(test_not_ours),
+        CASE(test_child),
+        CASE(test_child_of_grown),
+        CASE(test_spill_is_refused),
+        CASE(test_suite),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
