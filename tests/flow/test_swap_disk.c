@@ -29,16 +29,20 @@ struct stage {
 /* ---- what a swap takes ---- */
 
 /* Octets of the disk that files without a name have, which are this process's
- * alone. */
+ * alone.  They are looked at by the names that the system has for what is open:
+ * the descriptors are other threads', which may close them meanwhile. */
 static uint64_t disk_use(void)
 {
+    char path[32];
     uint64_t octets = 0;
     struct stat state;
 
-    for (int fd = 0; fd < FILES; fd++)
-        if (fstat(fd, &state) == 0 && S_ISREG(state.st_mode) &&
+    for (int fd = 0; fd < FILES; fd++) {
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        if (stat(path, &state) == 0 && S_ISREG(state.st_mode) &&
             state.st_nlink == 0)
             octets += (uint64_t)state.st_blocks * 512;
+    }
     return octets;
 }
 
