@@ -51,30 +51,32 @@ static bool rested(const struct weir_pacing *pace, int64_t now)
     return now - pace->batch_at > REST;
 }
 
-/* After a rest it may be a burst and no more: the I/O thread takes what there
- * is as soon as it wakes.  Otherwise the next batch is let grow. */
-static void ask_for_turn(struct weir_sock *sock, int64_t now)
+/* It may be a burst and no more: the I/O thread takes what there is as soon as
+ * it wakes.  It finds the lock free.  Who receives next brings it to the kernel
+ * himself, and in what is no burst the batch is let grow. */
+static void ask_for_turn(struct weir_sock *sock)
 {
-    struct weir_pacing *pace = &sock->pace;
-
-    pace->first = rested(pace, now);
-    if (pace->first)
-        weir_reactor_hurry(sock->reactor, &sock->tick);
-    else
+    if (!sock->pace.first) {
         weir_reactor_tick_again(sock->reactor, &sock->tick, TICK);
+        return;
+    }
+    weir_sock_unlock(sock);
+    weir_reactor_hurry(sock->reactor, &sock->tick);
+    weir_sock_lock(sock);
 }
 
 static void enter(struct weir_sock *sock, int64_t now)
 {
     struct weir_pacing *pace = &sock->pace;
 
-    ask_for_turn(sock, now);
+    pace->first = rested(pace, now) && !pace->receives_next;
     pace->streaming = true;
     pace->look_every = LOOK_MIN;
     pace->looked_at = now;
     pace->batch_age = BATCH_AGE;
     pace->batch_at = pace->window_at = now;
     pace->window_sent = pace->since_look = 0;
+    ask_for_turn(sock);
 }
 
 void weir_pace_leave(struct weir_sock *sock)
@@ -83,8 +85,22 @@ void weir_pace_leave(struct weir_sock *sock)
 
     if (pace->streaming)
         pace->expects_long = pace->burst + pace->window_sent > BURST;
-    pace->streaming = false;
+    pace->streaming = pace->first = false;
     pace->burst = 0;
+}
+
+void weir_pace_receive(struct weir_sock *sock)
+{
+    if (sock->pace.streaming)
+        sock->pace.receives_next = true;
+    weir_pace_leave(sock);
+}
+
+/* Nobody sends any more. */
+static void end_stream(struct weir_sock *sock)
+{
+    sock->pace.receives_next = false;
+    weir_pace_leave(sock);
 }
 
 /* The stream has thinned out: messages are further apart than a write. */
@@ -121,6 +137,8 @@ static void look_at_clock(struct weir_sock *sock)
     if (sock->options.pace == WEIR_PACE_LATENCY ||
         (sock->options.pace == WEIR_PACE_AUTO && thin(pace, now)))
         weir_pace_leave(sock);
+    else
+        pace->burst += (uint32_t)pace->window_sent;
     pace->window_at = now;
     pace->window_sent = 0;
 }
@@ -186,7 +204,7 @@ static bool flush_first(struct weir_sock *sock)
 {
     flush_batch(sock);
     if (weir_list_empty(&sock->unflushed))
-        weir_pace_leave(sock);
+        end_stream(sock);
     return sock->pace.streaming;
 }
 
@@ -202,7 +220,7 @@ bool weir_pace_tick(struct weir_sock *sock)
     pace->ticked_at = pace->window_at;
     if (weir_list_empty(&sock->unflushed)) {
         if (pace->streaming && !moved)
-            weir_pace_leave(sock);
+            end_stream(sock);
         return pace->streaming;
     }
     if (!pace->streaming || weir_now() - pace->batch_at >= pace->batch_age)

@@ -22,7 +22,7 @@
 #include "socket.h"
 
 enum {
-    TICK_MIN = 50000,  /* ns: the first look after a socket began to stream */
+    TICK_MIN = 50000,  /* ns: the pause after the first look */
     TICK_MAX = 1000000 /* ns: the pause doubles up to this */
 };
 
@@ -192,17 +192,28 @@ static int open_tick(struct weir_reactor *reactor)
 }
 #endif
 
+/* The timer is for `at`, or for what somebody has brought that forward to while
+ * we were about to set it. */
+static void arm_tick_for(struct weir_reactor *reactor, int64_t at, int64_t ns)
+{
+    int64_t due;
+
+    arm_tick(reactor, ns < 1 ? 1 : ns); /* 0 would disarm it */
+    while ((due = atomic_load(&reactor->tick_at)) != 0 && due < at) {
+        at = due;
+        ns = at - weir_now();
+        arm_tick(reactor, ns < 1 ? 1 : ns);
+    }
+}
+
 /* Ticks are due within `ns`, unless they are sooner already. */
 static void tick_within(struct weir_reactor *reactor, int64_t ns)
 {
-    int64_t at, due = atomic_load(&reactor->tick_at);
+    int64_t at = weir_now() + ns, due = atomic_load(&reactor->tick_at);
 
-    if (ns < 1)
-        ns = 1; /* 0 would disarm the timer */
-    at = weir_now() + ns;
     while (due == 0 || due > at)
         if (atomic_compare_exchange_weak(&reactor->tick_at, &due, at)) {
-            arm_tick(reactor, ns);
+            arm_tick_for(reactor, at, ns);
             return;
         }
 }
@@ -304,6 +315,7 @@ static void run_ticks(struct weir_reactor *reactor)
 {
     int64_t soonest;
 
+    (void)atomic_exchange(&reactor->hurry, false);
     atomic_store(&reactor->tick_at, 0);
     weir_fence_full();
     collect_ticks(reactor);
@@ -331,6 +343,15 @@ static void on_tick(struct weir_watch *watch, unsigned events)
     (void)events;
     (void)!read(watch->fd, &count, sizeof(count));
     run_ticks(WEIR_CONTAINER(watch, struct weir_reactor, tick_watch));
+}
+
+/* What was not looked after by then is looked after soon. */
+static void tick_in_a_hurry(struct weir_reactor *reactor)
+{
+    if (!atomic_load(&reactor->hurry))
+        return;
+    reactor->tick_ns = TICK_MIN;
+    run_ticks(reactor);
 }
 
 static void tick_without_timerfd(struct weir_reactor *reactor)
@@ -407,8 +428,7 @@ void weir_reactor_round(struct weir_reactor *reactor, int64_t deadline)
         deadline = 0;
     n = sleep_in_poller(reactor, deadline);
     handle_batch(reactor, n > 0 ? n : 0);
-    if (atomic_exchange(&reactor->hurry, false))
-        run_ticks(reactor);
+    tick_in_a_hurry(reactor);
     tick_without_timerfd(reactor);
     fire_timers(reactor);
     run_tasks(reactor);

@@ -64,9 +64,10 @@ static inline struct weir_patience weir_patience_until(int64_t deadline)
 /* How `send` brings messages to the kernel (pace.c). */
 struct weir_pacing {
     bool streaming;
-    bool first;        /* the first batch after a rest is not gone yet */
-    bool expects_long; /* the burst before was more than a few */
-    bool full;         /* a pipe has a whole batch */
+    bool first;         /* the first batch after a rest is not gone yet */
+    bool expects_long;  /* the burst before was more than a few */
+    bool receives_next; /* the stream before ended in a receive */
+    bool full;          /* a pipe has a whole batch */
     uint32_t burst;
     uint32_t since_look, look_every; /* messages, between looks at the clock */
     int64_t looked_at;
@@ -585,7 +586,8 @@ static inline bool weir_pace_appends(struct weir_sock *sock)
 {
     return sock->pace.streaming && !sock->pace.full && weir_pace_goes_on(sock);
 }
-void weir_pace_leave(struct weir_sock *sock); /* no longer streaming */
+void weir_pace_leave(struct weir_sock *sock);   /* no longer streaming */
+void weir_pace_receive(struct weir_sock *sock); /* the same, to receive */
 /* The reactor looks: flush what is old; true: look again soon. */
 bool weir_pace_tick(struct weir_sock *sock);
 

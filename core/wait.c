@@ -696,7 +696,10 @@ static int wait_on(struct weir_sock *sock, enum weir_wait what,
 
     if (patience->over)
         return -EAGAIN;
-    weir_pace_leave(sock);
+    if (what == WEIR_WAIT_IN)
+        weir_pace_receive(sock);
+    else
+        weir_pace_leave(sock);
     if (drive(sock))
         return look_again(patience);
     deadline = deadline_of(patience);

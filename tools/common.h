@@ -64,8 +64,9 @@ int weir_common_left(uint64_t until, int most);
 /* ---- signals ---- */
 
 /* From now on SIGINT and SIGTERM are remembered, and the descriptor that this
- * returns is readable after the first; a second one ends the process, stuck as
- * it may be in writing what nobody reads.  The first interrupts no output.
+ * returns is readable after the first; a second one of the same kind ends the
+ * process, stuck as it may be in writing what nobody reads.  The first
+ * interrupts no output.
  * Returns -errno if that cannot be. */
 int weir_common_catch_signals(void);
 
