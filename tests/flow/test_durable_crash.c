@@ -1,7 +1,8 @@
 /*
  * A sender with a durable swap is killed at random moments, under load, and
  * started again, over and over: every message that it knew to be on the disk
- * arrives, and in order.
+ * arrives, and in order.  Then one is killed at rest, and the end of what it
+ * wrote is torn off: that is counted, and all before it arrives.
  *
  * The sender is this program, with arguments.  It tells what it knows through
  * a pipe, which keeps that when it is killed.
@@ -13,12 +14,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,7 +31,9 @@ enum {
     RUNS_USUAL = 8,
     BATCH = 40,
     MOMENTS = 50 /* ms */,
-    OPENING = 4 /* one of so many may die before it sends */
+    OPENING = 4 /* one of so many may die before it sends */,
+    SOME = 40 /* messages of a sender that is killed at rest */,
+    LARGEST = 3000
 };
 
 struct message {
@@ -39,6 +45,31 @@ struct word {
     uint32_t run, number;     /* known to be on the disk: up to this one */
     uint64_t recovered, torn; /* what it found; in the first word only */
 };
+
+/* ---- messages: each has its own size, and octets of its own ---- */
+
+static size_t size_of(uint32_t number)
+{
+    return sizeof(struct message) + number * 37 % 2900;
+}
+
+static void fill(unsigned char data[LARGEST], const struct message *message)
+{
+    memset(data, (int)((message->run * 31 + message->number) % 251), LARGEST);
+    memcpy(data, message, sizeof(*message));
+}
+
+static void check_octets(const unsigned char *data, size_t size,
+                         const struct message *message)
+{
+    unsigned char good[LARGEST];
+
+    fill(good, message);
+    assert_int_equal(size, size_of(message->number));
+    if (memcmp(data, good, size) != 0)
+        fail_msg("run %u: message %u is not what was sent", message->run,
+                 message->number);
+}
 
 /* ---- the sender ---- */
 
@@ -75,13 +106,11 @@ static void say(const struct word *word)
 
 static void send_number(weir_socket socket, uint32_t run, uint32_t number)
 {
-    unsigned char data[3000] = {0};
+    unsigned char data[LARGEST];
     const struct message message = {run, number};
 
-    memcpy(data, &message, sizeof(message));
-    need(weir_send(socket, data, sizeof(message) + number * 37 % 2900,
-                   FLOW_SOON) >= 0,
-         "send");
+    fill(data, &message);
+    need(weir_send(socket, data, size_of(number), FLOW_SOON) >= 0, "send");
 }
 
 /* Some runs sync with each message, and others when they like. */
@@ -100,10 +129,25 @@ static void send_until_killed(weir_socket socket, uint32_t run, bool always)
     }
 }
 
+/* Each is synced as it is sent, so it has a record of its own.  Nobody kills
+ * this one if the test has failed: then nobody listens any more. */
+static void send_some(weir_socket socket, uint32_t run)
+{
+    const struct word word = {.run = run, .number = SOME};
+    struct pollfd listener = {.fd = STDOUT_FILENO};
+
+    for (uint32_t number = 1; number <= SOME; number++)
+        send_number(socket, run, number);
+    say(&word);
+    (void)poll(&listener, 1, -1);
+    _exit(3);
+}
+
 static int be_a_sender(char **arguments)
 {
     uint32_t run = (uint32_t)strtoul(arguments[4], NULL, 10);
-    bool last = arguments[5][0] == 'l', always = run % 2 == 0;
+    char kind = arguments[5][0];
+    bool always = kind == 's' || run % 2 == 0;
     weir_stats stats = {.size = sizeof(stats)};
     weir_context context;
     weir_socket socket = open_sender(&context, arguments, always);
@@ -113,8 +157,10 @@ static int be_a_sender(char **arguments)
     word.recovered = stats.send_recovered;
     word.torn = stats.send_torn_bytes;
     say(&word);
-    if (!last)
+    if (kind == 'o')
         send_until_killed(socket, run, always);
+    if (kind == 's')
+        send_some(socket, run);
     send_number(socket, run, 1);
     need(weir_flush(socket, FLOW_SOON) >= 0, "flush");
     need(weir_close(socket, FLOW_SOON, NULL) >= 0, "close");
@@ -135,7 +181,10 @@ struct stage {
     int kills, loaded; /* and those of a sender that knew of a message */
 };
 
-static pid_t start(const struct stage *stage, int run, int *words)
+/* Kinds: "one" sends until it is killed, "some" sends SOME and waits to be
+ * killed, "last" sends one message and ends. */
+static pid_t start(const struct stage *stage, int run, const char *kind,
+                   int *words)
 {
     char number[16];
     int ends[2];
@@ -150,8 +199,7 @@ static pid_t start(const struct stage *stage, int run, int *words)
         (void)close(ends[0]);
         (void)close(ends[1]);
         (void)execl("/proc/self/exe", "sender", stage->store, stage->dir,
-                    stage->url, number, run == stage->runs ? "last" : "one",
-                    (char *)NULL);
+                    stage->url, number, kind, (char *)NULL);
         _exit(2);
     }
     assert_int_equal(close(ends[1]), 0);
@@ -174,16 +222,25 @@ static void take(struct stage *stage, const struct message *message)
         *seen = message->number;
 }
 
-static bool receive(struct stage *stage, int deadline)
+static bool receive_one(const struct stage *stage, struct message *message,
+                        int deadline)
 {
-    unsigned char data[3000];
-    struct message message;
+    unsigned char data[LARGEST];
     size_t size = sizeof(data);
 
     if (weir_recv(stage->receiver, data, &size, deadline) < 0)
         return false;
-    memcpy(&message, data, sizeof(message));
-    assert_int_equal(size, sizeof(message) + message.number * 37 % 2900);
+    memcpy(message, data, sizeof(*message));
+    check_octets(data, size, message);
+    return true;
+}
+
+static bool receive(struct stage *stage, int deadline)
+{
+    struct message message;
+
+    if (!receive_one(stage, &message, deadline))
+        return false;
     take(stage, &message);
     return true;
 }
@@ -201,24 +258,41 @@ static void hear(struct stage *stage, int words)
     assert_int_equal(close(words), 0);
 }
 
-/* Something is known to be on the disk: that is the second word. */
+/* Has it said that something is on the disk?  That is the second word. */
+static bool is_loaded(int words)
+{
+    int octets = 0;
+
+    assert_int_equal(ioctl(words, FIONREAD, &octets), 0);
+    return (size_t)octets >= 2 * sizeof(struct word);
+}
+
 static void await_load(struct stage *stage, int words)
 {
     int64_t end = flow_now() + FLOW_SOON;
-    int octets = 0;
 
-    while (ioctl(words, FIONREAD, &octets) == 0 &&
-           (size_t)octets < 2 * sizeof(struct word)) {
+    while (!is_loaded(words)) {
         assert_true(flow_now() < end);
         (void)receive(stage, 1);
     }
 }
 
+static void end_it(struct stage *stage, pid_t child, int words)
+{
+    int status;
+
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+    hear(stage, words);
+}
+
 /* Most die while they send, and some while they look for what was left. */
 static void kill_one(struct stage *stage, int run)
 {
-    int words, status;
-    pid_t child = start(stage, run, &words);
+    int words;
+    pid_t child = start(stage, run, "one", &words);
     int64_t end;
 
     if (run % OPENING != 0)
@@ -226,11 +300,7 @@ static void kill_one(struct stage *stage, int run)
     end = flow_now() + rand() % MOMENTS;
     while (flow_now() < end)
         (void)receive(stage, 1);
-    assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGKILL);
-    hear(stage, words);
+    end_it(stage, child, words);
     stage->kills++;
     stage->loaded += stage->known[run] > 0;
 }
@@ -238,7 +308,7 @@ static void kill_one(struct stage *stage, int run)
 static void finish(struct stage *stage)
 {
     int words, status;
-    pid_t child = start(stage, stage->runs, &words);
+    pid_t child = start(stage, stage->runs, "last", &words);
 
     while (stage->seen[stage->runs] == 0)
         assert_true(receive(stage, FLOW_SOON));
@@ -279,6 +349,140 @@ static void check(const char *store)
     assert_int_equal(rmdir(stage.dir), 0); /* nothing is left */
 }
 
+/* ---- torn tails ---- */
+
+struct tear {
+    const char *what;
+    int cut;  /* octets, all of the last record */
+    int more; /* of what is no record, behind the last one */
+};
+
+/* The last segment with more than its own head. */
+static int open_last_segment(const struct stage *stage, off_t *size)
+{
+    enum { HEAD = 64 };
+    char pattern[TRIAL_PATH];
+    struct stat state;
+    glob_t found;
+    int fd = -1;
+
+    trial_name(stage->dir, "*.weir/*.seg", pattern);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    for (size_t i = found.gl_pathc; fd < 0 && i > 0; i--)
+        if (stat(found.gl_pathv[i - 1], &state) == 0 && state.st_size > HEAD)
+            fd = open(found.gl_pathv[i - 1], O_RDWR);
+    globfree(&found);
+    assert_true(fd >= 0);
+    *size = state.st_size;
+    return fd;
+}
+
+static void tear_off(const struct stage *stage, const struct tear *tear)
+{
+    unsigned char again[LARGEST];
+    off_t size;
+    int fd = open_last_segment(stage, &size);
+
+    if (tear->cut > 0)
+        assert_int_equal(ftruncate(fd, size - tear->cut), 0);
+    assert_int_equal(pread(fd, again, (size_t)tear->more, size - tear->more),
+                     tear->more);
+    assert_int_equal(pwrite(fd, again, (size_t)tear->more, size), tear->more);
+    assert_int_equal(close(fd), 0);
+}
+
+/* A record is a head, a frame and what fills up the record before it. */
+static void check_torn(const struct stage *stage, const struct tear *tear)
+{
+    enum { HEAD = 64, FRAME = 9 };
+    uint64_t last = size_of(SOME) + HEAD + FRAME;
+
+    if (tear->cut > 0)
+        assert_in_range(stage->torn, 1, last - (uint64_t)tear->cut);
+    else
+        assert_in_range(stage->torn, tear->more - HEAD + 1, tear->more);
+}
+
+/* A sender starts, finds so many messages, sends SOME and is killed. */
+static void send_and_die(struct stage *stage, int run, uint64_t found)
+{
+    int64_t end = flow_now() + FLOW_SOON;
+    int words;
+    pid_t child = start(stage, run, "some", &words);
+
+    stage->recovered = stage->torn = 0;
+    while (!is_loaded(words)) {
+        assert_true(flow_now() < end);
+        trial_pause();
+    }
+    end_it(stage, child, words);
+    assert_int_equal(stage->known[run], SOME);
+    assert_int_equal(stage->recovered, found);
+}
+
+static void receive_run(const struct stage *stage, uint32_t run, uint32_t n)
+{
+    struct message message;
+
+    for (uint32_t number = 1; number <= n; number++) {
+        assert_true(receive_one(stage, &message, FLOW_SOON));
+        assert_int_equal(message.run, run);
+        assert_int_equal(message.number, number);
+    }
+}
+
+/* The one after the tear counts it and goes on; the next has nothing torn. */
+static void check_tear(const struct tear *tear)
+{
+    struct stage stage = {.store = "file", .runs = 2};
+    uint32_t left = tear->cut > 0 ? SOME - 1 : SOME;
+    uint64_t torn;
+    int words, status;
+    pid_t child;
+
+    trial_folder(stage.dir);
+    flow_url("ipc", stage.url);
+    send_and_die(&stage, 0, 0);
+    assert_int_equal(stage.torn, 0);
+    tear_off(&stage, tear);
+    send_and_die(&stage, 1, left);
+    torn = stage.torn;
+    check_torn(&stage, tear);
+    stage.recovered = stage.torn = 0;
+    child = start(&stage, stage.runs, "last", &words);
+    stage.context = flow_context(1);
+    stage.receiver = flow_open(stage.context, WEIR_PULL);
+    flow_ok(weir_bind(stage.receiver, stage.url, NULL));
+    receive_run(&stage, 0, left);
+    receive_run(&stage, 1, SOME);
+    receive_run(&stage, 2, 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    hear(&stage, words);
+    assert_int_equal(stage.recovered, left + SOME);
+    assert_int_equal(stage.torn, 0);
+    print_message("%s: %u of %d found, %llu octets torn\n", tear->what, left,
+                  SOME, (unsigned long long)torn);
+    flow_drop(stage.receiver);
+    flow_end(stage.context);
+    assert_int_equal(rmdir(stage.dir), 0);
+}
+
+static void test_torn(void **state)
+{
+    const int body = (int)size_of(SOME);
+    const struct tear tears[] = {
+        {"one octet is missing", 1, 0},
+        {"half a record is missing", body / 2, 0},
+        {"half a head is left", body + 40, 0},
+        {"half a record is behind the last", 0, body / 2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(tears) / sizeof(tears[0]); i++)
+        check_tear(&tears[i]);
+}
+
 static void test_file(void **state)
 {
     (void)state;
@@ -296,6 +500,7 @@ static void test_lmdb(void **state)
 int main(int n, char **arguments)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_torn),
         cmocka_unit_test(test_file),
 #if defined(WITH_LMDB)
         cmocka_unit_test(test_lmdb),
