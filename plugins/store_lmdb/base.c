@@ -18,31 +18,39 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define HEAD                                                                  \
-    20                             /* octets before a block: first, messages, \
-                                      sum, length */
-#define FORMAT    "weir-store 2"   /* of this layout */
-#define PAGE_HEAD 16               /* liblmdb's own, on each page */
-#define MAP_MIN   UINT64_C(131072) /* less is no database */
+#define HEAD                                                                \
+    20                           /* octets before a block: first, messages, \
+                                    sum, length */
+#define FORMAT    "weir-store 2" /* of this layout */
+#define PAGE_HEAD 16             /* liblmdb's own, on each page */
+#define MAP_MIN   (32 * page_size()) /* less is no database */
 #define MAP_MAX                                                   \
     ((uint64_t)(SIZE_MAX / 4 < (UINT64_C(1) << 43) ? SIZE_MAX / 4 \
                                                    : UINT64_C(1) << 43))
-#define PAGE UINT64_C(4096)
 /* What is kept for letting go when all else is used up: enough for the marks
  * of a transaction that lie far apart, each of which changes a page on every
  * level; of a small budget less, where they go in several.  And for the records
  * of free pages, whose numbers have 8 octets each. */
-#define RESERVE_MIN (8 * PAGE)
-#define RESERVE_MAX ((DEPTH + 2) * 64 * PAGE)
+#define RESERVE_MIN (8 * page_size())
+#define RESERVE_MAX ((DEPTH + 2) * 64 * page_size())
 #define RECORDS     256  /* of so many octets, one */
 #define DEPTH       4    /* levels of a tree of 32 GB */
 #define SLACK       8    /* pages that a block takes beside its own */
 #define PART        64   /* of a block's octets are those of pages and keys */
 #define LOOKED_AT   4096 /* records of free pages, of which there may be many */
-#define TURNS       2    /* transactions until freed pages can be used */
-#define SEEN        64   /* descriptors of one database, in a process */
+#define KEPT        (UINT64_C(4) << 20) /* octets of single pages in the heap */
+#define TURNS       2  /* transactions until freed pages can be used */
+#define SEEN        64 /* descriptors of one database, in a process */
 #define FREE_PAGES \
     0 /* liblmdb's own table of them, as its mdb_stat(1) has it */
+
+/* liblmdb's pages are the system's, of up to 32 KB. */
+static uint64_t page_size(void)
+{
+    long size = sysconf(_SC_PAGESIZE);
+
+    return size < 4096 ? 4096 : size > 32768 ? 32768 : (uint64_t)size;
+}
 
 /* Errno values are liblmdb's own as well; the others are below. */
 static int code_of(int rc)
@@ -207,7 +215,7 @@ static void remove_stump(const struct weir_base *base)
     int n = snprintf(path, sizeof path, "%s/" WEIR_BASE_FILE, base->folder);
 
     if (n > 0 && (size_t)n < sizeof path && stat(path, &state) == 0 &&
-        state.st_size < (off_t)(2 * PAGE))
+        state.st_size < (off_t)(2 * page_size()))
         (void)unlink(path);
 }
 
@@ -226,7 +234,7 @@ static void choose_sizes(struct weir_base *base, uint64_t budget)
 
     if (n < 0 || (size_t)n >= sizeof path || stat(path, &state) < 0)
         state.st_size = 0;
-    budget = between(budget, MAP_MIN, MAP_MAX) & ~(PAGE - 1);
+    budget = between(budget, MAP_MIN, MAP_MAX) & ~(page_size() - 1);
     base->reserve =
         between(budget / 16, RESERVE_MIN, RESERVE_MAX + budget / RECORDS);
     base->soft = budget - base->reserve;
@@ -234,7 +242,7 @@ static void choose_sizes(struct weir_base *base, uint64_t budget)
     if ((uint64_t)state.st_size > budget)
         base->hard =
             between((uint64_t)state.st_size + base->reserve, 0, MAP_MAX) &
-            ~(PAGE - 1);
+            ~(page_size() - 1);
 }
 
 /* ---- its descriptors ---- */
@@ -348,7 +356,7 @@ int weir_base_open(struct weir_base *base, const weir_host *host,
 {
     int rc;
 
-    *base = (struct weir_base){.host = host, .folder = folder};
+    *base = (struct weir_base){.host = host, .folder = folder, .freed = true};
     choose_sizes(base, budget);
     rc = open_env(base);
     if (rc == MDB_INVALID) {
@@ -726,19 +734,21 @@ static int count_free(struct weir_base *base, uint64_t records, uint64_t *pages)
 /* Octets that a transaction with this block writes at most. */
 static uint64_t block_size(const struct weir_base_head *head)
 {
-    return head ? head->len + head->len / PART + SLACK * PAGE : 0;
+    return head ? head->len + head->len / PART + SLACK * page_size() : 0;
 }
 
 /* Is there room for a block, with the reserve left as it is?  Returns 0,
  * MDB_MAP_FULL, or an error. */
 static int check_room(struct weir_base *base, const struct weir_base_head *head)
 {
-    uint64_t used = weir_base_size(base), pages = 0;
-    uint64_t need = block_size(head);
+    uint64_t used, pages = 0, need = block_size(head);
+    int rc = base->env ? 0 : revive(base);
     MDB_stat stat;
-    int rc;
 
-    if (!head || used + need <= base->soft)
+    if (rc || !head)
+        return rc;
+    used = weir_base_size(base);
+    if (used + need <= base->soft)
         return 0;
     rc = count_free(base, UINT64_MAX, &pages);
     if (rc == 0)
@@ -759,17 +769,17 @@ uint64_t weir_base_own(const struct weir_base *base, uint64_t len)
 
 uint64_t weir_base_each(void)
 {
-    return SLACK * PAGE;
+    return SLACK * page_size();
 }
 
 /* What is gone, or goes with the next write, leaves a few pages of tables. */
 uint64_t weir_base_room(struct weir_base *base, bool empty, uint64_t going)
 {
-    uint64_t used = weir_base_size(base), pages = 0, head = SLACK * PAGE;
+    uint64_t used = weir_base_size(base), pages = 0, head = SLACK * page_size();
     MDB_stat stat;
 
     if (empty)
-        used = SLACK * PAGE;
+        used = SLACK * page_size();
     else if (used > base->soft / 2 &&
              count_free(base, LOOKED_AT, &pages) == 0 &&
              mdb_env_stat(base->env, &stat) == 0)
@@ -800,6 +810,8 @@ static int try_change(struct weir_base *base, const struct weir_base_head *head,
     }
     rc = commit(base, txn, block_size(head) + base->reserve);
     base->freed |= rc == 0 && n_marks > 0;
+    if (rc == 0 && head && head->len >= KEPT)
+        (void)revive(base); /* liblmdb keeps single pages until it is closed */
     return rc;
 }
 
@@ -876,8 +888,8 @@ static bool is_full(int rc)
     return rc == MDB_MAP_FULL || rc == ENOSPC;
 }
 
-/* May there be pages that wait for a turn?  Of a disk that is full nobody knows
- * what the process before has freed; the budget has a reserve to be spared. */
+/* May there be pages that wait for a turn, of this process or of the one
+ * before? */
 static bool has_freed(const struct weir_base *base, int rc)
 {
     return rc == ENOSPC || (rc == MDB_MAP_FULL && base->freed);

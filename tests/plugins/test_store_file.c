@@ -1246,7 +1246,7 @@ static void test_suite(void **state)
 
     (void)state;
     assert_int_equal(weir_check_store(&check), 0);
-    assert_int_equal(cases, 34);
+    assert_int_equal(cases, 36);
 }
 
 /* Writes end half way. */

@@ -404,6 +404,43 @@ static void let_some_go(void)
     }
 }
 
+/* There is the room that it tells, also of what the process before let go. */
+static void test_room_after_reopen(void **state)
+{
+    int64_t handle;
+    size_t room;
+
+    (void)state;
+    open_good(MB);
+    handle = put(400000, 1, 1);
+    assert_true(handle >= 0 && put(400000, 1, 2) >= 0);
+    assert_int_equal(ops->done(store, handle, UINT64_MAX, &error), 0);
+    close_with(1);
+    open_good(MB);
+    room = (size_t)stat_now().room;
+    assert_true(room > 400000 && room < 4 * MB);
+    assert_true(put(room, 1, 3) >= 0);
+}
+
+/* What LMDB keeps of a long block it gives back; the queue is as it was. */
+static void test_long_block(void **state)
+{
+    static unsigned char back[4 * MB];
+    int64_t handle;
+
+    (void)state;
+    open_good(64 * MB);
+    for (uint64_t i = 1; i <= 3; i++) {
+        handle = put(4 * MB, 1, i);
+        assert_true(handle >= 0);
+        assert_int_equal(ops->read(store, handle, back, sizeof back, &error),
+                         4 * MB);
+        assert_int_equal(back[0], i);
+        assert_int_equal(back[4 * MB - 1], i);
+    }
+    assert_int_equal(stat_now().blocks, 3);
+}
+
 /* Opened again, filled again: the budget is what it was. */
 static void test_budget_stays(void **state)
 {
@@ -749,6 +786,8 @@ int main(void)
         CASE(test_scattered),
         CASE(test_room_for_one),
         CASE(test_room_of_gone),
+        CASE(test_room_after_reopen),
+        CASE(test_long_block),
         CASE(test_budget_stays),
         CASE(test_killed_reader),
         CASE(test_reader),
