@@ -196,13 +196,15 @@ static int open_tick(struct weir_reactor *reactor)
  * we were about to set it. */
 static void arm_tick_for(struct weir_reactor *reactor, int64_t at, int64_t ns)
 {
-    int64_t due;
+    for (;;) {
+        int64_t due;
 
-    arm_tick(reactor, ns < 1 ? 1 : ns); /* 0 would disarm it */
-    while ((due = atomic_load(&reactor->tick_at)) != 0 && due < at) {
+        arm_tick(reactor, ns < 1 ? 1 : ns); /* 0 would disarm it */
+        due = atomic_load(&reactor->tick_at);
+        if (due == 0 || due >= at)
+            return;
         at = due;
         ns = at - weir_now();
-        arm_tick(reactor, ns < 1 ? 1 : ns);
     }
 }
 

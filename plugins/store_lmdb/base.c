@@ -114,11 +114,17 @@ static MDB_val text_of(const char *text)
 
 static int revive(struct weir_base *base);
 
-/* Begin a transaction; flags: MDB_RDONLY, or 0.  A database that could not be
- * opened again, for want of descriptors perhaps, is tried once more. */
+/* A database that could not be opened again, for want of descriptors perhaps,
+ * is tried once more. */
+static int ensure_open(struct weir_base *base)
+{
+    return base->env ? 0 : revive(base);
+}
+
+/* Begin a transaction; flags: MDB_RDONLY, or 0. */
 static int begin(struct weir_base *base, unsigned flags, MDB_txn **txn)
 {
-    int rc = base->env ? 0 : revive(base);
+    int rc = ensure_open(base);
 
     return rc ? rc : mdb_txn_begin(base->env, NULL, flags, txn);
 }
@@ -742,7 +748,7 @@ static uint64_t block_size(const struct weir_base_head *head)
 static int check_room(struct weir_base *base, const struct weir_base_head *head)
 {
     uint64_t used, pages = 0, need = block_size(head);
-    int rc = base->env ? 0 : revive(base);
+    int rc = ensure_open(base);
     MDB_stat stat;
 
     if (rc || !head)
@@ -962,7 +968,7 @@ int weir_base_write_anew(struct weir_base *base,
 
 int weir_base_sync(struct weir_base *base)
 {
-    int rc = base->env ? 0 : revive(base);
+    int rc = ensure_open(base);
 
     return code_of(rc ? rc : mdb_env_sync(base->env, 1));
 }

@@ -187,22 +187,37 @@ static void test_layout(void **state)
     close_with(0);
 }
 
+/* A change that another program makes to one table. */
+struct outsider {
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+};
+
+static void begin_outside(struct outsider *other, const char *table)
+{
+    assert_int_equal(mdb_env_create(&other->env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(other->env, 3), 0);
+    assert_int_equal(mdb_env_open(other->env, path, 0, 0600), 0);
+    assert_int_equal(mdb_txn_begin(other->env, NULL, 0, &other->txn), 0);
+    assert_int_equal(mdb_dbi_open(other->txn, table, 0, &other->dbi), 0);
+}
+
+static void end_outside(struct outsider *other)
+{
+    assert_int_equal(mdb_txn_commit(other->txn), 0);
+    mdb_env_close(other->env);
+}
+
 static void remove_piece(unsigned char number)
 {
     unsigned char key[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, number};
     MDB_val where = {sizeof key, key};
-    MDB_env *env;
-    MDB_txn *txn;
-    MDB_dbi dbi;
+    struct outsider other;
 
-    assert_int_equal(mdb_env_create(&env), 0);
-    assert_int_equal(mdb_env_set_maxdbs(env, 3), 0);
-    assert_int_equal(mdb_env_open(env, path, 0, 0600), 0);
-    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
-    assert_int_equal(mdb_dbi_open(txn, "blocks", 0, &dbi), 0);
-    assert_int_equal(mdb_del(txn, dbi, &where, NULL), 0);
-    assert_int_equal(mdb_txn_commit(txn), 0);
-    mdb_env_close(env);
+    begin_outside(&other, "blocks");
+    assert_int_equal(mdb_del(other.txn, other.dbi, &where, NULL), 0);
+    end_outside(&other);
 }
 
 /* A block that lacks a piece, the last one or another, is damaged, and goes. */
@@ -599,18 +614,11 @@ static void insert(const char *name, const void *key, const void *octets,
                    size_t size)
 {
     MDB_val where = {8, (void *)key}, value = {size, (void *)octets};
-    MDB_env *env;
-    MDB_txn *txn;
-    MDB_dbi dbi;
+    struct outsider other;
 
-    assert_int_equal(mdb_env_create(&env), 0);
-    assert_int_equal(mdb_env_set_maxdbs(env, 3), 0);
-    assert_int_equal(mdb_env_open(env, path, 0, 0600), 0);
-    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
-    assert_int_equal(mdb_dbi_open(txn, name, 0, &dbi), 0);
-    assert_int_equal(mdb_put(txn, dbi, &where, &value, 0), 0);
-    assert_int_equal(mdb_txn_commit(txn), 0);
-    mdb_env_close(env);
+    begin_outside(&other, name);
+    assert_int_equal(mdb_put(other.txn, other.dbi, &where, &value, 0), 0);
+    end_outside(&other);
 }
 
 /* What no store opens the test removes. */
