@@ -8,29 +8,99 @@
  * changes without the lock is looked at here, and so is what each message
  * changes: room, the pace, what is there to be received.
  *
+ * There are two ways.  The thread whose own the lock is takes, for a short
+ * message, one without any call, from weir_again_begin() to weir_again_end():
+ * what happens seldom there is left to the other way, or to again.c, so that
+ * the compiler saves no registers for it.  The other way is anybody's:
+ * weir_again_send(), weir_again_recv() and weir_again_recv_message().
+ *
  * Each function does all of it, or returns false and has moved nothing; the
  * way through quick.c is next then.
  *
  * Thread: any.  The socket's lock is not waited for.
- * Above: api.c.  Below: enter.h, pipe.h; quick.c says when it is so.
+ * Above: api.c.  Below: pipe.h, shells.h; quick.c says when it is so.
  */
 #ifndef WEIR_AGAIN_H
 #define WEIR_AGAIN_H
 
-#include "enter.h"
 #include "message.h"
 #include "peer_info.h"
 #include "shells.h"
+#include "socket.h"
 
-/* The socket, locked, if it is still the one of that handle; NULL. */
-static WEIR_INLINE struct weir_sock *weir_again_enter(weir_socket handle,
-                                                      enum weir_wait what)
+/* ---- the socket ---- */
+
+/* A stay in a socket by the owner of its lock. */
+struct weir_again_stay {
+    struct weir_sock *sock;
+    struct weir_resident *owner;
+    uint32_t word; /* of the lock */
+};
+
+/* Nothing from here to weir_again_end() may call a function, or it costs the
+ * whole of it the saving of registers.  False: this way is not open, and nobody
+ * is inside. */
+static WEIR_INLINE bool weir_again_begin(struct weir_again_stay *stay,
+                                         weir_socket handle,
+                                         enum weir_wait what)
 {
     struct weir_sock *sock = weir_shells_sock(handle.index);
 
-    if (WEIR_UNLIKELY(!sock || !weir_again_pipe(sock, what) ||
-                      !weir_enter_is_ours(sock) ||
-                      !weir_biased_try(&sock->lock)))
+    if (WEIR_UNLIKELY(!sock || !weir_again_pipe(sock, what)))
+        return false;
+    stay->sock = sock;
+    stay->owner = weir_biased_enter(&sock->lock, &stay->word);
+    return stay->owner != NULL;
+}
+
+/* Has the owner the lock, and is it the socket of that handle? */
+static WEIR_INLINE bool weir_again_holds(const struct weir_again_stay *stay,
+                                         weir_socket handle)
+{
+    return weir_biased_is_quiet(&stay->sock->lock, stay->word) &&
+           stay->sock->generation == handle.generation;
+}
+
+/* The rare ends of a stay: somebody has asked for the lock; there is mail; the
+ * consumer of what was put waits.  Return 0. */
+int weir_again_left(struct weir_sock *sock, struct weir_resident *owner);
+int weir_again_nudge(struct weir_sock *sock);
+int weir_again_wake(struct weir_sock *sock);
+
+/* As weir_sock_unlock(), where there is nothing to do but for mail.
+ * Returns 0. */
+static WEIR_INLINE int weir_again_end(const struct weir_again_stay *stay)
+{
+    struct weir_sock *sock = stay->sock;
+
+    if (WEIR_UNLIKELY(!weir_biased_leave(&sock->lock, stay->owner, stay->word)))
+        return weir_again_left(sock, stay->owner);
+    if (WEIR_UNLIKELY(weir_sock_has_mail(sock)))
+        return weir_again_nudge(sock);
+    return 0;
+}
+
+/* Was there a pipe that is expected to be the next one's?  A forked child has
+ * forgotten all of them. */
+static inline bool weir_again_goes_on(struct weir_sock *sock,
+                                      enum weir_wait what)
+{
+    return weir_again_pipe(sock, what) ||
+           (what == WEIR_WAIT_IN && weir_again_choosy(sock));
+}
+
+/* The socket, locked, if it is still the one of that handle; NULL.  owner: who
+ * is inside already; or NULL. */
+static inline struct weir_sock *weir_again_enter(weir_socket handle,
+                                                 enum weir_wait what,
+                                                 struct weir_resident *owner)
+{
+    struct weir_sock *sock = weir_shells_sock(handle.index);
+
+    if (!sock || (!owner && !weir_again_goes_on(sock, what)))
+        return NULL;
+    if (!(owner ? weir_biased_stays(&sock->lock, owner)
+                : weir_biased_try(&sock->lock)))
         return NULL;
     if (WEIR_LIKELY(sock->generation == handle.generation))
         return sock;
@@ -38,7 +108,6 @@ static WEIR_INLINE struct weir_sock *weir_again_enter(weir_socket handle,
     return NULL;
 }
 
-/* As weir_sock_unlock(), where there is nothing to do but for mail. */
 static inline void weir_again_leave(struct weir_sock *sock)
 {
     weir_biased_release(&sock->lock);
@@ -46,8 +115,11 @@ static inline void weir_again_leave(struct weir_sock *sock)
         weir_sock_nudge(sock);
 }
 
-static inline bool weir_again_append(struct weir_sock *sock, const void *data,
-                                     size_t size)
+/* ---- sending ---- */
+
+/* Put a frame where the last one went.  *waits: the consumer does. */
+static WEIR_INLINE bool weir_again_put(struct weir_sock *sock, const void *data,
+                                       size_t size, bool *waits)
 {
     struct weir_pipe *pipe = weir_again_pipe(sock, WEIR_WAIT_OUT);
     struct weir_queue_in *in;
@@ -63,17 +135,30 @@ static inline bool weir_again_append(struct weir_sock *sock, const void *data,
     if (!weir_list_empty(&sock->unflushed) && !weir_pace_goes_on(sock))
         return false;
     weir_queue_write(in, data, size, 0);
-    weir_queue_commit(pipe->out);
+    in->put++;
+    *waits = weir_queue_show(pipe->out, weir_queue_position(pipe->out));
     sock->asked = true;
     sock->uses++;
     return true;
 }
 
+static inline bool weir_again_append(struct weir_sock *sock, const void *data,
+                                     size_t size)
+{
+    bool waits;
+
+    if (!weir_again_put(sock, data, size, &waits))
+        return false;
+    if (WEIR_UNLIKELY(waits))
+        weir_queue_wake_reader(weir_again_pipe(sock, WEIR_WAIT_OUT)->out);
+    return true;
+}
+
 /* Send one frame, copied. */
 static inline bool weir_again_send(weir_socket handle, const void *data,
-                                   size_t size)
+                                   size_t size, struct weir_resident *owner)
 {
-    struct weir_sock *sock = weir_again_enter(handle, WEIR_WAIT_OUT);
+    struct weir_sock *sock = weir_again_enter(handle, WEIR_WAIT_OUT, owner);
     bool done;
 
     if (!sock)
@@ -81,6 +166,66 @@ static inline bool weir_again_send(weir_socket handle, const void *data,
     done = weir_again_append(sock, data, size);
     weir_again_leave(sock);
     return done;
+}
+
+/* ---- receiving ---- */
+
+/* May the pipe be read on from?  Nobody else's turn has come, and nothing else
+ * is to be read. */
+static inline bool weir_again_may_take(struct weir_sock *sock,
+                                       const struct weir_pipe *pipe)
+{
+    return WEIR_LIKELY(pipe && sock->in_quota > 0 &&
+                       !weir_sock_leaves_input(sock));
+}
+
+static inline void weir_again_took(struct weir_sock *sock)
+{
+    sock->in_quota--;
+    sock->received++;
+    sock->news = sock->asked = false;
+    sock->uses++;
+}
+
+/* The way of the owner: a message that needs no more than the one before. */
+static WEIR_INLINE bool weir_again_refill(struct weir_sock *sock,
+                                          weir_message *message)
+{
+    struct weir_pipe *pipe = weir_again_pipe(sock, WEIR_WAIT_IN);
+    const uint8_t *body;
+    unsigned flags;
+    size_t size;
+
+    if (!weir_again_may_take(sock, pipe) ||
+        WEIR_UNLIKELY(!weir_queue_see(&pipe->in->out, &body, &size, &flags) ||
+                      flags != 0 || weir_queue_check_comes(pipe->in) ||
+                      !weir_pipe_refer_again(pipe, message, body, size)))
+        return false;
+    (void)weir_queue_end_message(pipe->in, body + size);
+    weir_again_took(sock);
+    return true;
+}
+
+/* The same, into `data`, that no call is needed to copy. */
+static WEIR_INLINE bool weir_again_copy_short(struct weir_sock *sock,
+                                              void *data, size_t *room)
+{
+    struct weir_pipe *pipe = weir_again_pipe(sock, WEIR_WAIT_IN);
+    const uint8_t *body;
+    unsigned flags;
+    size_t size;
+
+    if (!weir_again_may_take(sock, pipe) ||
+        WEIR_UNLIKELY(!weir_queue_see(&pipe->in->out, &body, &size, &flags) ||
+                      flags != 0 || size > *room ||
+                      !weir_queue_is_short(size) ||
+                      weir_queue_check_comes(pipe->in)))
+        return false;
+    weir_queue_copy(data, body, size);
+    *room = size;
+    (void)weir_queue_end_message(pipe->in, body + size);
+    weir_again_took(sock);
+    return true;
 }
 
 /* The pipe, with the frame that comes next peeked, if it is a whole message of
@@ -91,7 +236,8 @@ static inline struct weir_pipe *weir_again_peek(struct weir_sock *sock,
     struct weir_pipe *pipe = weir_again_pipe(sock, WEIR_WAIT_IN);
     struct weir_queue_out *out;
 
-    if (WEIR_UNLIKELY(!pipe || weir_sock_leaves_input(sock)))
+    pipe = pipe ? pipe : weir_again_choosy(sock);
+    if (!weir_again_may_take(sock, pipe))
         return NULL;
     out = &pipe->in->out;
     if (WEIR_UNLIKELY(!weir_queue_find_here(out) || out->flags != 0 ||
@@ -99,20 +245,13 @@ static inline struct weir_pipe *weir_again_peek(struct weir_sock *sock,
         return NULL;
     if (sock->pattern->wants && !sock->pattern->wants(sock, pipe))
         return NULL;
-    if (sock->again.alone)
-        return pipe;
-    if (sock->in_quota == 0)
-        return NULL;
-    sock->in_quota--;
     return pipe;
 }
 
 /* What was taken may have made room for what a link has to read. */
 static inline void weir_again_received(struct weir_sock *sock)
 {
-    sock->received++;
-    sock->news = sock->asked = false;
-    sock->uses++;
+    weir_again_took(sock);
     if (WEIR_UNLIKELY(weir_sock_leaves_input(sock)))
         weir_sock_hand_input_on(sock);
 }
@@ -149,9 +288,10 @@ static inline bool weir_again_copy(struct weir_sock *sock, void *data,
 
 /* Receive one frame into `data`; *size is the room on entry and the frame's
  * size on return. */
-static inline bool weir_again_recv(weir_socket handle, void *data, size_t *size)
+static inline bool weir_again_recv(weir_socket handle, void *data, size_t *size,
+                                   struct weir_resident *owner)
 {
-    struct weir_sock *sock = weir_again_enter(handle, WEIR_WAIT_IN);
+    struct weir_sock *sock = weir_again_enter(handle, WEIR_WAIT_IN, owner);
     bool done;
 
     if (!sock)
@@ -163,9 +303,10 @@ static inline bool weir_again_recv(weir_socket handle, void *data, size_t *size)
 
 /* Receive a message of one frame; what `message` has is released first. */
 static inline bool weir_again_recv_message(weir_socket handle,
-                                           weir_message *message)
+                                           weir_message *message,
+                                           struct weir_resident *owner)
 {
-    struct weir_sock *sock = weir_again_enter(handle, WEIR_WAIT_IN);
+    struct weir_sock *sock = weir_again_enter(handle, WEIR_WAIT_IN, owner);
     bool done;
 
     if (!sock)

@@ -342,9 +342,11 @@ int weir_get_bytes(weir_socket socket, const char *option, void *value,
 
 /* ---- sending ---- */
 
-/* What is not as it was the last time. */
+/* What is not as it was the last time.  owner: is inside by being the lock's
+ * owner; or NULL. */
 static WEIR_NOINLINE int send_anew(weir_socket socket, const void *data,
-                                   size_t size, int deadline)
+                                   size_t size, int deadline,
+                                   struct weir_resident *owner)
 {
     struct weir_patience patience = {.ms = deadline};
     struct weir_sock *sock = NULL;
@@ -352,7 +354,8 @@ static WEIR_NOINLINE int send_anew(weir_socket socket, const void *data,
     int r;
 
     if (WEIR_LIKELY(data && deadline >= WEIR_FOREVER) &&
-        weir_quick_send(socket, data, size, &sock))
+        (weir_again_send(socket, data, size, owner) ||
+         weir_quick_send(socket, data, size, &sock)))
         return 0;
     r = check_deadline(deadline);
     if (r >= 0 && size > 0)
@@ -369,10 +372,19 @@ static WEIR_NOINLINE int send_anew(weir_socket socket, const void *data,
 
 int weir_send(weir_socket socket, const void *data, size_t size, int deadline)
 {
-    if (WEIR_LIKELY(data && deadline >= WEIR_FOREVER &&
-                    weir_again_send(socket, data, size)))
-        return 0;
-    return send_anew(socket, data, size, deadline);
+    struct weir_again_stay stay;
+    bool waits;
+
+    if (WEIR_UNLIKELY(!data || !weir_queue_is_short(size) ||
+                      deadline < WEIR_FOREVER ||
+                      !weir_again_begin(&stay, socket, WEIR_WAIT_OUT)))
+        return send_anew(socket, data, size, deadline, NULL);
+    if (WEIR_UNLIKELY(!weir_again_holds(&stay, socket) ||
+                      !weir_again_put(stay.sock, data, size, &waits)))
+        return send_anew(socket, data, size, deadline, stay.owner);
+    if (WEIR_UNLIKELY(waits))
+        return weir_again_wake(stay.sock);
+    return weir_again_end(&stay);
 }
 
 static int check_message(weir_message *message)
@@ -500,7 +512,7 @@ static int take(struct weir_sock *sock, weir_message *message, void *data,
 }
 
 static WEIR_NOINLINE int recv_anew(weir_socket socket, void *data, size_t *size,
-                                   int deadline)
+                                   int deadline, struct weir_resident *owner)
 {
     struct weir_patience patience = {.ms = deadline};
     struct weir_sock *sock = NULL;
@@ -508,7 +520,8 @@ static WEIR_NOINLINE int recv_anew(weir_socket socket, void *data, size_t *size,
     int r;
 
     if (WEIR_LIKELY(data && size && deadline >= WEIR_FOREVER) &&
-        weir_quick_recv(socket, data, size, &sock))
+        (weir_again_recv(socket, data, size, owner) ||
+         weir_quick_recv(socket, data, size, &sock)))
         return 0;
     r = check_deadline(deadline);
     if (r >= 0)
@@ -529,21 +542,28 @@ static WEIR_NOINLINE int recv_anew(weir_socket socket, void *data, size_t *size,
 
 int weir_recv(weir_socket socket, void *data, size_t *size, int deadline)
 {
-    if (WEIR_LIKELY(data && size && deadline >= WEIR_FOREVER &&
-                    weir_again_recv(socket, data, size)))
-        return 0;
-    return recv_anew(socket, data, size, deadline);
+    struct weir_again_stay stay;
+
+    if (WEIR_UNLIKELY(!data || !size || deadline < WEIR_FOREVER ||
+                      !weir_again_begin(&stay, socket, WEIR_WAIT_IN)))
+        return recv_anew(socket, data, size, deadline, NULL);
+    if (WEIR_UNLIKELY(!weir_again_holds(&stay, socket) ||
+                      !weir_again_copy_short(stay.sock, data, size)))
+        return recv_anew(socket, data, size, deadline, stay.owner);
+    return weir_again_end(&stay);
 }
 
 static WEIR_NOINLINE int recv_message_anew(weir_socket socket,
-                                           weir_message *message, int deadline)
+                                           weir_message *message, int deadline,
+                                           struct weir_resident *owner)
 {
     struct weir_patience patience = {.ms = deadline};
     struct weir_sock *sock = NULL;
     int r;
 
     if (WEIR_LIKELY(message && deadline >= WEIR_FOREVER) &&
-        weir_quick_recv_message(socket, message, &sock))
+        (weir_again_recv_message(socket, message, owner) ||
+         weir_quick_recv_message(socket, message, &sock)))
         return 0;
     r = check_deadline(deadline);
     if (r >= 0)
@@ -560,10 +580,15 @@ static WEIR_NOINLINE int recv_message_anew(weir_socket socket,
 
 int weir_recv_message(weir_socket socket, weir_message *message, int deadline)
 {
-    if (WEIR_LIKELY(message && deadline >= WEIR_FOREVER &&
-                    weir_again_recv_message(socket, message)))
-        return 0;
-    return recv_message_anew(socket, message, deadline);
+    struct weir_again_stay stay;
+
+    if (WEIR_UNLIKELY(!message || deadline < WEIR_FOREVER ||
+                      !weir_again_begin(&stay, socket, WEIR_WAIT_IN)))
+        return recv_message_anew(socket, message, deadline, NULL);
+    if (WEIR_UNLIKELY(!weir_again_holds(&stay, socket) ||
+                      !weir_again_refill(stay.sock, message)))
+        return recv_message_anew(socket, message, deadline, stay.owner);
+    return weir_again_end(&stay);
 }
 
 /* After the first one only what is there already. */

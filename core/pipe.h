@@ -241,6 +241,24 @@ static inline void weir_pipe_release(struct weir_pipe *pipe,
         weir_peer_info_unref(view->peer, 1);
 }
 
+/* Make `message` the one of `size` octets at `body` in the input queue, which
+ * comes next, if it needs no other references than those that it has of the
+ * message before it.  False: nothing was changed. */
+static inline bool weir_pipe_refer_again(struct weir_pipe *pipe,
+                                         weir_message *message,
+                                         const uint8_t *body, size_t size)
+{
+    struct weir_frame_view *view = weir_frame_view(&message->first);
+
+    if (WEIR_UNLIKELY(
+            message->count != 1 || message->rest || view->peer != pipe->info ||
+            !weir_queue_refer_again(&pipe->in->out, view, body, size)))
+        return false;
+    view->flags = 0;
+    view->routing = pipe->slot + 1;
+    return true;
+}
+
 /* Take the frame that was peeked and the rest of its message, behind the
  * frames that `message` has already.
  * Errors: -ENOMEM, as weir_pipe_take(). */

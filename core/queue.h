@@ -420,13 +420,19 @@ static inline void weir_queue_begin(struct weir_queue *queue)
     queue->in.saved_limit = queue->in.limit;
 }
 
+/* Is it copied without a call? */
+static inline bool weir_queue_is_short(size_t size)
+{
+    return size - 8 <= 64 - 8;
+}
+
 /* Copy a payload.  Short ones go by two overlapping words, which is faster
  * than a call. */
 static inline void weir_queue_copy(uint8_t *to, const void *from, size_t size)
 {
     const uint8_t *data = from;
 
-    if (size > 64 || size < 8) {
+    if (!weir_queue_is_short(size)) {
         if (WEIR_LIKELY(size))
             memcpy(to, data, size);
     } else if (size <= 16) {
@@ -493,14 +499,13 @@ static inline void weir_queue_fence_writer(struct weir_queue *queue)
     weir_fence_full();
 }
 
-/* Show the consumer all up to `position`, and tell it if it waits; not for
+/* Show the consumer all up to `position`.  Returns whether it waits; not for
  * others.
  *
  * The order of the two stores: a consumer that reads `messages` first and
  * `published` second finds at least so many messages below that offset.  The
  * fence comes between them and the look at the consumer's word. */
-static inline void weir_queue_publish(struct weir_queue *queue,
-                                      uint64_t position)
+static inline bool weir_queue_show(struct weir_queue *queue, uint64_t position)
 {
     atomic_store_explicit(&queue->published, position, memory_order_release);
     atomic_store_explicit(&queue->messages, queue->in.put,
@@ -509,8 +514,15 @@ static inline void weir_queue_publish(struct weir_queue *queue,
         weir_fence_light();
     else
         weir_queue_fence_writer(queue);
-    if (WEIR_UNLIKELY(
-            atomic_load_explicit(&queue->reader_armed, memory_order_relaxed)))
+    return WEIR_UNLIKELY(
+        atomic_load_explicit(&queue->reader_armed, memory_order_relaxed));
+}
+
+/* The same, and tell it if it does; not for others. */
+static inline void weir_queue_publish(struct weir_queue *queue,
+                                      uint64_t position)
+{
+    if (weir_queue_show(queue, position))
         weir_queue_wake_reader(queue);
 }
 
@@ -573,25 +585,35 @@ static inline bool weir_queue_ready(struct weir_queue *queue)
     return queue->out.read < queue->out.end || weir_queue_look(queue);
 }
 
-/* Look at the frame at `read`, if it is an ordinary one in what is known to be
+/* The frame at `read`, if it is an ordinary one in what is known to be
  * published; false leaves it to weir_queue_find().  Not for others. */
-static inline bool weir_queue_find_here(struct weir_queue_out *out)
+static inline bool weir_queue_see(const struct weir_queue_out *out,
+                                  const uint8_t **body, size_t *size,
+                                  unsigned *flags)
 {
     const uint8_t *head = out->read;
-    size_t before = 2, size;
+    size_t before = 2;
 
     if (WEIR_UNLIKELY(head >= out->end || head[0] & WEIR_QUEUE_VOID))
         return false;
-    size = head[1];
+    *size = head[1];
     if (head[0] & WEIR_FRAME_LONG) {
         before = WEIR_QUEUE_HEAD;
-        size = (size_t)weir_queue_long_size(head);
+        *size = (size_t)weir_queue_long_size(head);
     }
-    if (WEIR_UNLIKELY((size_t)(out->end - head) - before < size))
+    *flags = head[0] & ~(unsigned)WEIR_FRAME_LONG;
+    *body = head + before;
+    return WEIR_LIKELY((size_t)(out->end - head) - before >= *size);
+}
+
+/* The same, to be consumed later; not for others. */
+static inline bool weir_queue_find_here(struct weir_queue_out *out)
+{
+    size_t size;
+
+    if (!weir_queue_see(out, &out->frame, &size, &out->flags))
         return false;
-    out->flags = head[0] & ~(unsigned)WEIR_FRAME_LONG;
-    out->frame = head + before;
-    out->next = head + before + size;
+    out->next = out->frame + size;
     return true;
 }
 
@@ -620,23 +642,38 @@ static inline unsigned weir_queue_peeked_flags(const struct weir_queue *queue)
     return queue->out.flags;
 }
 
-/* Go on behind a frame, and give credit when it ends a message; not for
+/* Is the producer to be looked after when one more message is taken?  Not for
  * others. */
-static inline void weir_queue_step(struct weir_queue *queue,
-                                   const uint8_t *next, unsigned flags)
+static inline bool weir_queue_check_comes(const struct weir_queue *queue)
+{
+    return queue->out.taken + 1 >= queue->out.check;
+}
+
+/* Go on behind a frame that ends a message, and give credit; not for others. */
+static inline void weir_queue_end_message(struct weir_queue *queue,
+                                          const uint8_t *next)
 {
     struct weir_queue_out *out = &queue->out;
     uint64_t taken = out->taken + 1;
 
     out->read = next;
-    if (WEIR_UNLIKELY(flags & WEIR_FRAME_MORE))
-        return;
     out->taken = taken;
     atomic_store_explicit(&queue->taken, taken, memory_order_relaxed);
     atomic_store_explicit(&queue->consumed,
                           out->base + (uint64_t)(next - out->data),
                           memory_order_relaxed);
-    if (WEIR_UNLIKELY(taken >= out->check))
+}
+
+/* Go on behind a frame; not for others. */
+static inline void weir_queue_step(struct weir_queue *queue,
+                                   const uint8_t *next, unsigned flags)
+{
+    if (WEIR_UNLIKELY(flags & WEIR_FRAME_MORE)) {
+        queue->out.read = next;
+        return;
+    }
+    weir_queue_end_message(queue, next);
+    if (WEIR_UNLIKELY(queue->out.taken >= queue->out.check))
         weir_queue_check_writer(queue);
 }
 
@@ -654,6 +691,36 @@ static inline const uint8_t *weir_queue_peeked(const struct weir_queue *queue,
 static inline void weir_queue_pass(struct weir_queue *queue)
 {
     weir_queue_step(queue, queue->out.next, queue->out.flags);
+}
+
+/* Make a frame hold `size` octets at `body` that holds one reference to the
+ * current chunk and goes on with that, or has none and needs none.  False: it
+ * is neither, or too near to the end; not for others. */
+static inline bool weir_queue_refer_again(const struct weir_queue_out *out,
+                                          struct weir_frame_view *view,
+                                          const uint8_t *body, size_t size)
+{
+    struct weir_chunk *has =
+        view->kind == WEIR_FRAME_SLICE ? view->slice.chunk : NULL;
+
+    if (size > WEIR_FRAME_INLINE_MAX) {
+        if (WEIR_UNLIKELY(has != out->current))
+            return false;
+        view->slice.data = (uint8_t *)(uintptr_t)body;
+        view->slice.size = size;
+        return true;
+    }
+    if (WEIR_UNLIKELY(has))
+        return false;
+    if (WEIR_LIKELY(out->end - body >= WEIR_FRAME_INLINE_MAX))
+        memcpy(view->octets, body, WEIR_FRAME_INLINE_MAX);
+    else if (weir_queue_is_short(size))
+        weir_queue_copy(view->octets, body, size);
+    else
+        return false;
+    view->kind = WEIR_FRAME_INLINE;
+    view->inline_size = (uint8_t)size;
+    return true;
 }
 
 /* Make `frame` hold `size` octets at `body`: inline, or as a slice of the

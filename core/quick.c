@@ -138,8 +138,12 @@ static void expect_receive(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     if (!expects_calm(sock))
         return;
-    sock->again.alone = pipe->in_turn.next == pipe->in_turn.prev;
-    weir_again_set(sock, WEIR_WAIT_IN, pipe);
+    if (pipe->in_turn.next == pipe->in_turn.prev)
+        sock->in_quota = WEIR_FAIRQUEUE_ALONE;
+    if (sock->pattern->wants)
+        atomic_store_explicit(&sock->again.choosy, pipe, memory_order_relaxed);
+    else
+        weir_again_set(sock, WEIR_WAIT_IN, pipe);
 }
 
 bool weir_quick_recv(weir_socket handle, void *data, size_t *size,

@@ -51,8 +51,20 @@ void weir_shells_after_fork(void)
     weir_lock_release(&lock);
 }
 
+/* The straight way to a socket does not ask whose it is. */
+static void forget_pipes(void)
+{
+    for (uint32_t i = 0; i < socks.used; i++) {
+        struct weir_sock *sock = weir_shells_sock(i);
+
+        if (sock)
+            weir_again_forget(sock);
+    }
+}
+
 void weir_shells_in_child(void)
 {
+    forget_pipes();
     for (uint32_t i = 0; i < socks.n_free; i++) {
         struct weir_sock *sock = weir_shells_sock(socks.free[i]);
 

@@ -97,8 +97,9 @@ struct weir_slot {
  * before it is taken. */
 struct weir_again {
     _Atomic(struct weir_pipe *) pipe[2]; /* WEIR_WAIT_IN, WEIR_WAIT_OUT */
+    _Atomic(struct weir_pipe *) choosy;  /* in place of IN, where the pattern
+                                            wants only some */
     const uint8_t *limit; /* a frame must end there, were its head long */
-    bool alone;           /* no other pipe has a turn to receive from */
 };
 
 /* Shells live as long as the process: a late call finds one, never freed
@@ -132,7 +133,7 @@ struct weir_sock {
     /* turns, for the patterns: fairqueue.h, loadbalance.h */
     struct weir_list in_turn;
     struct weir_list out_turn;
-    uint32_t in_quota;
+    uint32_t in_quota;   /* messages until it is the next one's turn */
     uint32_t in_splices; /* pipes of inproc in in_turn */
 
     /* input and output that is due */
@@ -273,6 +274,11 @@ static inline struct weir_pipe *weir_again_pipe(struct weir_sock *sock,
     return atomic_load_explicit(&sock->again.pipe[what], memory_order_relaxed);
 }
 
+static inline struct weir_pipe *weir_again_choosy(struct weir_sock *sock)
+{
+    return atomic_load_explicit(&sock->again.choosy, memory_order_relaxed);
+}
+
 static inline void weir_again_set(struct weir_sock *sock, enum weir_wait what,
                                   struct weir_pipe *pipe)
 {
@@ -283,6 +289,7 @@ static inline void weir_again_forget(struct weir_sock *sock)
 {
     weir_again_set(sock, WEIR_WAIT_IN, NULL);
     weir_again_set(sock, WEIR_WAIT_OUT, NULL);
+    atomic_store_explicit(&sock->again.choosy, NULL, memory_order_relaxed);
 }
 
 static inline void weir_sock_lock(struct weir_sock *sock)

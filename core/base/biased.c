@@ -93,6 +93,12 @@ bool weir_biased_await_decision(struct weir_biased *lock,
     return true;
 }
 
+bool weir_biased_stays(struct weir_biased *lock, struct weir_resident *owner)
+{
+    return weir_biased_owner_if_me(load(lock)) == owner ||
+           weir_biased_await_decision(lock, owner);
+}
+
 /* The owner holds another lock by being its owner, and can be noted inside of
  * only one: it takes this one as anybody does.  Nobody has to be asked. */
 static bool step_down(struct weir_biased *lock, uint32_t word, uint32_t as,
@@ -251,4 +257,10 @@ void weir_biased_release_slowly(struct weir_biased *lock)
     }
     if (atomic_exchange(&lock->word, WEIR_BIASED_FREE) == WEIR_BIASED_CONTENDED)
         weir_unpark(&lock->word, 1);
+}
+
+void weir_biased_left(struct weir_biased *lock, struct weir_resident *owner)
+{
+    if (weir_biased_await_decision(lock, owner))
+        weir_biased_release_slowly(lock);
 }

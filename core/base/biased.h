@@ -91,6 +91,50 @@ static inline struct weir_resident *weir_biased_owner_if_me(uint32_t word)
     return NULL;
 }
 
+/* The owner's way in and out, which calls nothing, for who has other ways where
+ * it is not to be had.
+ *
+ * Returns NULL to who is not the owner.  Else this thread is inside, with the
+ * lock's word in *word, and has the lock if weir_biased_is_quiet() once says
+ * so; if not, or if it would rather go another way, weir_biased_stays() says
+ * whether it has it, or had to stand aside.  It leaves by weir_biased_leave(),
+ * or after weir_biased_stays() by weir_biased_release().
+ * Thread: any. */
+static inline struct weir_resident *weir_biased_enter(struct weir_biased *lock,
+                                                      uint32_t *word)
+{
+    struct weir_resident *owner;
+
+    *word = atomic_load_explicit(&lock->word, memory_order_acquire);
+    owner = weir_biased_owner_if_me(*word);
+    if (WEIR_UNLIKELY(!owner || atomic_load_explicit(&owner->inside,
+                                                     memory_order_relaxed)))
+        return NULL;
+    atomic_store_explicit(&owner->inside, lock, memory_order_relaxed);
+    weir_fence_light();
+    return owner;
+}
+
+static inline bool weir_biased_is_quiet(struct weir_biased *lock, uint32_t word)
+{
+    return atomic_load_explicit(&lock->word, memory_order_acquire) == word;
+}
+
+bool weir_biased_stays(struct weir_biased *lock, struct weir_resident *owner);
+
+/* False: somebody has asked for the lock meanwhile; then weir_biased_left() has
+ * to be called. */
+static inline bool weir_biased_leave(struct weir_biased *lock,
+                                     struct weir_resident *owner, uint32_t word)
+{
+    weir_debug_assert(atomic_load(&owner->inside) == lock);
+    atomic_store_explicit(&owner->inside, NULL, memory_order_release);
+    weir_fence_light();
+    return atomic_load_explicit(&lock->word, memory_order_relaxed) == word;
+}
+
+void weir_biased_left(struct weir_biased *lock, struct weir_resident *owner);
+
 /* Take the lock if it is free, and say whether it was.  Like releasing it, this
  * has its place in the one order of what is sequentially consistent, also when
  * it fails: who leaves word and then fails may rely on the holder, who looks
@@ -98,16 +142,12 @@ static inline struct weir_resident *weir_biased_owner_if_me(uint32_t word)
  * Thread: any. */
 static inline bool weir_biased_try(struct weir_biased *lock)
 {
-    uint32_t word = atomic_load_explicit(&lock->word, memory_order_acquire);
-    struct weir_resident *owner = weir_biased_owner_if_me(word);
+    uint32_t word;
+    struct weir_resident *owner = weir_biased_enter(lock, &word);
 
-    if (WEIR_UNLIKELY(!owner || atomic_load_explicit(&owner->inside,
-                                                     memory_order_relaxed)))
+    if (WEIR_UNLIKELY(!owner))
         return weir_biased_try_slowly(lock);
-    atomic_store_explicit(&owner->inside, lock, memory_order_relaxed);
-    weir_fence_light();
-    return WEIR_LIKELY(atomic_load_explicit(&lock->word,
-                                            memory_order_acquire) == word) ||
+    return WEIR_LIKELY(weir_biased_is_quiet(lock, word)) ||
            weir_biased_await_decision(lock, owner) ||
            weir_biased_try_slowly(lock);
 }
@@ -132,13 +172,8 @@ static inline void weir_biased_release(struct weir_biased *lock)
         weir_biased_release_slowly(lock);
         return;
     }
-    weir_debug_assert(atomic_load(&owner->inside) == lock);
-    atomic_store_explicit(&owner->inside, NULL, memory_order_release);
-    weir_fence_light();
-    if (WEIR_UNLIKELY(atomic_load_explicit(&lock->word, memory_order_relaxed) !=
-                      word) &&
-        weir_biased_await_decision(lock, owner))
-        weir_biased_release_slowly(lock);
+    if (WEIR_UNLIKELY(!weir_biased_leave(lock, owner, word)))
+        weir_biased_left(lock, owner);
 }
 
 #endif

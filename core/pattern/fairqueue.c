@@ -32,7 +32,8 @@ void weir_fairqueue_add(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     if (!weir_list_empty(&pipe->in_turn))
         return;
-    if (weir_list_empty(&sock->in_turn))
+    if (sock->in_quota > WEIR_FAIRQUEUE_QUOTA ||
+        weir_list_empty(&sock->in_turn))
         sock->in_quota = WEIR_FAIRQUEUE_QUOTA;
     weir_list_append(&sock->in_turn, &pipe->in_turn);
     sock->in_splices += pipe->splice != NULL;

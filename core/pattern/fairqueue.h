@@ -12,7 +12,8 @@
 
 #include "socket.h"
 
-enum { WEIR_FAIRQUEUE_QUOTA = 8 }; /* messages of one pipe in a row */
+#define WEIR_FAIRQUEUE_QUOTA 8          /* messages of one pipe in a row */
+#define WEIR_FAIRQUEUE_ALONE UINT32_MAX /* while there is no other */
 
 /* The pipe has, or may have, messages (ops->readable). */
 void weir_fairqueue_add(struct weir_sock *sock, struct weir_pipe *pipe);
