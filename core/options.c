@@ -253,8 +253,9 @@ static const struct row table[] = {
         .doc = "How long a waiting call looks again and again before it "
                "sleeps, if the socket has sent something since it received, "
                "or has received much since it slept, and if looking has paid "
-               "lately; before or after that it lets others have its processor "
-               "for a moment, if that has paid. 0: it sleeps at once."),
+               "lately; up to five times as long where large messages came. "
+               "Before or after that it lets others have its processor for a "
+               "moment, if that has paid. 0: it sleeps at once."),
 };
 #define ROWS (sizeof table / sizeof table[0])
 

@@ -18,6 +18,7 @@
 #include "direct.h"
 #include "endpoint.h"
 #include "enter.h"
+#include "message.h"
 #include "pattern/fairqueue.h"
 #include "shells.h"
 #include "spill.h"
@@ -28,6 +29,7 @@ enum {
     LOOK_AGAIN = 1000000, /* ns */
     LOOK_SOON = 50000,    /* ns */
     DELIVERIES = 64,      /* of mail, by one call that ends */
+    BULK = 128 << 10,     /* octets of a large frame */
     PATIENCE = 100000000  /* ns that a bind or connect has after a deadline */
 };
 
@@ -695,6 +697,18 @@ static WEIR_COLD int no_receiver(const struct weir_sock *sock)
     return weir_fail(EOPNOTSUPP, "a %s does not receive", sock->pattern->name);
 }
 
+/* How long to look out for the next large frame.  Shorter ones come as soon as
+ * they would with that. */
+static void count_bulk(struct weir_sock *sock, weir_message *message)
+{
+    for (uint32_t i = 0; i < message->count; i++) {
+        size_t size = weir_frame_length(weir_message_at(message, i));
+
+        if (WEIR_UNLIKELY(size >= BULK))
+            sock->bulk += size;
+    }
+}
+
 int weir_sock_recv(struct weir_sock *sock, weir_message *message,
                    struct weir_patience *patience)
 {
@@ -710,6 +724,7 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message,
     if (WEIR_UNLIKELY(r < 0))
         return r;
     weir_sock_received(sock, r > 0);
+    count_bulk(sock, message);
     if (sock->waiting[WEIR_WAIT_IN] && weir_sock_can_recv(sock))
         weir_sock_wake(sock, WEIR_WAIT_IN);
     return r;

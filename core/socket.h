@@ -164,6 +164,7 @@ struct weir_sock {
     bool polled;       /* no I/O threads: looked around already */
     uint64_t received; /* messages; those until it ran dry, and until the */
     uint64_t received_dry, received_slept; /* last wait that was a sleep */
+    uint64_t bulk, bulk_slept; /* the same for octets of large ones */
     bool asked;               /* something was sent since one was received */
     _Atomic uint32_t splices; /* pipes of inproc */
     const void *lent;         /* to whom, who alone leads; NULL */

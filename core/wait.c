@@ -24,6 +24,8 @@ enum {
     SPIN_LINKS = 4, /* more links than these are not read one by one */
     SPIN_SKIP_MAX = 8,
     SPIN_EARNED = 250, /* ns that a message received is worth */
+    SPIN_OCTETS = 4,   /* octets of large ones that are worth one ns */
+    SPIN_LARGE = 4,    /* times the usual limit that those may earn */
     SPIN_LOOKS = 4,    /* between looks at the clock */
     SPIN_LEAST = 1000, /* ns: less is not worth beginning */
     EVENTS = 32,
@@ -261,19 +263,30 @@ int weir_poll_set(struct weir_sock *sock)
 
 /* ---- spinning ---- */
 
+static int64_t at_most(uint64_t ns, int64_t most)
+{
+    return ns < (uint64_t)most ? (int64_t)ns : most;
+}
+
 /* How long at most.  Who has sent something waits for the answer to it, and
  * who has it sooner asks again sooner.  For who only receives, sleeping costs
  * less than spinning from one message to the next, unless many have come since
- * the last sleep. */
+ * the last sleep.
+ *
+ * The next large one is long in coming, and each time that it finds us asleep
+ * its sender pays for waking us, which may be a third of what it does. */
 static int64_t spin_time(struct weir_sock *sock, enum weir_wait what)
 {
-    int64_t most = sock->options.spin * 1000, earned;
+    int64_t most = sock->options.spin * 1000, large;
 
-    if (what == WEIR_WAIT_OUT || sock->asked ||
-        sock->options.pace == WEIR_PACE_LATENCY)
+    if (what == WEIR_WAIT_OUT)
         return most;
-    earned = (int64_t)(sock->received - sock->received_slept) * SPIN_EARNED;
-    return earned < most ? earned : most;
+    large = at_most((sock->bulk - sock->bulk_slept) / SPIN_OCTETS,
+                    SPIN_LARGE * most);
+    if (sock->asked || sock->options.pace == WEIR_PACE_LATENCY)
+        return most + large;
+    return large +
+           at_most((sock->received - sock->received_slept) * SPIN_EARNED, most);
 }
 
 static bool worth_spinning(struct weir_spin *spin)
@@ -617,6 +630,7 @@ static void sleep_until(struct weir_sock *sock, enum weir_wait what,
                         int64_t deadline)
 {
     sock->received_slept = sock->received;
+    sock->bulk_slept = sock->bulk;
     sock->waiting[what]++;
     if (!sock->reactor->threaded)
         run_reactor(sock, deadline);

@@ -1,0 +1,166 @@
+/*
+ * How long a receive looks out for the next message before it sleeps: longer
+ * where large ones came.
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include <weir/weir.h>
+
+#include "base/clock.h"
+#include "pushpull.h"
+#include "shells.h"
+#include "socket.h"
+
+enum {
+    USUAL = 50, /* us */
+    FEW = 10,   /* looks at the clock that are none of a spin's */
+    LARGE = 1 << 20
+};
+
+static char data[LARGE];
+static _Thread_local bool slow; /* each look at the clock takes 1 us */
+static _Atomic int looks;
+static int64_t began;
+
+int64_t __real_weir_now(void);
+int64_t __wrap_weir_now(void);
+
+int64_t __wrap_weir_now(void)
+{
+    if (!slow)
+        return __real_weir_now();
+    return began + 1000 * ++looks;
+}
+
+static bool is_asleep(struct weir_sock *sock)
+{
+    bool asleep;
+
+    weir_sock_lock(sock);
+    asleep = sock->leader_asleep;
+    weir_sock_unlock(sock);
+    return asleep;
+}
+
+/* How often it had looked at the clock by the time it slept; < 0: it does not
+ * sleep. */
+static int looks_until_asleep;
+
+static void *wake_it(void *arg)
+{
+    const struct timespec moment = {.tv_nsec = 100000};
+    int64_t until = __real_weir_now() + SOON * INT64_C(1000000);
+
+    while (!is_asleep(arg) && __real_weir_now() < until)
+        (void)nanosleep(&moment, NULL);
+    looks_until_asleep = is_asleep(arg) ? looks : -1;
+    (void)weir_send(push, "now", 3, SOON);
+    return NULL;
+}
+
+static void hear(size_t size)
+{
+    size_t room = sizeof data;
+
+    assert_int_equal(weir_send(push, data, size, SOON), 0);
+    assert_int_equal(weir_recv(pull, data, &room, SOON), 0);
+    assert_int_equal(room, size);
+}
+
+/* As if no looking out had been in vain yet. */
+static void forget_misses(struct weir_sock *sock)
+{
+    weir_sock_lock(sock);
+    sock->spin_in = (struct weir_spin){0};
+    weir_sock_unlock(sock);
+}
+
+/* Wait for a message after one of `size` octets.  Returns the us until the
+ * receiver slept. */
+static int wait_after(size_t size)
+{
+    struct weir_sock *sock = weir_shells_sock(pull.index);
+    pthread_t thread;
+
+    hear(size);
+    forget_misses(sock);
+    looks = 0;
+    began = __real_weir_now();
+    assert_int_equal(pthread_create(&thread, NULL, wake_it, sock), 0);
+    slow = true;
+    pushpull_hear(pull, "now");
+    slow = false;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    return looks_until_asleep;
+}
+
+static void join(int spin)
+{
+    assert_int_equal(weir_set_int(pull, "spin", spin), 0);
+    pushpull_join(pull, push, "ipc://*");
+}
+
+static void test_large(void **state)
+{
+    (void)state;
+    join(USUAL);
+    assert_in_range(wait_after(128 << 10), 32, 32 + FEW);
+    assert_in_range(wait_after(256 << 10), 64, 64 + FEW);
+}
+
+/* Four times the usual at most. */
+static void test_very_large(void **state)
+{
+    (void)state;
+    join(USUAL);
+    assert_in_range(wait_after(LARGE), 4 * USUAL, 4 * USUAL + FEW);
+}
+
+/* One of them is not worth it. */
+static void test_short(void **state)
+{
+    (void)state;
+    join(USUAL);
+    assert_in_range(wait_after(100), 0, FEW);
+    assert_in_range(wait_after(100000), 0, FEW);
+}
+
+static void test_spin_is_off(void **state)
+{
+    (void)state;
+    join(0);
+    assert_in_range(wait_after(LARGE), 0, FEW);
+}
+
+/* Both: who has sent something waits for the answer. */
+static void test_latency(void **state)
+{
+    (void)state;
+    assert_int_equal(weir_set(pull, "pace", "latency"), 0);
+    join(USUAL);
+    assert_in_range(wait_after(100), USUAL, USUAL + FEW);
+    assert_in_range(wait_after(128 << 10), USUAL + 32, USUAL + 32 + FEW);
+}
+
+int main(void)
+{
+#define CASE(name) \
+    cmocka_unit_test_setup_teardown(name, pushpull_begin, pushpull_end)
+    const struct CMUnitTest tests[] = {
+        CASE(test_large),       CASE(test_very_large), CASE(test_short),
+        CASE(test_spin_is_off), CASE(test_latency),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
