@@ -297,7 +297,8 @@ static int write_control(struct weir_link *link)
 }
 
 /* One write from the queue.  1 go on, 0 blocked, negative: dead;
- * `*gone`: the queue was empty. */
+ * `*gone`: the queue is empty.  What comes after that look comes with a request
+ * for another round. */
 static int write_queue(struct weir_link *link, bool *gone)
 {
     struct weir_queue *queue = weir_link_pipe(link)->out;
@@ -313,7 +314,7 @@ static int write_queue(struct weir_link *link, bool *gone)
     r = write_parts(link, parts, n);
     if (r < 0)
         return no_write(link, (int)r);
-    weir_queue_wrote(queue, (size_t)r, &at);
+    *gone = weir_queue_wrote(queue, (size_t)r, &at);
     link->mid_write = weir_queue_midway(queue);
     count(&link->octets_out, r);
     return 1;

@@ -99,7 +99,7 @@ void weir_messages_done(weir_link *link, int n)
         return;
     while (n-- > 0 && weir_queue_walk_on(&walk, &found))
         octets += found.octets;
-    weir_queue_wrote(queue, octets, &walk.at);
+    (void)weir_queue_wrote(queue, octets, &walk.at);
     (void)weir_queue_midway(queue); /* makes its count exact */
     count(&link->octets_out, octets);
     if (!weir_queue_ready(queue))
@@ -116,7 +116,7 @@ static void discard(struct weir_pipe *pipe)
     while (weir_queue_walk(pipe->out, &walk) &&
            weir_queue_walk_on(&walk, &found)) {
         if (found.flags & WEIR_FRAME_COMMAND)
-            weir_queue_wrote(pipe->out, found.octets, &walk.at);
+            (void)weir_queue_wrote(pipe->out, found.octets, &walk.at);
         else if (weir_queue_skip(pipe->out))
             pipe->tally.send_dropped[WEIR_DROP_NO_ROUTE]++;
     }

@@ -854,8 +854,9 @@ ssize_t weir_queue_gather(struct weir_queue *queue, struct iovec *parts,
 
 /* The first `octets` of what was gathered are written: consume them, and tell
  * the producer at half the mark.
+ * Returns whether that was all there is; false if it is not known.
  * Thread: the consumer. */
-void weir_queue_wrote(struct weir_queue *queue, size_t octets,
+bool weir_queue_wrote(struct weir_queue *queue, size_t octets,
                       const struct weir_queue_mark_point *at);
 
 /* A frame as a walk finds it. */

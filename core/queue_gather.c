@@ -78,14 +78,23 @@ ssize_t weir_queue_gather(struct weir_queue *queue, struct iovec *parts,
     }
 }
 
-void weir_queue_wrote(struct weir_queue *queue, size_t octets,
+/* Has nothing come since `at`? */
+static bool is_all(struct weir_queue *queue,
+                   const struct weir_queue_mark_point *at)
+{
+    return atomic_load_explicit(&queue->published, memory_order_relaxed) ==
+               at->position &&
+           !atomic_load_explicit(&queue->latest, memory_order_relaxed);
+}
+
+bool weir_queue_wrote(struct weir_queue *queue, size_t octets,
                       const struct weir_queue_mark_point *at)
 {
     struct weir_queue_out *out = &queue->out;
 
     if (WEIR_UNLIKELY(out->aside)) {
         wrote_aside(queue, octets);
-        return;
+        return false;
     }
     while (octets) {
         size_t visible = weir_queue_visible(out->current, at->position);
@@ -104,6 +113,7 @@ void weir_queue_wrote(struct weir_queue *queue, size_t octets,
         out->taken = at->messages;
     weir_queue_credit(queue);
     weir_queue_check_writer(queue);
+    return !out->partial && is_all(queue, at);
 }
 
 /* ------------------------------------------------------------- walking -- */

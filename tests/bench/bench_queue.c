@@ -103,7 +103,7 @@ static void write_all(struct weir_queue *queue)
     int n;
 
     while ((octets = weir_queue_gather(queue, parts, 32, &n, 1 << 18, &at)))
-        weir_queue_wrote(queue, (size_t)octets, &at);
+        (void)weir_queue_wrote(queue, (size_t)octets, &at);
 }
 
 static double bench_put(size_t size, void (*drain)(struct weir_queue *),

@@ -658,7 +658,7 @@ static void send_parts(struct run *run, struct iovec *parts, int n,
     else if (sent < 0)
         fail("sendmsg: %d", errno);
     else
-        weir_queue_wrote(run->queue, (size_t)sent, at);
+        (void)weir_queue_wrote(run->queue, (size_t)sent, at);
 }
 
 static bool written(struct run *run)

@@ -107,7 +107,7 @@ static size_t write_some(struct weir_pipe *pipe, uint8_t *to, size_t most)
     if (part.iov_len < most)
         most = part.iov_len;
     memcpy(to, part.iov_base, most);
-    weir_queue_wrote(pipe->out, most, &at);
+    (void)weir_queue_wrote(pipe->out, most, &at);
     return most;
 }
 

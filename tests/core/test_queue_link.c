@@ -239,7 +239,7 @@ static size_t write_out(struct weir_queue *queue, const uint8_t *from,
             some += length;
         }
         assert_true(some <= (size_t)octets);
-        weir_queue_wrote(queue, some, &at);
+        (void)weir_queue_wrote(queue, some, &at);
         done += some;
     }
     return done;
@@ -408,10 +408,10 @@ static void test_marks_of_a_writer(void **state)
                 ;
             octets = weir_queue_gather(fixture->queue, parts, 16, &n, MB, &at);
             assert_int_equal(octets, mark * 3);
-            weir_queue_wrote(fixture->queue, 1, &at);
+            (void)weir_queue_wrote(fixture->queue, 1, &at);
             assert_true(weir_queue_full(fixture->queue));
             octets = weir_queue_gather(fixture->queue, parts, 16, &n, MB, &at);
-            weir_queue_wrote(fixture->queue, (size_t)octets, &at);
+            (void)weir_queue_wrote(fixture->queue, (size_t)octets, &at);
             assert_false(weir_queue_full(fixture->queue));
         }
     }
@@ -435,7 +435,7 @@ static void test_a_writer_counts_by_chunks(void **state)
     gathered = weir_queue_gather(fixture->queue, parts, 16, &n, MB, &at);
     assert_int_equal(gathered, 100900);
     assert_true(n > 2);
-    weir_queue_wrote(fixture->queue, (size_t)gathered - 1, &at);
+    (void)weir_queue_wrote(fixture->queue, (size_t)gathered - 1, &at);
     weir_queue_counts(fixture->queue, &put, &taken, &octets);
     assert_in_range(taken, 20, 99);
     assert_true(weir_queue_midway(fixture->queue));

@@ -174,7 +174,7 @@ static int move_some(struct course *course)
         return n;
     some = from.iov_len < to[0].iov_len ? from.iov_len : to[0].iov_len;
     memcpy(to[0].iov_base, from.iov_base, some);
-    weir_queue_wrote(course->queue, some, &at);
+    (void)weir_queue_wrote(course->queue, some, &at);
     n = weir_queue_filled(course->received, some, &no_limits);
     return n < 0 ? n : 1;
 }
