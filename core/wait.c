@@ -163,6 +163,12 @@ static bool stop_driving(struct weir_sock *sock, struct weir_pipe *pipe,
     return true;
 }
 
+static void tell_drained(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    if (sock->flushing > 0 && !weir_pipe_unsent(pipe))
+        weir_sock_drained(sock);
+}
+
 /* Drive one link until nobody asks for another round.  Driver word held on
  * entry, not on return; lock held on both, not in between.  The lock is taken
  * before the word is let go: until then the pipe cannot go away. */
@@ -175,7 +181,8 @@ static int drive_link(struct weir_sock *sock, struct weir_pipe *pipe,
     do {
         int n = 0;
 
-        weir_queue_rewind(pipe->in);
+        if (reading)
+            weir_queue_rewind(pipe->in);
         weir_sock_unlock(sock);
         weir_link_flush(link);
         if (reading || atomic_load(&link->readable))
@@ -185,8 +192,7 @@ static int drive_link(struct weir_sock *sock, struct weir_pipe *pipe,
         weir_queue_rewind(pipe->out);
     } while (!stop_driving(sock, pipe, ++rounds));
     keep_in_line(sock, pipe);
-    if (!weir_pipe_unsent(pipe))
-        weir_sock_drained(sock);
+    tell_drained(sock, pipe);
     return published;
 }
 
@@ -231,22 +237,39 @@ bool weir_drive_input(struct weir_sock *sock)
     return published > 0;
 }
 
-bool weir_drive_output(struct weir_sock *sock)
+static void flush(struct weir_sock *sock, struct weir_list *node)
+{
+    struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, flush);
+
+    if (weir_link_hold(&pipe->link))
+        drive_link(sock, pipe, false);
+}
+
+static void flush_all(struct weir_sock *sock)
 {
     struct weir_list due, *node;
-    bool any = !weir_list_empty(&sock->unflushed);
 
     weir_list_init(&due);
     while ((node = weir_list_pop(&sock->unflushed)) != NULL)
         weir_list_append(&due, node);
-    sock->pace.full = false;
-    while ((node = weir_list_pop(&due)) != NULL) {
-        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, flush);
+    while ((node = weir_list_pop(&due)) != NULL)
+        flush(sock, node);
+}
 
-        if (weir_link_hold(&pipe->link))
-            drive_link(sock, pipe, false);
+bool weir_drive_output(struct weir_sock *sock)
+{
+    struct weir_list *node = weir_list_first(&sock->unflushed);
+
+    if (!node)
+        return false;
+    sock->pace.full = false;
+    if (node->next != node->prev) {
+        flush_all(sock);
+        return true;
     }
-    return any;
+    weir_list_remove(node);
+    flush(sock, node);
+    return true;
 }
 
 int weir_poll_set(struct weir_sock *sock)
@@ -315,8 +338,7 @@ void weir_drive_done(struct weir_sock *sock, struct weir_pipe *pipe)
         return;
     }
     keep_in_line(sock, pipe);
-    if (!weir_pipe_unsent(pipe))
-        weir_sock_drained(sock);
+    tell_drained(sock, pipe);
 }
 
 /* Hold the drivers of all links, if they are few. */

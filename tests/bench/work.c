@@ -224,6 +224,22 @@ static void work_receive(long messages)
     }
 }
 
+/* Each comes alone, is waited for, and answered. */
+static void work_answer(long messages)
+{
+    weir_socket socket = open_bound(WEIR_PAIR, url);
+    const unsigned char *octets = pack();
+    int fd = join(socket, "PAIR");
+
+    for (; messages > 0; messages--) {
+        if (write(fd, octets, FRAME) != FRAME)
+            fail("write");
+        recv_some(socket, 1);
+        send_some(socket, 1);
+        drain(fd);
+    }
+}
+
 static void work_inproc(long messages)
 {
     weir_socket from = open_bound(WEIR_PUSH, "inproc://work"), to;
@@ -324,7 +340,8 @@ static const struct {
     void (*run)(long messages);
 } works[] = {
     {"send", work_send},     {"single", work_single}, {"receive", work_receive},
-    {"inproc", work_inproc}, {"decode", work_decode}, {"match", work_match},
+    {"answer", work_answer}, {"inproc", work_inproc}, {"decode", work_decode},
+    {"match", work_match},
 };
 
 int main(int argc, char **argv)
