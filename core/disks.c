@@ -201,6 +201,17 @@ int weir_disks_submit(struct weir_crew *crew, struct weir_disk_errand *errand,
     return r;
 }
 
+bool weir_disks_is_wanted(struct weir_crew *crew)
+{
+    bool wanted;
+
+    pthread_mutex_lock(&pool.mutex);
+    (void)promote(crew);
+    wanted = crew->waiting > 0;
+    pthread_mutex_unlock(&pool.mutex);
+    return wanted;
+}
+
 bool weir_disks_cancel(struct weir_crew *crew, struct weir_disk_errand *errand)
 {
     struct weir_list *node, *after;

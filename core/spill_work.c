@@ -408,17 +408,28 @@ static bool may_rest(struct weir_spill *spill)
     return false;
 }
 
+/* Work until there is no more of it, or others wait for a helper.  To submit
+ * what nobody else waits before would only wake another one, who finds it
+ * taken.
+ * Returns whether there may be more.  Lock held on entry and on return. */
+static bool work(struct weir_spill *spill)
+{
+    int turns = 0;
+
+    do {
+        while (work_once(spill))
+            if (++turns % TURNS == 0 && weir_disks_is_wanted(spill->crew))
+                return true;
+    } while (!may_rest(spill));
+    return false;
+}
+
 static void on_work(struct weir_disk_errand *errand)
 {
     struct weir_spill *spill = WEIR_CONTAINER(errand, struct weir_spill, work);
-    int turns = 0;
 
     weir_lock_take(&spill->lock);
-    do {
-        while (turns < TURNS && work_once(spill))
-            turns++;
-    } while (turns < TURNS && !may_rest(spill));
-    if (turns == TURNS && spill->queue) {
+    if (work(spill) && spill->queue) {
         atomic_store(&spill->working, false);
         weir_spill_schedule(spill);
     }
