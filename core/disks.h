@@ -48,8 +48,8 @@ void weir_disks_unpin(struct weir_crew *crew);
 int weir_disks_submit(struct weir_crew *crew, struct weir_disk_errand *errand,
                       int64_t at);
 
-/* Does another errand wait for a helper?  One that goes on and on submits itself
- * again then.  Helper. */
+/* Does another errand wait for a helper?  One that goes on and on submits
+ * itself again then.  Helper. */
 bool weir_disks_is_wanted(struct weir_crew *crew);
 
 /* Take an errand that was submitted back.

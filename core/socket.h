@@ -165,12 +165,12 @@ struct weir_sock {
     uint64_t received; /* messages; those until it ran dry, and until the */
     uint64_t received_dry, received_slept; /* last wait that was a sleep */
     uint64_t bulk, bulk_slept; /* the same for octets of large ones */
-    bool asked;               /* something was sent since one was received */
-    _Atomic uint32_t splices; /* pipes of inproc */
-    const void *lent;         /* to whom, who alone leads; NULL */
-    uint32_t inside;          /* threads in a call */
-    uint32_t in_plugins;      /* of those, in a bind or connect */
-    uint32_t flushing;        /* and in a flush */
+    bool asked;                /* something was sent since one was received */
+    _Atomic uint32_t splices;  /* pipes of inproc */
+    const void *lent;          /* to whom, who alone leads; NULL */
+    uint32_t inside;           /* threads in a call */
+    uint32_t in_plugins;       /* of those, in a bind or connect */
+    uint32_t flushing;         /* and in a flush */
 
     /* the I/O thread's care */
     struct weir_tick tick;
