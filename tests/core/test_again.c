@@ -803,7 +803,7 @@ static int receive_topic(weir_socket sub, char topic, int n)
     int again = 0;
 
     for (int i = 0; i < n; i++) {
-        char data[8];
+        char data[ROOM];
         size_t size = sizeof data;
 
         if (weir_again_recv(sub, data, &size, NULL))
@@ -822,7 +822,7 @@ static void test_topics(void **state)
 {
     weir_socket pub = pushpull_open(WEIR_PUB), sub = pushpull_open(WEIR_SUB);
     weir_stats stats = {.size = sizeof stats};
-    char data[8];
+    char data[ROOM];
     size_t size = sizeof data;
 
     (void)state;
