@@ -48,7 +48,7 @@ static bool is_asleep(struct weir_sock *sock)
     bool asleep;
 
     weir_sock_lock(sock);
-    asleep = sock->leader_asleep;
+    asleep = sock->leader_asleep || sock->sleeping[WEIR_WAIT_IN] > 0;
     weir_sock_unlock(sock);
     return asleep;
 }
