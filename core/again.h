@@ -201,7 +201,7 @@ static WEIR_INLINE bool weir_again_refill(struct weir_sock *sock,
                       flags != 0 || weir_queue_check_comes(pipe->in) ||
                       !weir_pipe_refer_again(pipe, message, body, size)))
         return false;
-    (void)weir_queue_end_message(pipe->in, body + size);
+    weir_queue_end_message(pipe->in, body + size);
     weir_again_took(sock);
     return true;
 }
@@ -223,7 +223,7 @@ static WEIR_INLINE bool weir_again_copy_short(struct weir_sock *sock,
         return false;
     weir_queue_copy(data, body, size);
     *room = size;
-    (void)weir_queue_end_message(pipe->in, body + size);
+    weir_queue_end_message(pipe->in, body + size);
     weir_again_took(sock);
     return true;
 }

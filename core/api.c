@@ -343,7 +343,7 @@ int weir_get_bytes(weir_socket socket, const char *option, void *value,
 /* ---- sending ---- */
 
 /* What is not as it was the last time.  owner: is inside by being the lock's
- * owner; or NULL. */
+ * owner, and what was passed is in order; or NULL. */
 static WEIR_NOINLINE int send_anew(weir_socket socket, const void *data,
                                    size_t size, int deadline,
                                    struct weir_resident *owner)

@@ -514,15 +514,14 @@ static inline bool weir_queue_show(struct weir_queue *queue, uint64_t position)
         weir_fence_light();
     else
         weir_queue_fence_writer(queue);
-    return WEIR_UNLIKELY(
-        atomic_load_explicit(&queue->reader_armed, memory_order_relaxed));
+    return atomic_load_explicit(&queue->reader_armed, memory_order_relaxed);
 }
 
 /* The same, and tell it if it does; not for others. */
 static inline void weir_queue_publish(struct weir_queue *queue,
                                       uint64_t position)
 {
-    if (weir_queue_show(queue, position))
+    if (WEIR_UNLIKELY(weir_queue_show(queue, position)))
         weir_queue_wake_reader(queue);
 }
 

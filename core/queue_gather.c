@@ -84,6 +84,8 @@ static bool is_all(struct weir_queue *queue,
 {
     return atomic_load_explicit(&queue->published, memory_order_relaxed) ==
                at->position &&
+           atomic_load_explicit(&queue->messages, memory_order_relaxed) ==
+               at->messages &&
            !atomic_load_explicit(&queue->latest, memory_order_relaxed);
 }
 

@@ -417,9 +417,13 @@ static bool work(struct weir_spill *spill)
     int turns = 0;
 
     do {
-        while (work_once(spill))
-            if (++turns % TURNS == 0 && weir_disks_is_wanted(spill->crew))
+        while (work_once(spill)) {
+            if (++turns % TURNS != 0)
+                continue;
+            if (weir_disks_is_wanted(spill->crew))
                 return true;
+            try_later(spill);
+        }
     } while (!may_rest(spill));
     return false;
 }

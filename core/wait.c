@@ -181,7 +181,7 @@ static int drive_link(struct weir_sock *sock, struct weir_pipe *pipe,
     do {
         int n = 0;
 
-        if (reading)
+        if (reading || atomic_load(&link->readable))
             weir_queue_rewind(pipe->in);
         weir_sock_unlock(sock);
         weir_link_flush(link);
@@ -237,7 +237,7 @@ bool weir_drive_input(struct weir_sock *sock)
     return published > 0;
 }
 
-static void flush(struct weir_sock *sock, struct weir_list *node)
+static void flush_one(struct weir_sock *sock, struct weir_list *node)
 {
     struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, flush);
 
@@ -253,22 +253,22 @@ static void flush_all(struct weir_sock *sock)
     while ((node = weir_list_pop(&sock->unflushed)) != NULL)
         weir_list_append(&due, node);
     while ((node = weir_list_pop(&due)) != NULL)
-        flush(sock, node);
+        flush_one(sock, node);
 }
 
 bool weir_drive_output(struct weir_sock *sock)
 {
     struct weir_list *node = weir_list_first(&sock->unflushed);
 
+    sock->pace.full = false;
     if (!node)
         return false;
-    sock->pace.full = false;
     if (node->next != node->prev) {
         flush_all(sock);
         return true;
     }
     weir_list_remove(node);
-    flush(sock, node);
+    flush_one(sock, node);
     return true;
 }
 
@@ -310,6 +310,17 @@ static int64_t spin_time(struct weir_sock *sock, enum weir_wait what)
         return most + large;
     return large +
            at_most((sock->received - sock->received_slept) * SPIN_EARNED, most);
+}
+
+/* The clock is read where a deadline may come first. */
+static int64_t time_until(int64_t deadline, int64_t time)
+{
+    int64_t left;
+
+    if (deadline == WEIR_NEVER || deadline == 0 || time < SPIN_LEAST)
+        return time;
+    left = deadline - weir_now();
+    return left < time ? left : time;
 }
 
 static bool worth_spinning(struct weir_spin *spin)
@@ -431,7 +442,7 @@ static bool try_spinning(struct weir_sock *sock, enum weir_wait what,
                          uint32_t seen, int64_t deadline)
 {
     struct weir_spin *how = spin_of(sock, what);
-    int64_t time = spin_time(sock, what);
+    int64_t time = time_until(deadline, spin_time(sock, what));
     bool hit;
 
     if (what == WEIR_WAIT_STATE || deadline == 0 || sock->spinning ||

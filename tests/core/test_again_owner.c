@@ -190,9 +190,29 @@ static void *send_all(void *arg)
     return &push;
 }
 
-/* It waits for room all the time. */
-static void sends_all(const char *url)
+static uint64_t hear_into(void *data)
 {
+    uint64_t came = 0;
+    size_t size = sizeof came;
+
+    (void)data;
+    assert_int_equal(weir_recv(pull, &came, &size, SOON), 0);
+    return came;
+}
+
+static uint64_t hear_message(void *message)
+{
+    uint64_t came;
+
+    assert_int_equal(weir_recv_message(pull, message, SOON), 0);
+    memcpy(&came, weir_frame_data(weir_message_frame(message, 0)), sizeof came);
+    return came;
+}
+
+/* It waits for room all the time. */
+static void sends_all(const char *url, uint64_t (*hear)(void *message))
+{
+    weir_message message;
     pthread_t sender;
     void *done;
 
@@ -200,12 +220,10 @@ static void sends_all(const char *url)
     assert_int_equal(weir_set(pull, "recv-mark", "20"), 0);
     pushpull_join(pull, push, url);
     assert_int_equal(pthread_create(&sender, NULL, send_all, NULL), 0);
-    for (uint64_t i = 0, came = 0; i < MESSAGES; i++) {
-        size_t size = sizeof came;
-
-        assert_int_equal(weir_recv(pull, &came, &size, SOON), 0);
-        assert_int_equal(came, i);
-    }
+    weir_message_init(&message);
+    for (uint64_t i = 0; i < MESSAGES; i++)
+        assert_int_equal(hear(&message), i);
+    weir_message_fini(&message);
     assert_int_equal(pthread_join(sender, &done), 0);
     assert_non_null(done);
 }
@@ -213,13 +231,19 @@ static void sends_all(const char *url)
 static void test_waiting_inproc(void **state)
 {
     (void)state;
-    sends_all("inproc://owner");
+    sends_all("inproc://owner", hear_into);
 }
 
 static void test_waiting_tcp(void **state)
 {
     (void)state;
-    sends_all("tcp://127.0.0.1:*");
+    sends_all("tcp://127.0.0.1:*", hear_into);
+}
+
+static void test_waiting_messages(void **state)
+{
+    (void)state;
+    sends_all("inproc://owner", hear_message);
 }
 
 /* ---- the consumer waits ---- */
@@ -445,6 +469,7 @@ int main(void)
         CASE(test_no_room),
         CASE(test_waiting_inproc),
         CASE(test_waiting_tcp),
+        CASE(test_waiting_messages),
         CASE(test_wakes),
         CASE(test_asked_at_the_end),
         CASE(test_asked_at_the_beginning),

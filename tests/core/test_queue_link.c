@@ -408,10 +408,10 @@ static void test_marks_of_a_writer(void **state)
                 ;
             octets = weir_queue_gather(fixture->queue, parts, 16, &n, MB, &at);
             assert_int_equal(octets, mark * 3);
-            (void)weir_queue_wrote(fixture->queue, 1, &at);
+            assert_false(weir_queue_wrote(fixture->queue, 1, &at));
             assert_true(weir_queue_full(fixture->queue));
             octets = weir_queue_gather(fixture->queue, parts, 16, &n, MB, &at);
-            (void)weir_queue_wrote(fixture->queue, (size_t)octets, &at);
+            assert_true(weir_queue_wrote(fixture->queue, (size_t)octets, &at));
             assert_false(weir_queue_full(fixture->queue));
         }
     }
@@ -435,11 +435,31 @@ static void test_a_writer_counts_by_chunks(void **state)
     gathered = weir_queue_gather(fixture->queue, parts, 16, &n, MB, &at);
     assert_int_equal(gathered, 100900);
     assert_true(n > 2);
-    (void)weir_queue_wrote(fixture->queue, (size_t)gathered - 1, &at);
+    assert_false(weir_queue_wrote(fixture->queue, (size_t)gathered - 1, &at));
     weir_queue_counts(fixture->queue, &put, &taken, &octets);
     assert_in_range(taken, 20, 99);
     assert_true(weir_queue_midway(fixture->queue));
     assert_taken(fixture->queue, 99);
+    close_queue(fixture);
+}
+
+/* What came since it was gathered is not written. */
+static void test_more_came_meanwhile(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weir_queue_mark_point at;
+    struct iovec parts[16];
+    int n;
+
+    open_queue(fixture);
+    assert_int_equal(weir_queue_put(fixture->queue, "a", 1), 0);
+    assert_int_equal(weir_queue_gather(fixture->queue, parts, 16, &n, MB, &at),
+                     3);
+    assert_int_equal(weir_queue_put(fixture->queue, "b", 1), 0);
+    assert_false(weir_queue_wrote(fixture->queue, 3, &at));
+    assert_int_equal(weir_queue_gather(fixture->queue, parts, 16, &n, MB, &at),
+                     3);
+    assert_true(weir_queue_wrote(fixture->queue, 3, &at));
     close_queue(fixture);
 }
 
@@ -1276,6 +1296,7 @@ int main(void)
         cmocka_unit_test(test_cut_aside),
         cmocka_unit_test(test_marks_of_a_writer),
         cmocka_unit_test(test_a_writer_counts_by_chunks),
+        cmocka_unit_test(test_more_came_meanwhile),
         cmocka_unit_test(test_a_number_that_comes_late),
         cmocka_unit_test(test_latest_is_written),
         cmocka_unit_test(test_any_portions),

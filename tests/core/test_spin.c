@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -153,13 +154,30 @@ static void test_latency(void **state)
     assert_in_range(wait_after(128 << 10), USUAL + 32, USUAL + 32 + FEW);
 }
 
+/* No longer than the call may take. */
+static void test_deadline(void **state)
+{
+    size_t room = sizeof data;
+
+    (void)state;
+    join(1000);
+    hear(LARGE);
+    forget_misses(weir_shells_sock(pull.index));
+    looks = 0;
+    began = __real_weir_now();
+    slow = true;
+    assert_int_equal(weir_recv(pull, data, &room, 1), -EAGAIN);
+    slow = false;
+    assert_in_range(looks, 1000, 1000 + FEW);
+}
+
 int main(void)
 {
 #define CASE(name) \
     cmocka_unit_test_setup_teardown(name, pushpull_begin, pushpull_end)
     const struct CMUnitTest tests[] = {
         CASE(test_large),       CASE(test_very_large), CASE(test_short),
-        CASE(test_spin_is_off), CASE(test_latency),
+        CASE(test_spin_is_off), CASE(test_latency),    CASE(test_deadline),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
