@@ -28,6 +28,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -1028,6 +1029,20 @@ static bool goes_on(enum what what, long nth)
     return what == LIMIT ? nth < LIMIT_MOST : shortage_hits() > 0;
 }
 
+/* A thread that looks a name up closes what it has open for that in its own
+ * time. */
+static bool stay_open(int fds)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+
+    for (int left = 10000; left > 0; left--) {
+        if (count_descriptors() <= fds)
+            return false;
+        (void)nanosleep(&moment, NULL);
+    }
+    return true;
+}
+
 /* Play it with all that can be short from `first`, in steps.  More may stay
  * allocated after one time, such as what threads keep for the next; but not
  * after each. */
@@ -1035,17 +1050,16 @@ static void play_all(const struct play *play, const char *address,
                      int io_threads, enum what what)
 {
     int step = step_of(what);
-    long nth = (progress->part + (int)way * 5) % step, live, fds, more = 0;
+    long nth = (progress->part + (int)way * 5) % step, live, more = 0;
+    int fds;
 
     live = shortage_live();
     fds = count_descriptors();
     do {
         long now;
-        int fds_now;
 
         play_once(play, address, io_threads, what, nth);
-        fds_now = count_descriptors();
-        if (fds_now > fds)
+        if (stay_open(fds))
             die(play->name, "descriptors stay open");
         now = shortage_live();
         more = now > live ? more + 1 : 0;
