@@ -187,22 +187,40 @@ static inline void weir_again_took(struct weir_sock *sock)
     sock->uses++;
 }
 
+/* The owner's look at what comes next from the pipe: is it a whole message of
+ * one frame, after which the producer need not be looked after? */
+static WEIR_INLINE bool weir_again_see(struct weir_sock *sock,
+                                       const struct weir_pipe *pipe,
+                                       const uint8_t **body, size_t *size)
+{
+    unsigned flags;
+
+    return weir_again_may_take(sock, pipe) &&
+           WEIR_LIKELY(weir_queue_see(&pipe->in->out, body, size, &flags) &&
+                       flags == 0 && !weir_queue_check_comes(pipe->in));
+}
+
+/* The owner has taken the message that ends at `next`. */
+static WEIR_INLINE void weir_again_pass(struct weir_sock *sock,
+                                        struct weir_pipe *pipe,
+                                        const uint8_t *next)
+{
+    weir_queue_end_message(pipe->in, next);
+    weir_again_took(sock);
+}
+
 /* The way of the owner: a message that needs no more than the one before. */
 static WEIR_INLINE bool weir_again_refill(struct weir_sock *sock,
                                           weir_message *message)
 {
     struct weir_pipe *pipe = weir_again_pipe(sock, WEIR_WAIT_IN);
     const uint8_t *body;
-    unsigned flags;
     size_t size;
 
-    if (!weir_again_may_take(sock, pipe) ||
-        WEIR_UNLIKELY(!weir_queue_see(&pipe->in->out, &body, &size, &flags) ||
-                      flags != 0 || weir_queue_check_comes(pipe->in) ||
-                      !weir_pipe_refer_again(pipe, message, body, size)))
+    if (!weir_again_see(sock, pipe, &body, &size) ||
+        WEIR_UNLIKELY(!weir_pipe_refer_again(pipe, message, body, size)))
         return false;
-    weir_queue_end_message(pipe->in, body + size);
-    weir_again_took(sock);
+    weir_again_pass(sock, pipe, body + size);
     return true;
 }
 
@@ -212,19 +230,14 @@ static WEIR_INLINE bool weir_again_copy_short(struct weir_sock *sock,
 {
     struct weir_pipe *pipe = weir_again_pipe(sock, WEIR_WAIT_IN);
     const uint8_t *body;
-    unsigned flags;
     size_t size;
 
-    if (!weir_again_may_take(sock, pipe) ||
-        WEIR_UNLIKELY(!weir_queue_see(&pipe->in->out, &body, &size, &flags) ||
-                      flags != 0 || size > *room ||
-                      !weir_queue_is_short(size) ||
-                      weir_queue_check_comes(pipe->in)))
+    if (!weir_again_see(sock, pipe, &body, &size) ||
+        WEIR_UNLIKELY(size > *room || !weir_queue_is_short(size)))
         return false;
     weir_queue_copy(data, body, size);
     *room = size;
-    weir_queue_end_message(pipe->in, body + size);
-    weir_again_took(sock);
+    weir_again_pass(sock, pipe, body + size);
     return true;
 }
 
@@ -263,10 +276,7 @@ static inline bool weir_again_take(struct weir_sock *sock,
 
     if (WEIR_UNLIKELY(!pipe))
         return false;
-    weir_pipe_release(pipe, message);
-    weir_queue_take(pipe->in, &message->first);
-    weir_pipe_sign(pipe, &message->first);
-    message->count = 1;
+    weir_pipe_replace(pipe, message);
     weir_again_received(sock);
     return true;
 }

@@ -241,6 +241,24 @@ static inline void weir_pipe_release(struct weir_pipe *pipe,
         weir_peer_info_unref(view->peer, 1);
 }
 
+/* The frame that was peeked, all of a message, becomes one; not for others. */
+static inline void weir_pipe_take_frame(struct weir_pipe *pipe,
+                                        weir_message *message)
+{
+    weir_queue_take(pipe->in, &message->first);
+    weir_pipe_sign(pipe, &message->first);
+    message->count = 1;
+}
+
+/* Take the frame that was peeked, all of a message, in place of what `message`
+ * has. */
+static inline void weir_pipe_replace(struct weir_pipe *pipe,
+                                     weir_message *message)
+{
+    weir_pipe_release(pipe, message);
+    weir_pipe_take_frame(pipe, message);
+}
+
 /* Make `message` the one of `size` octets at `body` in the input queue, which
  * comes next, if it needs no other references than those that it has of the
  * message before it.  False: nothing was changed. */
@@ -271,9 +289,7 @@ static inline int weir_pipe_take_peeked(struct weir_pipe *pipe,
     if (WEIR_UNLIKELY(message->count > 0 ||
                       weir_queue_peeked_flags(pipe->in) & WEIR_FRAME_MORE))
         return weir_pipe_take_frames(pipe, message);
-    weir_queue_take(pipe->in, &message->first);
-    weir_pipe_sign(pipe, &message->first);
-    message->count = 1;
+    weir_pipe_take_frame(pipe, message);
     return 0;
 }
 

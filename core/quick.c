@@ -183,10 +183,7 @@ bool weir_quick_recv_message(weir_socket handle, weir_message *message,
     pipe = next_in(sock);
     if (WEIR_UNLIKELY(!pipe))
         return false;
-    weir_pipe_release(pipe, message);
-    weir_queue_take(pipe->in, &message->first);
-    weir_pipe_sign(pipe, &message->first);
-    message->count = 1;
+    weir_pipe_replace(pipe, message);
     sock->in_quota--;
     weir_sock_received(sock, false);
     expect_receive(sock, pipe);

@@ -329,7 +329,7 @@ static void try_later(struct weir_spill *spill)
 {
     int64_t pause = (spill->used_up ? USED_UP_MS : AGAIN_MS) * INT64_C(1000000);
 
-    if (!atomic_load(&spill->full) || spill->again_due ||
+    if (!spill->queue || !atomic_load(&spill->full) || spill->again_due ||
         (spill->used_up && !spill->durable))
         return;
     spill->again_due = true;
@@ -437,8 +437,7 @@ static void on_work(struct weir_disk_errand *errand)
         atomic_store(&spill->working, false);
         weir_spill_schedule(spill);
     }
-    if (spill->queue)
-        try_later(spill);
+    try_later(spill);
     weir_lock_release(&spill->lock);
     weir_spill_nudge(spill);
     weir_lock_take(&spill->lock);

@@ -84,6 +84,17 @@ void pushpull_join(weir_socket near, weir_socket far, const char *url)
     assert_true(weir_wait_peers(far, 1, SOON) >= 1);
 }
 
+bool pushpull_is_asleep(weir_socket socket)
+{
+    struct weir_sock *sock = weir_shells_sock(socket.index);
+    bool asleep;
+
+    weir_sock_lock(sock);
+    asleep = sock->leader_asleep || sock->sleeping[WEIR_WAIT_IN] > 0;
+    weir_sock_unlock(sock);
+    return asleep;
+}
+
 void pushpull_hear(weir_socket socket, const char *text)
 {
     char data[ROOM];

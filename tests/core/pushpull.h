@@ -7,6 +7,8 @@
 #ifndef WEIR_TESTS_PUSHPULL_H
 #define WEIR_TESTS_PUSHPULL_H
 
+#include <stdbool.h>
+
 #include <weir/weir.h>
 
 enum { SOON = 20000, ROOM = 4096 }; /* ms; octets of any message */
@@ -27,6 +29,9 @@ void pushpull_join(weir_socket near, weir_socket far, const char *url);
  * pushpull_end() does if need be: what is the reactor's is the caller's. */
 void pushpull_hold(void);
 void pushpull_let_go(void);
+
+/* Does a thread sleep in a receive? */
+bool pushpull_is_asleep(weir_socket socket);
 
 /* Receive that, the long way if need be, which also has what comes next looked
  * at. */

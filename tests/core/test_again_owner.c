@@ -23,7 +23,11 @@
 #include "base/clock.h"
 #include "pushpull.h"
 
-enum { LONGEST = 300, MESSAGES = 20000 };
+enum {
+    LONGEST = 300, /* octets */
+    MESSAGES = 20000,
+    REST = 5 /* messages that lie there */
+};
 
 static struct weir_sock *sock_of(weir_socket socket)
 {
@@ -49,9 +53,16 @@ static void own(const char *url)
         assert_int_equal(weir_send(push, "texttext", 8, SOON), 0);
         pushpull_hear(pull, "texttext");
     }
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < REST + 3; i++)
         assert_int_equal(weir_send(push, "texttext", 8, SOON), 0);
     for (int i = 0; i < 3; i++)
+        pushpull_hear(pull, "texttext");
+}
+
+/* What own() leaves there. */
+static void hear_rest(void)
+{
+    for (int i = 0; i < REST; i++)
         pushpull_hear(pull, "texttext");
 }
 
@@ -130,8 +141,7 @@ static void test_references(void **state)
     own("inproc://owner");
     weir_message_init(&kept);
     weir_message_init(&message);
-    for (int i = 0; i < 5; i++)
-        pushpull_hear(pull, "texttext");
+    hear_rest();
     for (int i = 0; i < 3000; i++) {
         memset(large, i & 0x7f, sizeof large);
         assert_int_equal(
@@ -158,8 +168,7 @@ static void test_many_sizes(void **state)
 
     (void)state;
     own("inproc://owner");
-    for (int i = 0; i < 5; i++)
-        pushpull_hear(pull, "texttext");
+    hear_rest();
     for (int i = 0; i < 3000; i++) {
         size_t length = (size_t)i % sizeof data, size = sizeof came;
 
@@ -263,16 +272,10 @@ static void *hear_one(void *arg)
 static void await_waiter(weir_socket socket)
 {
     int64_t until = weir_deadline_in(SOON);
-    bool waits = false;
 
-    while (!waits && weir_now() < until) {
-        struct weir_sock *sock = sock_of(socket);
-
-        weir_biased_take(&sock->lock);
-        waits = sock->sleeping[WEIR_WAIT_IN] > 0 || sock->leader_asleep;
-        weir_biased_release(&sock->lock);
-    }
-    assert_true(waits);
+    while (!pushpull_is_asleep(socket) && weir_now() < until)
+        weir_cpu_relax();
+    assert_true(pushpull_is_asleep(socket));
 }
 
 static void test_wakes(void **state)
@@ -284,8 +287,7 @@ static void test_wakes(void **state)
 
     (void)state;
     own("inproc://owner");
-    for (int i = 0; i < 5; i++)
-        pushpull_hear(pull, "texttext");
+    hear_rest();
     assert_int_equal(pthread_create(&receiver, NULL, hear_one, NULL), 0);
     await_waiter(pull);
     if (begin(&stay, push, WEIR_WAIT_OUT)) {
@@ -351,8 +353,7 @@ static void test_asked_at_the_end(void **state)
     (void)weir_again_end(&stay);
     part(&guest, thread);
     assert_true(asked && sent && !waits);
-    for (int i = 0; i < 5; i++)
-        pushpull_hear(pull, "texttext");
+    hear_rest();
     pushpull_hear(pull, "the last");
 }
 
@@ -376,7 +377,7 @@ static void test_asked_at_the_beginning(void **state)
     assert_true(!came || memcmp(data, "texttext", 8) == 0);
     assert_false(is_own(pull));
     assert_int_equal(weir_send(push, "nextnext", 8, SOON), 0);
-    for (int i = came; i < 5; i++)
+    for (int i = came; i < REST; i++)
         pushpull_hear(pull, "texttext");
     pushpull_hear(pull, "nextnext");
 }
@@ -403,8 +404,7 @@ static void test_asked_often(void **state)
 
     (void)state;
     own("inproc://owner");
-    for (int i = 0; i < 5; i++)
-        pushpull_hear(pull, "texttext");
+    hear_rest();
     weir_message_init(&message);
     assert_int_equal(pthread_create(&thread, NULL, take_often, &guest), 0);
     for (uint64_t i = 0; i < MESSAGES; i++) {

@@ -44,16 +44,6 @@ int64_t __wrap_weir_now(void)
     return began + 1000 * ++looks;
 }
 
-static bool is_asleep(struct weir_sock *sock)
-{
-    bool asleep;
-
-    weir_sock_lock(sock);
-    asleep = sock->leader_asleep || sock->sleeping[WEIR_WAIT_IN] > 0;
-    weir_sock_unlock(sock);
-    return asleep;
-}
-
 /* How often it had looked at the clock by the time it slept; < 0: it does not
  * sleep. */
 static int looks_until_asleep;
@@ -63,9 +53,10 @@ static void *wake_it(void *arg)
     const struct timespec moment = {.tv_nsec = 100000};
     int64_t until = __real_weir_now() + SOON * INT64_C(1000000);
 
-    while (!is_asleep(arg) && __real_weir_now() < until)
+    (void)arg;
+    while (!pushpull_is_asleep(pull) && __real_weir_now() < until)
         (void)nanosleep(&moment, NULL);
-    looks_until_asleep = is_asleep(arg) ? looks : -1;
+    looks_until_asleep = pushpull_is_asleep(pull) ? looks : -1;
     (void)weir_send(push, "now", 3, SOON);
     return NULL;
 }
@@ -98,7 +89,7 @@ static int wait_after(size_t size)
     forget_misses(sock);
     looks = 0;
     began = __real_weir_now();
-    assert_int_equal(pthread_create(&thread, NULL, wake_it, sock), 0);
+    assert_int_equal(pthread_create(&thread, NULL, wake_it, NULL), 0);
     slow = true;
     pushpull_hear(pull, "now");
     slow = false;

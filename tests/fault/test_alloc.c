@@ -28,7 +28,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -1033,14 +1032,14 @@ static bool goes_on(enum what what, long nth)
  * time. */
 static bool stay_open(int fds)
 {
-    const struct timespec moment = {.tv_nsec = 1000000};
+    int64_t until = now_ms() + SOON;
 
-    for (int left = 10000; left > 0; left--) {
-        if (count_descriptors() <= fds)
-            return false;
-        (void)nanosleep(&moment, NULL);
+    while (count_descriptors() > fds) {
+        if (now_ms() > until)
+            return true;
+        sleep_ms(1);
     }
-    return true;
+    return false;
 }
 
 /* Play it with all that can be short from `first`, in steps.  More may stay
