@@ -60,51 +60,57 @@ static struct weir_radix_node *new_node(size_t size, size_t edge)
     size_t before = sizeof(struct weir_radix_node) + labels_size(size) + edge;
     size_t offset = (before + pointer - 1) / pointer;
     size_t children = rooms[size] * pointer;
-    struct weir_radix_node *node;
+    size_t whole = children == 0 ? before : offset * pointer + children;
+    struct weir_radix_node *node = malloc(whole);
 
-    node = malloc(children == 0 ? before : offset * pointer + children);
     if (node == NULL)
         return NULL;
-    memset(node, 0, sizeof *node);
+    memset(node, 0, whole);
     node->size = (uint8_t)size;
     node->edge = (uint8_t)edge;
     node->offset = (uint8_t)offset;
-    if (size == BY_LABEL)
-        memset(children_of(node), 0, children);
     return node;
 }
 
-/* The first of eight octets that is 0, by the lowest bit that is set; 0: none.
- * The octets are in memory's order. */
-static uint64_t zeros(uint64_t word)
+/* A bit of the first of eight octets that is `label`; 0: none.  The octets are
+ * in memory's order. */
+static inline uint64_t match_eight(const uint8_t *octets, uint8_t label)
 {
+    uint64_t word;
+
+    memcpy(&word, octets, 8);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     word = __builtin_bswap64(word);
 #endif
+    word ^= label * ONES;
     return (word - ONES) & ~word & ONES << 7;
 }
 
-/* Where `label` is among the first `n`; or n.  Eight at a time: to call
- * memchr() costs more than to look.  Behind the labels of a node that has any
- * there is always a pointer, so all eight are its own. */
-static size_t find_label(const uint8_t *labels, size_t n, uint8_t label)
+static inline size_t octet_of(uint64_t bit)
 {
-    for (size_t i = 0; i < n; i += 8) {
-        uint64_t word, found;
+    return (size_t)__builtin_ctzll(bit) / 8;
+}
 
-        memcpy(&word, labels + i, 8);
-        found = zeros(word ^ label * ONES);
-        if (n - i < 8)
-            found &= (UINT64_C(1) << 8 * (n - i)) - 1;
-        if (found)
-            return i + (size_t)__builtin_ctzll(found) / 8;
+/* Where `label` is among the first `n`; or n or more.  Sixteen at a time: to
+ * call memchr() costs more than to look.  Behind the labels of a node that has
+ * any there is always a pointer, so all sixteen are its own. */
+static inline size_t find_label(const uint8_t *labels, size_t n, uint8_t label)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        uint64_t low = match_eight(labels + i, label);
+        uint64_t high = match_eight(labels + i + 8, label);
+
+        if (low)
+            return i + octet_of(low);
+        if (high)
+            return i + 8 + octet_of(high);
     }
     return n;
 }
 
 /* The place of the child under `label`, or NULL. */
-static struct weir_radix_node **place_of(struct weir_radix_node *node,
-                                         uint8_t label)
+static inline struct weir_radix_node **place_of(struct weir_radix_node *node,
+                                                uint8_t label)
 {
     struct weir_radix_node **children = children_of(node);
     size_t at;
@@ -115,8 +121,8 @@ static struct weir_radix_node **place_of(struct weir_radix_node *node,
     return at < node->children ? &children[at] : NULL;
 }
 
-static struct weir_radix_node *child_of(struct weir_radix_node *node,
-                                        uint8_t label)
+static inline struct weir_radix_node *child_of(struct weir_radix_node *node,
+                                               uint8_t label)
 {
     struct weir_radix_node **place = place_of(node, label);
 
@@ -545,34 +551,42 @@ void weir_radix_walk(struct weir_radix_walk *walk,
     walk->left = size;
 }
 
-/* Go on to the node below, if the data go there. */
-static void descend(struct weir_radix_walk *walk)
+/* The node below, to which the data go on; or NULL. */
+static inline struct weir_radix_node *below(struct weir_radix_node *node,
+                                            const uint8_t *data, size_t left)
 {
-    struct weir_radix_node *child = NULL;
+    struct weir_radix_node *child;
 
-    if (walk->left > 0)
-        child = child_of(walk->next, walk->data[0]);
-    walk->next = NULL;
-    if (child == NULL || child->edge >= walk->left ||
+    if (left == 0)
+        return NULL;
+    child = child_of(node, data[0]);
+    if (child == NULL || child->edge >= left ||
         (child->edge > 0 && /* which a dense tree's mostly is not */
-         memcmp(edge_of(child), walk->data + 1, child->edge) != 0))
-        return;
-    walk->next = child;
-    walk->data += child->edge + 1;
-    walk->left -= child->edge + 1u;
+         memcmp(edge_of(child), data + 1, child->edge) != 0))
+        return NULL;
+    return child;
 }
 
+/* What is walked is kept in registers: each step waits for the one before. */
 struct weir_radix_node *weir_radix_walk_next(struct weir_radix_walk *walk)
 {
-    struct weir_radix_node *node;
+    struct weir_radix_node *node = walk->next, *found = NULL;
+    const uint8_t *data = walk->data;
+    size_t left = walk->left;
 
-    do {
-        node = walk->next;
-        if (node == NULL)
-            return NULL;
-        descend(walk);
-    } while (!node->used);
-    return node;
+    while (node != NULL && found == NULL) {
+        if (node->used)
+            found = node;
+        node = below(node, data, left);
+        if (node != NULL) {
+            data += node->edge + 1;
+            left -= node->edge + 1u;
+        }
+    }
+    walk->next = node;
+    walk->data = data;
+    walk->left = left;
+    return found;
 }
 
 /* The node that follows all that is below `node`; or NULL. */
