@@ -709,6 +709,15 @@ static void count_bulk(struct weir_sock *sock, weir_message *message)
     }
 }
 
+/* Others sleep until there is something to receive: one of them goes on if
+ * there is, and else they are told of the next, since we may not be back. */
+static void pass_on_input(struct weir_sock *sock)
+{
+    if (weir_sock_can_recv(sock) ||
+        (weir_fairqueue_arm(sock) && weir_sock_can_recv(sock)))
+        weir_sock_wake(sock, WEIR_WAIT_IN);
+}
+
 int weir_sock_recv(struct weir_sock *sock, weir_message *message,
                    struct weir_patience *patience)
 {
@@ -725,8 +734,8 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message,
         return r;
     weir_sock_received(sock, r > 0);
     count_bulk(sock, message);
-    if (sock->waiting[WEIR_WAIT_IN] && weir_sock_can_recv(sock))
-        weir_sock_wake(sock, WEIR_WAIT_IN);
+    if (WEIR_UNLIKELY(sock->waiting[WEIR_WAIT_IN]))
+        pass_on_input(sock);
     return r;
 }
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -161,6 +162,70 @@ static void test_given_up(void **state)
     for_each_transport(given_up);
 }
 
+/* ---- who has its message works, and does not look again ---- */
+
+struct worker {
+    weir_socket socket;
+    _Atomic int *heard; /* by both */
+    _Atomic bool *done; /* it may go on */
+};
+
+static void *work(void *arg)
+{
+    const struct timespec pause = {0, 1000000};
+    struct worker *worker = arg;
+
+    flow_recv_number(worker->socket);
+    atomic_fetch_add(worker->heard, 1);
+    while (!atomic_load(worker->done))
+        nanosleep(&pause, NULL);
+    return NULL;
+}
+
+static bool come_to(_Atomic int *heard, int n)
+{
+    const struct timespec pause = {0, 1000000};
+    int64_t end = flow_now() + FLOW_SOON / 2; /* then who waits looks anyway */
+
+    while (atomic_load(heard) < n && flow_now() < end)
+        nanosleep(&pause, NULL);
+    return atomic_load(heard) >= n;
+}
+
+/* The next message wakes the other one. */
+static void one_works(weir_context context, const char *transport)
+{
+    _Atomic int heard = 0;
+    _Atomic bool done = false;
+    weir_socket to = flow_open(context, WEIR_PULL);
+    weir_socket from = flow_open(context, WEIR_PUSH);
+    struct worker worker = {to, &heard, &done};
+    pthread_t threads[2];
+    bool first, second;
+
+    flow_join(to, from, transport);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &worker), 0);
+    let_it_begin();
+    flow_send_number(from, 1);
+    first = come_to(&heard, 1);
+    flow_send_number(from, 2);
+    second = come_to(&heard, 2);
+    atomic_store(&done, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(first);
+    assert_true(second);
+    flow_drop(from);
+    flow_drop(to);
+}
+
+static void test_one_works(void **state)
+{
+    (void)state;
+    for_each_transport(one_works);
+}
+
 /* ---- a flush, and what it waits for goes away ---- */
 
 struct flusher {
@@ -214,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_too_long_for_one),
         cmocka_unit_test(test_stays_first),
         cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_one_works),
         cmocka_unit_test(test_flush_of_closed),
     };
 
