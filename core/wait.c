@@ -210,11 +210,14 @@ int weir_drive_next(struct weir_sock *sock)
 }
 
 /* The application is here, and the reactor is to keep away.  Returns how often
- * it has been. */
+ * it has been.  Lock held, so nobody else counts. */
 static uint32_t show_up(struct weir_sock *sock)
 {
-    return 1 +
-           atomic_fetch_add_explicit(&sock->drives, 1, memory_order_relaxed);
+    uint32_t drives =
+        1 + atomic_load_explicit(&sock->drives, memory_order_relaxed);
+
+    atomic_store_explicit(&sock->drives, drives, memory_order_relaxed);
+    return drives;
 }
 
 /* One link may have something to read at all times.  The reactor does not see

@@ -14,6 +14,7 @@ struct weir_bench_target {
     const char *row; /* what it is about; several targets have the same */
     const char *test, *transport, *metric;
     uint64_t size, n;
+    unsigned longer; /* its runs are so many times as long; 0: 1 */
     bool one_cpu;
     const char *against; /* a library; "weir": itself with `base` for n */
     uint64_t base;

@@ -63,7 +63,7 @@ static struct weir_side_end *open_end(const struct weir_side_plan *plan,
     };
     struct end *end = calloc(1, sizeof *end);
 
-    if (!end || weir_side_end_init(&end->base, plan) != 0)
+    if (!end || weir_side_end_init(&end->base, plan, kind) != 0)
         return NULL;
     end->stamps = plan->stamps;
     end->socket = zmq_socket(context, types[kind]);

@@ -48,7 +48,7 @@ static struct weir_side_end *open_end(const struct weir_side_plan *plan,
     struct end *end = calloc(1, sizeof *end);
     int code;
 
-    if (!end || weir_side_end_init(&end->base, plan) != 0)
+    if (!end || weir_side_end_init(&end->base, plan, kind) != 0)
         return NULL;
     end->stamps = plan->stamps;
     end->patient = plan->device != NULL;

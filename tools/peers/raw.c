@@ -374,7 +374,7 @@ static struct weir_side_end *open_end(const struct weir_side_plan *plan,
 {
     struct end *end = calloc(1, sizeof *end);
 
-    if (!end || weir_side_end_init(&end->base, plan) != 0)
+    if (!end || weir_side_end_init(&end->base, plan, kind) != 0)
         return NULL;
     end->kind = kind;
     end->listener = -1;

@@ -20,9 +20,12 @@
 /* ---- ends ---- */
 
 int weir_side_end_init(struct weir_side_end *end,
-                       const struct weir_side_plan *plan)
+                       const struct weir_side_plan *plan,
+                       enum weir_side_kind kind)
 {
     end->size = plan->size;
+    if (kind == WEIR_SIDE_PULL || kind == WEIR_SIDE_SUB)
+        return 0;
     end->payload = malloc(plan->size + 16);
     if (!end->payload)
         return -1;

@@ -156,9 +156,10 @@ struct weir_side_ops {
     void (*admit)(struct weir_side_end *end);
 };
 
-/* Give `end` its payload.  Returns 0 or -1. */
+/* Give `end` its payload, if its kind sends.  Returns 0 or -1. */
 int weir_side_end_init(struct weir_side_end *end,
-                       const struct weir_side_plan *plan);
+                       const struct weir_side_plan *plan,
+                       enum weir_side_kind kind);
 
 /* Keep the first octets of what was received. */
 void weir_side_stamp(struct weir_side_end *end, const void *data, size_t size);

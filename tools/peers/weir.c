@@ -69,11 +69,12 @@ static int open_socket(struct end *end, const struct weir_side_plan *plan,
     return code;
 }
 
-static struct end *new_end(const struct weir_side_plan *plan)
+static struct end *new_end(const struct weir_side_plan *plan,
+                           enum weir_side_kind kind)
 {
     struct end *end = calloc(1, sizeof *end);
 
-    if (!end || weir_side_end_init(&end->base, plan) != 0)
+    if (!end || weir_side_end_init(&end->base, plan, kind) != 0)
         return NULL;
     end->stamps = plan->stamps;
     end->rate = plan->group ? plan->rate : 0;
@@ -87,7 +88,7 @@ static struct end *new_end(const struct weir_side_plan *plan)
 static struct weir_side_end *open_end(const struct weir_side_plan *plan,
                                       enum weir_side_kind kind)
 {
-    struct end *end = new_end(plan);
+    struct end *end = new_end(plan, kind);
     int code = end ? open_socket(end, plan, kind) : -ENOMEM;
 
     if (code >= 0)
