@@ -424,6 +424,8 @@ void weir_pipe_set_policy(struct weir_pipe *pipe, enum weir_policy fallback)
         return;
     pipe->policy =
         asked == WEIR_POLICY_PATTERN ? fallback : (enum weir_policy)asked;
+    if (pipe->out)
+        weir_spill_set_waits(pipe->out, pipe->policy == WEIR_POLICY_BLOCK);
 }
 
 void weir_pipe_refuse(struct weir_pipe *pipe, int code)

@@ -152,7 +152,8 @@ struct weir_spill_plan weir_pipe_plan(struct weir_pipe *pipe, int64_t budget)
                                     .other = pipe->sock};
 }
 
-static int add(struct weir_pipe *pipe, struct weir_queue *queue, int64_t budget)
+static int add(struct weir_pipe *pipe, struct weir_queue *queue, int64_t budget,
+               enum weir_policy policy)
 {
     const struct weir_spill_plan plan = weir_pipe_plan(pipe, budget);
     struct weir_spill *spill;
@@ -165,15 +166,16 @@ static int add(struct weir_pipe *pipe, struct weir_queue *queue, int64_t budget)
     if (!spill)
         return weir_fail(ENOMEM, "no memory for a swap");
     weir_queue_set_spill(queue, spill);
+    weir_spill_set_waits(queue, policy == WEIR_POLICY_BLOCK);
     return 0;
 }
 
 int weir_pipe_add_swap(struct weir_pipe *pipe)
 {
     const struct weir_options *options = weir_ep_options(pipe->ep);
-    int r = add(pipe, pipe->out, options->send_swap);
+    int r = add(pipe, pipe->out, options->send_swap, pipe->policy);
 
-    return r < 0 ? r : add(pipe, pipe->in, options->recv_swap);
+    return r < 0 ? r : add(pipe, pipe->in, options->recv_swap, pipe->in_policy);
 }
 
 static void report_all(struct weir_pipe *pipe, struct weir_spill *spill)

@@ -13,9 +13,12 @@
 #include "base/error.h"
 
 enum {
-    BLOCK = 64 << 10,   /* octets from which on a block is cut */
-    EACH = 3 * BLOCK,   /* octets in memory that each spill may have */
-    TOGETHER = 32 << 20 /* and all of them, beyond that */
+    BLOCK = WEIR_SPILL_BLOCK,
+    LONG = 4 * BLOCK,    /* the same while the helper is busy, */
+    PARTS = 16,          /* but no more than that part of the swap */
+    EACH = 3 * BLOCK,    /* octets in memory that each spill may have */
+    TOGETHER = 32 << 20, /* and all of them, beyond that, */
+    PATIENT = 8 << 20    /* before one waits whose producer does not drop */
 };
 
 /* ---- life ---- */
@@ -47,6 +50,12 @@ struct weir_spill *weir_spill_new(const struct weir_spill_plan *plan,
     weir_spill_set_errands(spill);
     spill->refs = 1;
     return spill;
+}
+
+void weir_spill_set_waits(struct weir_queue *queue, bool waits)
+{
+    if (queue->spill)
+        queue->spill->waits = waits;
 }
 
 void weir_spill_silence(struct weir_spill *spill)
@@ -213,27 +222,60 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* Octets that are hidden and in no block yet.  Producer. */
 static uint64_t list_octets(struct weir_spill *spill)
 {
     return load(&spill->committed) - spill->head->base;
 }
 
-/* Octets from which on a block is cut.  One that is durable has to fit into the
- * store when nothing else is there, though the budget is a small one. */
-static uint64_t block_size(const struct weir_spill *spill)
+/* One that is durable has to fit into the store when nothing else is there,
+ * though the budget is a small one. */
+static uint64_t shortest_block(const struct weir_spill *spill)
 {
     return spill->durable ? smaller(spill->budget / 4, BLOCK) : BLOCK;
 }
 
+/* Octets from which on a block is cut.  While others wait to be written, longer
+ * ones cost less. */
+static uint64_t block_size(struct weir_spill *spill)
+{
+    uint64_t least = shortest_block(spill);
+
+    if (spill->durable || load(&spill->in_memory) == 0)
+        return least;
+    return larger(least, smaller(spill->budget / PARTS, LONG));
+}
+
+/* Octets that all may have in memory together.  Who drops what there is no room
+ * for has much, for a burst that is faster than its disk.  Who waits has less,
+ * which caches keep on the way to the disk. */
+static uint64_t memory_together(const struct weir_spill *spill)
+{
+    return spill->waits && !spill->durable ? PATIENT : TOGETHER;
+}
+
 /* A message of any length may come where there is no block in memory: so the
- * list must be short then, or become one. */
+ * list must be shorter than one can be then, or become one. */
 static bool has_memory(struct weir_spill *spill, uint64_t octets)
 {
     uint64_t blocks = load(&spill->in_memory), list = list_octets(spill);
 
-    return blocks + list + octets <= EACH || (blocks == 0 && list < BLOCK) ||
-           load(&weir_disks_memory) + list + octets <= TOGETHER;
+    return blocks + list + octets <= EACH || (blocks == 0 && list < LONG) ||
+           load(&weir_disks_memory) + list + octets <= memory_together(spill);
+}
+
+/* Who was refused for want of memory is told when much of it has come free.  To
+ * be woken for each block would cost him, and the helper that is on his
+ * processor, more than it brings. */
+static bool is_relieved(struct weir_spill *spill)
+{
+    return spill->durable || load(&spill->in_memory) == 0 ||
+           load(&weir_disks_memory) <= memory_together(spill) / 2;
 }
 
 /* Make a block of the list, which ends at `position` from then on: a new tail
@@ -484,13 +526,14 @@ uint64_t weir_spill_asked(const struct weir_queue *queue)
 
     if (!weir_queue_writer_waits(queue))
         return 1;
-    return smaller(spill->asked, block_size(spill));
+    return smaller(spill->asked, shortest_block(spill));
 }
 
 /* Is there room for what waits?  Who asked is told once. */
 static bool has_room_again(struct weir_queue *queue)
 {
-    if (!weir_queue_writer_waits(queue))
+    if (!weir_queue_writer_waits(queue) ||
+        (weir_spill_hides(queue->spill) && !is_relieved(queue->spill)))
         return false;
     if (queue->spill->durable)
         queue->in.wanted = queue->spill->asked;
@@ -507,10 +550,10 @@ bool weir_spill_news(struct weir_queue *queue)
     if (weir_spill_hides(spill)) {
         weir_lock_take(&spill->lock);
         weir_spill_close_hole(queue);
-        if (spill->durable) {
+        if (spill->durable)
             weir_spill_take_back(queue);
+        if (spill->durable || list_octets(spill) >= BLOCK)
             weir_spill_cut(queue);
-        }
         weir_lock_release(&spill->lock);
         (void)weir_spill_end(queue);
     }
@@ -594,11 +637,6 @@ bool weir_spill_holds(struct weir_queue *queue)
     any = load(&spill->committed) - spill->hole != load(&queue->published);
     weir_lock_release(&spill->lock);
     return any;
-}
-
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
 }
 
 /* While nothing is hidden the queue's own numbers are the larger ones. */

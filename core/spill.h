@@ -15,9 +15,9 @@
  *
  * The list is cut where a message ends, which is where a new tail then begins:
  * before a message that would make it longer than a block, and when it is as
- * long as one.  So a block is 64 KB at most, or one message that is longer; of
- * what is received it may be longer by what one read has brought, and by the
- * message that this has ended.
+ * long as one.  So a block is 64 KB at most, while others wait to be written
+ * 256 KB, or one message that is longer; of what is received it may be longer
+ * by what one read has brought, and by the message that this has ended.
  *
  * A helper thread, one at a time for each spill, does two things.  While the
  * consumer has little before it, it shows the oldest block: reads it back if
@@ -140,6 +140,7 @@ struct weir_spill {
     uint64_t cut;                  /* messages put before `head` */
     uint64_t promised;             /* octets; the producer's, until it puts */
     uint64_t asked;                /* octets of the shortest that waits */
+    bool waits;                    /* the producer does, and drops nothing */
     uint64_t hole, hole_messages;  /* lost, and not taken off the list yet */
     _Atomic bool hides;            /* the producer's to change */
     _Atomic bool working;          /* a helper is, or will be, at work */
@@ -181,6 +182,10 @@ struct weir_spill *weir_spill_new(const struct weir_spill_plan *plan,
  * Thread: one that holds both ends; without a queue, one that may wait for the
  * disk. */
 void weir_spill_leave(struct weir_spill *spill);
+
+/* Does the producer wait for room, or drop what there is none for?  Until this
+ * is called it drops.  Thread: the producer. */
+void weir_spill_set_waits(struct weir_queue *queue, bool waits);
 
 /* tell() is not called any more, nobody waits, and nothing that is durable is
  * written: what is not in its store now will not be.  Thread: any. */

@@ -10,6 +10,9 @@
 #include "queue_private.h"
 #include "spill.h"
 
+/* Octets from which on a block is cut. */
+#define WEIR_SPILL_BLOCK (UINT64_C(64) << 10)
+
 /* A run of whole messages. */
 struct weir_spill_block {
     struct weir_list list;

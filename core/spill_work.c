@@ -247,6 +247,18 @@ void weir_spill_works(struct weir_spill *spill)
                             "what waited for it is written");
 }
 
+/* What is in no block is as long as one: it was to become a longer one, behind
+ * those that waited, and these are written now.  Lock held. */
+static bool awaits_cut(struct weir_spill *spill)
+{
+    uint64_t blocks = load(&spill->in_memory) + spill->use.kept_bytes;
+
+    return load(&spill->in_memory) == 0 &&
+           load(&spill->committed) - spill->hole -
+                   load(&spill->queue->published) >=
+               blocks + WEIR_SPILL_BLOCK;
+}
+
 /* Lock held. */
 static void wrote(struct weir_spill *spill, struct weir_spill_block *block,
                   int64_t handle)
@@ -260,7 +272,7 @@ static void wrote(struct weir_spill *spill, struct weir_spill_block *block,
     spill->use.kept += block->messages;
     spill->use.kept_bytes += block->octets;
     weir_spill_works(spill);
-    if (weir_queue_writer_waits(spill->queue))
+    if (weir_queue_writer_waits(spill->queue) || awaits_cut(spill))
         weir_spill_tell(spill);
 }
 

@@ -48,7 +48,7 @@ void weir_text_add_plain(struct weir_text *text, const void *data, size_t size);
 
 /* ---- a table: cells row by row ---- */
 
-#define WEIR_TABLE_COLUMNS 16
+#define WEIR_TABLE_COLUMNS 20
 
 struct weir_table {
     struct weir_text cells;   /* each with its NUL */

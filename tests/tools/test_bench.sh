@@ -108,7 +108,7 @@ each plugins 'tcp ipc inproc' "$all" 'first_us again_us'
 # Only weir swaps, where there is the plugin for it.
 if [ -f "$top_builddir/plugins/store_file/store_file.la" ]; then
     mkdir "$dir/swap"
-    delays='calm_us p99_x plain_x'
+    delays='calm_us p99_x half_x plain_x'
     each swap 'tcp ipc' '' \
         "msg/s p99_us MB/s raw_MB/s of_raw_% back/s $delays" \
         --size 64,1K --dir "$dir/swap" --store file

@@ -23,6 +23,7 @@ metric_of(const struct weir_bench_target *target)
 
     assert_non_null(test);
     for (metric = test->metrics; metric->name; metric++) {
+        assert_true(metric - test->metrics < WEIR_SIDE_METRICS);
         if (strcmp(metric->name, target->metric) == 0)
             return metric;
     }

@@ -33,6 +33,9 @@ add_head(struct weir_bench_heads *heads, const char *format, ...)
     heads->names[heads->count] = NULL;
 }
 
+_Static_assert(WEIR_SIDE_METRICS + 8 <= WEIR_TABLE_COLUMNS,
+               "the metrics of a test and what is beside them are a table");
+
 void weir_bench_heads(const struct weir_side_test *test,
                       struct weir_bench_heads *heads)
 {

@@ -25,7 +25,7 @@
 #include "meter.h"
 
 #define WEIR_SIDE_MOST     64 /* other sides */
-#define WEIR_SIDE_METRICS  9
+#define WEIR_SIDE_METRICS  10
 #define WEIR_SIDE_SETTINGS 8 /* of the user; and of a test */
 #define WEIR_SIDE_OWN      4
 

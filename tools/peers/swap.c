@@ -26,6 +26,7 @@ struct swap {
     struct weir_side_end *sender, *near, *far;
     const char *dir;
     uint64_t budget, sent;
+    double pace; /* messages per second at most; 0: as fast as it can */
     _Atomic bool stop;
 };
 
@@ -98,6 +99,17 @@ static uint64_t most(const struct swap *swap)
     return swap->budget / 4;
 }
 
+/* Wait until so many messages are due. */
+static void keep_pace(const struct swap *swap,
+                      const struct weir_side_span *span)
+{
+    double due = swap->pace > 0 ? (double)span->messages / swap->pace : 0;
+    uint64_t ns = weir_meter_seconds(due);
+
+    if (ns > span->ns)
+        weir_meter_sleep(ns - span->ns);
+}
+
 /* Send for so long, unless that is too much; the disk says how fast. */
 static int fill(struct swap *swap, uint64_t ns, struct weir_side_span *span)
 {
@@ -113,6 +125,7 @@ static int fill(struct swap *swap, uint64_t ns, struct weir_side_span *span)
         }
         span->messages += (uint64_t)step;
         span->ns = weir_meter_now() - start;
+        keep_pace(swap, span);
     } while (span->ns < ns && span->messages < end &&
              !atomic_load(&swap->stop));
     swap->sent += span->messages;
@@ -229,7 +242,7 @@ static void *keep_filling(void *arg)
 
 /* It is over before the other thread has sent all that it may. */
 static double ask_while_filling(struct swap *swap,
-                                const struct weir_side_span *span)
+                                const struct weir_side_span *span, double pace)
 {
     double run = swap->side->plan->run;
     double longest = 0.8 * (double)most(swap) / rate_of(swap, span);
@@ -237,6 +250,8 @@ static double ask_while_filling(struct swap *swap,
     void *good;
     double delay;
 
+    swap->pace = pace;
+    atomic_store(&swap->stop, false);
     if (pthread_create(&thread, NULL, keep_filling, swap) != 0)
         return -1;
     delay = ask(swap, run < longest ? run : longest);
@@ -298,7 +313,7 @@ static int run(struct weir_side *side)
 {
     static struct swap swap;
     struct weir_side_span there, back;
-    double calm, filling, plain;
+    double calm, filling, half, plain;
 
     swap.side = side;
     if (set_up(&swap) != 0 || ask(&swap, side->plan->warm) < 0)
@@ -311,8 +326,10 @@ static int run(struct weir_side *side)
     weir_side_rate("back/s", &back);
     if (print_rates(&swap, &there) != 0)
         return -1;
-    filling = ask_while_filling(&swap, &there);
-    if (filling < 0)
+    filling = ask_while_filling(&swap, &there, 0);
+    half = ask_while_filling(&swap, &there,
+                             0.5e9 * (double)there.messages / (double)there.ns);
+    if (filling < 0 || half < 0)
         return -1;
     plain = ask_beside_plain(&swap);
     if (plain < 0)
@@ -320,6 +337,7 @@ static int run(struct weir_side *side)
     weir_side_figure("calm_us", calm);
     weir_side_figure("p99_us", filling);
     weir_side_figure("p99_x", filling / calm);
+    weir_side_figure("half_x", half / calm);
     weir_side_figure("plain_x", plain / calm);
     return 0;
 }
@@ -327,8 +345,8 @@ static int run(struct weir_side *side)
 static const struct weir_side_metric metrics[] = {
     {"msg/s", true},     {"p99_us", false},  {"MB/s", true},
     {"raw_MB/s", false}, {"of_raw_%", true}, {"back/s", true},
-    {"calm_us", false},  {"p99_x", false},   {"plain_x", false},
-    {NULL, false},
+    {"calm_us", false},  {"p99_x", false},   {"half_x", false},
+    {"plain_x", false},  {NULL, false},
 };
 
 const struct weir_side_test weir_side_swap = {
@@ -342,8 +360,9 @@ const struct weir_side_test weir_side_swap = {
         "then the peer reads all of it.\n\n"
         "p99_us is the 99th percentile of the round trip between two more "
         "sockets of\nthe sender's process while it swaps, calm_us while it "
-        "does not send, p99_x the\nratio; plain_x is the ratio while a plain "
-        "program writes such messages to\na file.\n",
+        "does not send, p99_x the\nratio; half_x is the ratio while it sends "
+        "half as many a second, plain_x while a\nplain program writes such "
+        "messages to a file.\n",
     .metrics = metrics,
     .transports = "tcp",
     .sizes = "64,1K",
