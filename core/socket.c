@@ -713,8 +713,7 @@ static void count_bulk(struct weir_sock *sock, weir_message *message)
  * there is, and else they are told of the next, since we may not be back. */
 static void pass_on_input(struct weir_sock *sock)
 {
-    if (weir_sock_can_recv(sock) ||
-        (weir_fairqueue_arm(sock) && weir_sock_can_recv(sock)))
+    if (weir_sock_can_recv(sock) || weir_fairqueue_arm(sock))
         weir_sock_wake(sock, WEIR_WAIT_IN);
 }
 
@@ -730,12 +729,12 @@ int weir_sock_recv(struct weir_sock *sock, weir_message *message,
     r = take_next(sock, message);
     if (r == -EAGAIN)
         r = wait_and_receive(sock, message, patience);
+    if (WEIR_UNLIKELY(sock->waiting[WEIR_WAIT_IN]))
+        pass_on_input(sock);
     if (WEIR_UNLIKELY(r < 0))
         return r;
     weir_sock_received(sock, r > 0);
     count_bulk(sock, message);
-    if (WEIR_UNLIKELY(sock->waiting[WEIR_WAIT_IN]))
-        pass_on_input(sock);
     return r;
 }
 

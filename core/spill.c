@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 enum {
@@ -17,8 +18,9 @@ enum {
     LONG = 4 * BLOCK,    /* the same while the helper is busy, */
     PARTS = 16,          /* but no more than that part of the swap */
     EACH = 3 * BLOCK,    /* octets in memory that each spill may have */
-    TOGETHER = 32 << 20, /* and all of them, beyond that, */
-    PATIENT = 8 << 20    /* before one waits whose producer does not drop */
+    TOGETHER = 32 << 20, /* and all of them, beyond that */
+    PATIENT = 8 << 20,   /* the same for one whose producer waits, */
+    WHILE = 4000000      /* and ns until he goes on with less than half of it */
 };
 
 /* ---- life ---- */
@@ -269,13 +271,14 @@ static bool has_memory(struct weir_spill *spill, uint64_t octets)
            load(&weir_disks_memory) + list + octets <= memory_together(spill);
 }
 
-/* Who was refused for want of memory is told when much of it has come free.  To
- * be woken for each block would cost him, and the helper that is on his
- * processor, more than it brings. */
+/* Who is refused for want of memory is told when half of it is free, or after a
+ * while when any is: to be woken for each block would cost him, and the helper
+ * that is on his processor, more than it brings. */
 static bool is_relieved(struct weir_spill *spill)
 {
     return spill->durable || load(&spill->in_memory) == 0 ||
-           load(&weir_disks_memory) <= memory_together(spill) / 2;
+           load(&weir_disks_memory) <= memory_together(spill) / 2 ||
+           weir_now() >= spill->refused_at + WHILE;
 }
 
 /* Make a block of the list, which ends at `position` from then on: a new tail
@@ -386,8 +389,11 @@ bool weir_spill_room(struct weir_queue *queue, uint64_t octets)
         waits + octets > spill->budget || !can_keep(spill, octets))
         return false;
     make_way(queue, octets);
-    if (!has_memory(spill, octets))
+    if (!has_memory(spill, octets)) {
+        if (!weir_queue_writer_waits(queue))
+            spill->refused_at = weir_now();
         return false;
+    }
     promise(queue, octets);
     return true;
 }
@@ -543,6 +549,20 @@ static bool has_room_again(struct weir_queue *queue)
     return true;
 }
 
+/* The helper has caught up with what the list was to become long behind.  Where
+ * the tail began within a message it is cut when that has ended. */
+static void cut_long_list(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+
+    if (spill->durable || list_octets(spill) < BLOCK ||
+        !can_part(queue, load(&spill->committed)))
+        return;
+    weir_lock_take(&spill->lock);
+    weir_spill_cut(queue);
+    weir_lock_release(&spill->lock);
+}
+
 bool weir_spill_news(struct weir_queue *queue)
 {
     struct weir_spill *spill = queue->spill;
@@ -550,12 +570,13 @@ bool weir_spill_news(struct weir_queue *queue)
     if (weir_spill_hides(spill)) {
         weir_lock_take(&spill->lock);
         weir_spill_close_hole(queue);
-        if (spill->durable)
+        if (spill->durable) {
             weir_spill_take_back(queue);
-        if (spill->durable || list_octets(spill) >= BLOCK)
             weir_spill_cut(queue);
+        }
         weir_lock_release(&spill->lock);
-        (void)weir_spill_end(queue);
+        if (!weir_spill_end(queue))
+            cut_long_list(queue);
     }
     return has_room_again(queue);
 }

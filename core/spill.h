@@ -141,6 +141,7 @@ struct weir_spill {
     uint64_t promised;             /* octets; the producer's, until it puts */
     uint64_t asked;                /* octets of the shortest that waits */
     bool waits;                    /* the producer does, and drops nothing */
+    int64_t refused_at;            /* it was, for want of memory; its own */
     uint64_t hole, hole_messages;  /* lost, and not taken off the list yet */
     _Atomic bool hides;            /* the producer's to change */
     _Atomic bool working;          /* a helper is, or will be, at work */

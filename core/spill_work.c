@@ -251,12 +251,11 @@ void weir_spill_works(struct weir_spill *spill)
  * those that waited, and these are written now.  Lock held. */
 static bool awaits_cut(struct weir_spill *spill)
 {
-    uint64_t blocks = load(&spill->in_memory) + spill->use.kept_bytes;
+    uint64_t hidden =
+        load(&spill->committed) - spill->hole - load(&spill->queue->published);
 
     return load(&spill->in_memory) == 0 &&
-           load(&spill->committed) - spill->hole -
-                   load(&spill->queue->published) >=
-               blocks + WEIR_SPILL_BLOCK;
+           hidden >= spill->use.kept_bytes + WEIR_SPILL_BLOCK;
 }
 
 /* Lock held. */

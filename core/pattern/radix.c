@@ -21,6 +21,10 @@ static const uint16_t rooms[] = {0, 1, 2, 4, 6, 8, 10, 12, 16, 24, 32, 48, 256};
 _Static_assert(offsetof(struct weir_radix_node, rest) <= 24,
                "a node without children and edge fits a block of 24 octets");
 
+/* Octets of a node with children that find_label() may look at: pointers are
+ * behind the labels, but those of 32 bits are fewer octets. */
+#define LOOKED_AT (offsetof(struct weir_radix_node, rest) + 16)
+
 /* ---- one node ---- */
 
 /* What a look at a node needs first is at the front of its block: a node that
@@ -61,8 +65,11 @@ static struct weir_radix_node *new_node(size_t size, size_t edge)
     size_t offset = (before + pointer - 1) / pointer;
     size_t children = rooms[size] * pointer;
     size_t whole = children == 0 ? before : offset * pointer + children;
-    struct weir_radix_node *node = malloc(whole);
+    struct weir_radix_node *node;
 
+    if (children > 0 && whole < LOOKED_AT)
+        whole = LOOKED_AT;
+    node = malloc(whole);
     if (node == NULL)
         return NULL;
     memset(node, 0, whole);
@@ -92,8 +99,8 @@ static inline size_t octet_of(uint64_t bit)
 }
 
 /* Where `label` is among the first `n`; or n or more.  Sixteen at a time: to
- * call memchr() costs more than to look.  Behind the labels of a node that has
- * any there is always a pointer, so all sixteen are its own. */
+ * call memchr() costs more than to look.  What is behind the labels is the
+ * node's own, and what is found there is n or more. */
 static inline size_t find_label(const uint8_t *labels, size_t n, uint8_t label)
 {
     for (size_t i = 0; i < n; i += 16) {

@@ -998,6 +998,56 @@ static void test_received_shapes(void **state)
         check_received_shape(&shapes[i]);
 }
 
+/* Read up to `most` of `left` octets, as one read does.  Returns how many. */
+static size_t receive_part(struct fixture *fixture, const uint8_t *octets,
+                           size_t left, size_t most)
+{
+    static const struct weir_queue_parser parser = {.command = no_command};
+    struct iovec parts[2] = {{0}};
+    int n = weir_queue_space(fixture->queue, parts, false);
+    size_t size = least(left, most), first;
+
+    assert_in_range(n, 1, 2);
+    first = least(size, parts[0].iov_len);
+    memcpy(parts[0].iov_base, octets, first);
+    size = least(size - first, parts[1].iov_len);
+    if (size > 0)
+        memcpy(parts[1].iov_base, octets + first, size);
+    assert_true(weir_queue_filled(fixture->queue, first + size, &parser) >= 0);
+    fixture->put = fixture->queue->in.put;
+    return first + size;
+}
+
+/* The helper catches up when a message has come in part, whose begin is in the
+ * chunk before the tail: then nothing can be cut. */
+static void test_received_parts(void **state)
+{
+    const struct traffic_shape shape = {.frames = 4,
+                                        .size = {3000, 5000, 5000, 5000}};
+    const uint64_t messages = 500;
+    struct fixture fixture;
+    struct stream stream;
+    size_t at = 0;
+
+    (void)state;
+    set_up(&fixture, 1024 * MB);
+    fixture.shape = &shape;
+    atomic_store(&disk.slow, 3000);
+    pack(&fixture, &stream, messages);
+    while (at < stream.starts[messages]) {
+        hear(&fixture);
+        if (!weir_queue_full(fixture.queue))
+            at += receive_part(&fixture, stream.octets + at,
+                               stream.starts[messages] - at, 9000);
+        pause_a_bit();
+    }
+    atomic_store(&disk.slow, 0);
+    take_all(&fixture, messages);
+    assert_accounts(&fixture, 0);
+    tear_down(&fixture);
+    free(stream.octets);
+}
+
 /* The queue goes while the store is at work. */
 static void test_leave(void **state)
 {
@@ -1066,6 +1116,7 @@ int main(void)
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_promise),
         cmocka_unit_test(test_received_shapes),
+        cmocka_unit_test(test_received_parts),
         cmocka_unit_test(test_discard_used_up),
     };
 

@@ -327,9 +327,11 @@ static int run(struct weir_side *side)
     if (print_rates(&swap, &there) != 0)
         return -1;
     filling = ask_while_filling(&swap, &there, 0);
+    if (filling < 0)
+        return -1;
     half = ask_while_filling(&swap, &there,
                              0.5e9 * (double)there.messages / (double)there.ns);
-    if (filling < 0 || half < 0)
+    if (half < 0)
         return -1;
     plain = ask_beside_plain(&swap);
     if (plain < 0)
