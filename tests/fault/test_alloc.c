@@ -574,6 +574,18 @@ static void group(struct scene *scene)
         (void)sums(scene->a), (void)sums(scene->b);
 }
 
+/* Take what was said more than once: without I/O threads nobody else does, and
+ * who has said it waits for that when it is closed. */
+static void hear_out(weir_socket socket)
+{
+    weir_message message;
+
+    weir_message_init(&message);
+    while (!gave_up && weir_recv_message(socket, &message, 5) >= 0)
+        ;
+    weir_message_fini(&message);
+}
+
 /* The subscriber binds, and subscribes by messages. */
 static void xsub(struct scene *scene)
 {
@@ -582,6 +594,7 @@ static void xsub(struct scene *scene)
     CALL(weir_send(scene->a, "\1", 1, patience()));
     for (int i = 0; i < SIZES; i++)
         publish(scene, scene->b, scene->a, sizes[i]);
+    hear_out(scene->a);
     CALL(weir_send(scene->a, "\0", 1, patience()));
 }
 
