@@ -895,8 +895,10 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Some of what is left comes.  Returns how much. */
-static size_t receive(struct fixture *fixture, const uint8_t *from, size_t left)
+/* Up to `most` of the octets that are left come, as one read brings them.
+ * Returns how many. */
+static size_t receive(struct fixture *fixture, const uint8_t *from, size_t left,
+                      size_t most)
 {
     static const struct weir_queue_parser parser = {.command = no_command};
     struct iovec parts[2] = {{0}};
@@ -904,7 +906,7 @@ static size_t receive(struct fixture *fixture, const uint8_t *from, size_t left)
     size_t first, second = 0;
 
     assert_in_range(n, 1, 2);
-    left = least(left, 1 + (size_t)rand() % 100000);
+    left = least(left, most);
     first = least(left, parts[0].iov_len);
     memcpy(parts[0].iov_base, from, first);
     if (n > 1 && first < left) {
@@ -929,7 +931,8 @@ static void receive_all(struct fixture *fixture, const struct stream *stream,
         hear(fixture);
         if (!weir_queue_full(fixture->queue))
             at += receive(fixture, stream->octets + at,
-                          stream->starts[messages] - at);
+                          stream->starts[messages] - at,
+                          1 + (size_t)rand() % 100000);
         if (rand() % 20 == 0) {
             (void)weir_queue_rollback(fixture->queue);
             at = stream->starts[fixture->put];
@@ -998,26 +1001,6 @@ static void test_received_shapes(void **state)
         check_received_shape(&shapes[i]);
 }
 
-/* Read up to `most` of `left` octets, as one read does.  Returns how many. */
-static size_t receive_part(struct fixture *fixture, const uint8_t *octets,
-                           size_t left, size_t most)
-{
-    static const struct weir_queue_parser parser = {.command = no_command};
-    struct iovec parts[2] = {{0}};
-    int n = weir_queue_space(fixture->queue, parts, false);
-    size_t size = least(left, most), first;
-
-    assert_in_range(n, 1, 2);
-    first = least(size, parts[0].iov_len);
-    memcpy(parts[0].iov_base, octets, first);
-    size = least(size - first, parts[1].iov_len);
-    if (size > 0)
-        memcpy(parts[1].iov_base, octets + first, size);
-    assert_true(weir_queue_filled(fixture->queue, first + size, &parser) >= 0);
-    fixture->put = fixture->queue->in.put;
-    return first + size;
-}
-
 /* The helper catches up when a message has come in part, whose begin is in the
  * chunk before the tail: then nothing can be cut. */
 static void test_received_parts(void **state)
@@ -1025,6 +1008,7 @@ static void test_received_parts(void **state)
     const struct traffic_shape shape = {.frames = 4,
                                         .size = {3000, 5000, 5000, 5000}};
     const uint64_t messages = 500;
+    int64_t end = weir_deadline_in(SOON_S * 1000);
     struct fixture fixture;
     struct stream stream;
     size_t at = 0;
@@ -1037,9 +1021,10 @@ static void test_received_parts(void **state)
     while (at < stream.starts[messages]) {
         hear(&fixture);
         if (!weir_queue_full(fixture.queue))
-            at += receive_part(&fixture, stream.octets + at,
-                               stream.starts[messages] - at, 9000);
+            at += receive(&fixture, stream.octets + at,
+                          stream.starts[messages] - at, 9000);
         pause_a_bit();
+        assert_true(weir_now() < end);
     }
     atomic_store(&disk.slow, 0);
     take_all(&fixture, messages);

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
@@ -162,60 +161,43 @@ static void test_given_up(void **state)
     for_each_transport(given_up);
 }
 
-/* ---- who has its message works, and does not look again ---- */
+/* ---- who has its message does not look again ---- */
 
-struct worker {
-    weir_socket socket;
-    _Atomic int *heard; /* by both */
-    _Atomic bool *done; /* it may go on */
-};
-
-static void *work(void *arg)
+static void await_delivered(weir_socket socket, uint64_t n)
 {
     const struct timespec pause = {0, 1000000};
-    struct worker *worker = arg;
+    int64_t end = flow_now() + FLOW_SOON;
 
-    flow_recv_number(worker->socket);
-    atomic_fetch_add(worker->heard, 1);
-    while (!atomic_load(worker->done))
+    while (flow_stats(socket).delivered < n) {
+        assert_true(flow_now() < end);
         nanosleep(&pause, NULL);
-    return NULL;
+    }
 }
 
-static bool come_to(_Atomic int *heard, int n)
-{
-    const struct timespec pause = {0, 1000000};
-    int64_t end = flow_now() + FLOW_SOON / 2; /* then who waits looks anyway */
-
-    while (atomic_load(heard) < n && flow_now() < end)
-        nanosleep(&pause, NULL);
-    return atomic_load(heard) >= n;
-}
-
-/* The next message wakes the other one. */
+/* The next message wakes the other one, before its deadline does. */
 static void one_works(weir_context context, const char *transport)
 {
-    _Atomic int heard = 0;
-    _Atomic bool done = false;
+    struct receiver receivers[2] = {{.result = 1}, {.result = 1}};
     weir_socket to = flow_open(context, WEIR_PULL);
     weir_socket from = flow_open(context, WEIR_PUSH);
-    struct worker worker = {to, &heard, &done};
     pthread_t threads[2];
-    bool first, second;
 
     flow_join(to, from, transport);
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, work, &worker), 0);
+    for (int i = 0; i < 2; i++) {
+        receivers[i].socket = to;
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, receive, &receivers[i]), 0);
+    }
     let_it_begin();
-    flow_send_number(from, 1);
-    first = come_to(&heard, 1);
-    flow_send_number(from, 2);
-    second = come_to(&heard, 2);
-    atomic_store(&done, true);
+    flow_say(from, text);
+    await_delivered(to, 1);
+    flow_say(from, text);
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
-    assert_true(first);
-    assert_true(second);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(receivers[i].result, 0);
+        assert_true(receivers[i].took < FLOW_SOON / 2);
+    }
     flow_drop(from);
     flow_drop(to);
 }

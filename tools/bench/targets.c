@@ -43,10 +43,11 @@ static const struct weir_args args = {
     .usage = "[option...]",
     .about = "Measures all that weir has to reach, in pairs of runs that take "
              "turns, and\nprints a table: the median of weir's figure, that "
-             "of the other one, the median\nof their ratios, what it must be "
-             "at least, what is aimed at, and by which\nfactor that is "
-             "missed.  Ends with 1 if an \"at least\" is not reached.  Takes "
-             "10\nminutes, and a machine that does nothing else.\n",
+             "of the other one, the median\nof their ratios, that of plain "
+             "system calls (raw) where they are measured too,\nwhat it must "
+             "be at least, what is aimed at, and by which factor that is "
+             "missed.\nEnds with 1 if an \"at least\" is not reached.  Takes "
+             "10 minutes, and a machine\nthat does nothing else.\n",
     .options = options,
 };
 
@@ -118,7 +119,7 @@ static size_t choose_entries(struct targets *t,
             base = target->base;
     }
     for (int i = 0; i <= BASE; i++) {
-        int impl = i == BASE ? 0 : i;
+        int impl = i == BASE ? WEIR : i;
 
         where[i] = -1;
         if (!wanted[i] || !t->usable[impl])
