@@ -951,6 +951,7 @@ static void forwarder(struct scene *scene)
     CALL(weir_subscribe(through.sink, NULL, 0));
     publish(scene, through.source, through.sink, MEDIUM);
     publish(scene, through.source, through.sink, LARGE);
+    hear_out(through.sink); /* what it has no room for the device would hold */
     take_away(&through);
 }
 

@@ -24,7 +24,7 @@ begin() {
 begin --stats-at jobs
 
 # Events are told from when it says that it watches, so they come again until
-# some are seen.
+# each of the two has seen some.
 "$weir" monitor jobs >"$dir/events" 2>"$dir/monitor.err" &
 monitor=$!
 "$weir" monitor jobs --json --count 3 >"$dir/json" 2>&1 &
@@ -34,7 +34,8 @@ visit() {
     printf 'a\nb\n' | cat_ --type PUSH --connect "$front" --send -
     wait $!
     grep -q "PULL.* connected  $front  uid " "$dir/events" &&
-        grep -q 'disconnected' "$dir/events"
+        grep -q 'disconnected' "$dir/events" &&
+        [ "$(wc -l <"$dir/json")" -ge 3 ]
 }
 await visit
 wait $counted || wrong "monitor --count: exit code $?"
