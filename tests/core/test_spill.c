@@ -41,6 +41,7 @@ static struct {
     _Atomic int n, open, writes, reads, bad_write, bad_read, bad_open;
     _Atomic int write_code, read_code;
     _Atomic int slow;    /* us */
+    _Atomic int may;     /* writes that do not have to wait for more */
     _Atomic int damaged; /* the block that comes back with another octet */
     _Atomic uint64_t bytes, room, overhead;
     _Atomic uint64_t largest; /* of what was ever written */
@@ -61,6 +62,26 @@ int __wrap_weir_thread_start(pthread_t *thread, void *(*run)(void *), void *arg,
     if (atomic_load(&no_threads))
         return -ENOMEM;
     return __real_weir_thread_start(thread, run, arg, name, cpus);
+}
+
+/* 0: time goes on. */
+static _Atomic int64_t frozen;
+
+int64_t __real_weir_now(void);
+int64_t __wrap_weir_now(void);
+
+int64_t __wrap_weir_now(void)
+{
+    int64_t now = atomic_load(&frozen);
+
+    return now ? now : __real_weir_now();
+}
+
+static void pause_a_bit(void)
+{
+    const struct timespec pause = {.tv_nsec = 100000};
+
+    nanosleep(&pause, NULL);
 }
 
 static void enter(void)
@@ -98,6 +119,9 @@ static int64_t write_disk(void *self, const struct iovec *parts, int n,
     (void)self, (void)messages, (void)first, (void)error;
     if (which == atomic_load(&disk.bad_write))
         return -atomic_load(&disk.write_code);
+    while (atomic_load(&disk.may) <= 0)
+        pause_a_bit();
+    atomic_fetch_sub(&disk.may, 1);
     enter();
     kept->size = 0;
     for (int i = 0; i < n; i++)
@@ -207,6 +231,7 @@ static void set_up_in(struct fixture *fixture, const char *dir, uint64_t budget)
     atomic_store(&disk.bad_write, NEVER);
     atomic_store(&disk.bad_read, NEVER);
     atomic_store(&disk.slow, 0);
+    atomic_store(&disk.may, NEVER);
     atomic_store(&disk.damaged, -1);
     atomic_store(&disk.room, UINT64_MAX);
     atomic_store(&disk.overhead, 0);
@@ -222,13 +247,6 @@ static void set_up_in(struct fixture *fixture, const char *dir, uint64_t budget)
 static void set_up(struct fixture *fixture, uint64_t budget)
 {
     set_up_in(fixture, "/nowhere", budget);
-}
-
-static void pause_a_bit(void)
-{
-    const struct timespec pause = {.tv_nsec = 100000};
-
-    nanosleep(&pause, NULL);
 }
 
 static void await(_Atomic int *word, int value)
@@ -579,6 +597,87 @@ static void test_promise(void **state)
     take_all(&fixture, fixture.put);
     assert_accounts(&fixture, 0);
     tear_down(&fixture);
+}
+
+/* Put what the disk, which stands still, leaves memory for. */
+static void fill_memory(struct fixture *fixture, bool waits)
+{
+    set_up(fixture, 1024 * MB);
+    fixture->shape = &shapes[2];
+    weir_spill_set_waits(fixture->queue, waits);
+    atomic_store(&disk.may, 0);
+    while (try_put(fixture) == 0)
+        ;
+    assert_int_equal(try_put(fixture), -EAGAIN);
+}
+
+static void let_write(int blocks)
+{
+    int end = atomic_load(&disk.n) + blocks;
+
+    atomic_store(&disk.may, blocks);
+    await(&disk.n, end);
+    await(&disk.may, 0);
+}
+
+static void finish(struct fixture *fixture)
+{
+    atomic_store(&disk.may, NEVER);
+    take_all(fixture, fixture->put);
+    assert_accounts(fixture, 0);
+    tear_down(fixture);
+}
+
+/* Who drops what there is no memory for has more of it than who waits. */
+static void test_memory(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    fill_memory(&fixture, true);
+    assert_in_range(use_of(&fixture).hidden, 7 * MB, 8 * MB);
+    finish(&fixture);
+    fill_memory(&fixture, false);
+    assert_in_range(use_of(&fixture).hidden, 31 * MB, 32 * MB);
+    finish(&fixture);
+}
+
+/* Who waits for memory is told once, and not for each block that is written:
+ * when half of it is free. */
+static void test_relief(void **state)
+{
+    struct fixture fixture;
+    bool told = false;
+
+    (void)state;
+    atomic_store(&frozen, weir_now());
+    fill_memory(&fixture, true);
+    assert_true(weir_queue_arm_writer(fixture.queue));
+    while (!told) {
+        told = use_of(&fixture).in_memory <= 4 * MB;
+        assert_int_equal(weir_spill_news(fixture.queue), told);
+        let_write(1);
+    }
+    assert_false(weir_spill_news(fixture.queue));
+    atomic_store(&frozen, 0);
+    finish(&fixture);
+}
+
+/* Where the disk is slow he does not wait for that. */
+static void test_slow_relief(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    atomic_store(&frozen, weir_now());
+    fill_memory(&fixture, true);
+    assert_true(weir_queue_arm_writer(fixture.queue));
+    let_write(2);
+    assert_false(weir_spill_news(fixture.queue));
+    atomic_fetch_add(&frozen, 4000000);
+    assert_true(weir_spill_news(fixture.queue));
+    atomic_store(&frozen, 0);
+    finish(&fixture);
 }
 
 /* A message that is begun and given up leaves no trace. */
@@ -1103,6 +1202,9 @@ int main(void)
         cmocka_unit_test(test_received_shapes),
         cmocka_unit_test(test_received_parts),
         cmocka_unit_test(test_discard_used_up),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_relief),
+        cmocka_unit_test(test_slow_relief),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
