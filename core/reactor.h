@@ -54,6 +54,7 @@ struct weir_tick {
     struct weir_stack_node inbox;
     struct weir_list list;
     _Atomic bool wanted; /* on the inbox or the list */
+    _Atomic bool rare;   /* comes too rarely for who has left something over */
     struct weir_sock *sock;
 };
 

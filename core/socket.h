@@ -176,9 +176,12 @@ struct weir_sock {
     struct weir_tick tick;
     _Atomic uint32_t drives; /* times the application drove input itself */
     _Atomic bool asleep;     /* = leader_asleep, for the reactor */
-    uint32_t drives_seen;    /* reactor's */
     _Atomic bool io_drives;  /* the reactor waits on the set */
-    bool io_armed;           /* reactor's */
+    /* the reactor's own */
+    bool io_armed;
+    uint32_t drives_seen; /* at its last look, */
+    uint32_t drives_met;  /* and how many since the one before */
+    int steady;           /* looks in a row that met as many */
 
     /* giving memory back (rest.c) */
     uint64_t uses, uses_seen; /* calls that moved messages */

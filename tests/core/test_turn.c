@@ -18,7 +18,7 @@
 #include "shells.h"
 #include "socket.h"
 
-enum { LOOK_SOON = 50000 };
+enum { LOOK_SOON = 50000, RARELY = 4 };
 
 static bool may_nest = true;
 static struct weir_sock *sock; /* the PULL's */
@@ -179,17 +179,68 @@ static void test_came_once(void **state)
     await_io_drives();
 }
 
+/* The application comes so many times, and the I/O thread looks. */
+static int64_t look_after(int times)
+{
+    for (int i = 0; i < times; i++)
+        show_up();
+    return weir_sock_turn(sock);
+}
+
+static void begin_to_come(void)
+{
+    join_with_set();
+    await_quiet();
+    pushpull_hold();
+    hand_back();
+}
+
 static void test_not_while_it_comes(void **state)
 {
     (void)state;
-    join_with_set();
-    pushpull_hold();
-    hand_back();
-    for (int i = 0; i < 3; i++) {
-        show_up();
-        assert_int_equal(weir_sock_turn(sock), WEIR_ABSENCE);
+    begin_to_come();
+    for (int i = 0; i < 20; i++) {
+        assert_true(look_after(1) >= WEIR_ABSENCE);
         assert_false(atomic_load(&sock->io_drives));
     }
+}
+
+/* Who comes as often look after look is looked at less often, until he comes
+ * less often himself. */
+static void test_rarely_while_it_comes_steadily(void **state)
+{
+    int64_t next = 0;
+    int looks = 0;
+
+    (void)state;
+    begin_to_come();
+    do {
+        next = look_after(100);
+    } while (next == WEIR_ABSENCE && ++looks < 10);
+    assert_in_range(looks, 2, 5);
+    assert_int_equal(next, RARELY * WEIR_ABSENCE);
+    assert_int_equal(look_after(60), RARELY * WEIR_ABSENCE);
+    assert_int_equal(look_after(20), WEIR_ABSENCE);
+    assert_int_equal(look_after(20), WEIR_ABSENCE);
+}
+
+/* What he leaves over does not wait for a look that is far: it asks for one. */
+static void test_not_rarely_with_leftovers(void **state)
+{
+    struct weir_reactor *reactor = sock->reactor;
+    int64_t far;
+
+    (void)state;
+    begin_to_come();
+    while (look_after(100) == WEIR_ABSENCE)
+        ;
+    far = weir_now() + INT64_C(1000000000);
+    atomic_store(&reactor->tick_at, far);
+    weir_reactor_tick(reactor, &sock->tick, LOOK_SOON);
+    assert_true(atomic_load(&reactor->tick_at) < far);
+    far = atomic_load(&reactor->tick_at);
+    weir_reactor_tick(reactor, &sock->tick, LOOK_SOON); /* it is asked for */
+    assert_int_equal(atomic_load(&reactor->tick_at), far);
 }
 
 /* It sleeps in the set itself, for however long. */
@@ -347,6 +398,8 @@ int main(void)
         CASE(test_taken_over),
         CASE(test_came_once),
         CASE(test_not_while_it_comes),
+        CASE(test_rarely_while_it_comes_steadily),
+        CASE(test_not_rarely_with_leftovers),
         CASE(test_not_while_it_sleeps),
         CASE(test_kept_while_away),
         CASE(test_kept_while_watched),
