@@ -152,7 +152,7 @@ static void start_hiding(struct weir_queue *queue, struct weir_chunk *shown)
     spill->shown = shown;
     spill->head = queue->in.tail;
     spill->cut = queue->in.put;
-    spill->accepted = queue->in.put;
+    store(&spill->accepted, queue->in.put);
     store(&spill->committed, load(&queue->published));
     atomic_store(&spill->hides, true);
     queue->in.message_credit = queue->in.octet_credit = 0;
@@ -271,14 +271,13 @@ static bool has_memory(struct weir_spill *spill, uint64_t octets)
            load(&weir_disks_memory) + list + octets <= memory_together(spill);
 }
 
-/* Who is refused for want of memory is told when half of it is free, or after a
- * while when any is: to be woken for each block would cost him, and the helper
- * that is on his processor, more than it brings. */
-static bool is_relieved(struct weir_spill *spill)
+/* To be woken for each block would cost who waits, and the helper that is on
+ * his processor, more than it brings. */
+bool weir_spill_is_relieved(struct weir_spill *spill)
 {
     return spill->durable || load(&spill->in_memory) == 0 ||
            load(&weir_disks_memory) <= memory_together(spill) / 2 ||
-           weir_now() >= spill->refused_at + WHILE;
+           weir_now() >= atomic_load(&spill->refused_at) + WHILE;
 }
 
 /* Make a block of the list, which ends at `position` from then on: a new tail
@@ -391,7 +390,7 @@ bool weir_spill_room(struct weir_queue *queue, uint64_t octets)
     make_way(queue, octets);
     if (!has_memory(spill, octets)) {
         if (!weir_queue_writer_waits(queue))
-            spill->refused_at = weir_now();
+            atomic_store(&spill->refused_at, weir_now());
         return false;
     }
     promise(queue, octets);
@@ -414,7 +413,7 @@ void weir_spill_close_hole(struct weir_queue *queue)
     queue->in.put -= messages;
     spill->cut -= messages;
     store(&spill->committed, load(&spill->committed) - octets);
-    spill->accepted = queue->in.put;
+    store(&spill->accepted, queue->in.put);
     spill->hole = spill->hole_messages = 0;
 }
 
@@ -468,7 +467,7 @@ static void count_put(struct weir_queue *queue)
     struct weir_spill *spill = queue->spill;
     struct weir_durable *durable = spill->durable;
 
-    durable->puts += queue->in.put - spill->accepted;
+    durable->puts += queue->in.put - load(&spill->accepted);
     if (!atomic_load(&spill->failed) || durable->trouble)
         return;
     durable->trouble = WEIR_DURABLE_UNWRITTEN;
@@ -494,6 +493,33 @@ void weir_spill_cut(struct weir_queue *queue)
     weir_spill_schedule(spill);
 }
 
+static void commit(struct weir_queue *queue, uint64_t position)
+{
+    store(&queue->spill->committed, position);
+    store(&queue->spill->accepted, queue->in.put);
+}
+
+/* `block` is cut off the list; NULL: of a durable one that may be still. */
+static void put_locked(struct weir_queue *queue, uint64_t position,
+                       struct weir_spill_block *block)
+{
+    struct weir_spill *spill = queue->spill;
+
+    weir_lock_take(&spill->lock);
+    if (spill->durable)
+        count_put(queue);
+    commit(queue, position);
+    if (block)
+        hand_over(spill, block);
+    if (spill->durable)
+        weir_spill_cut(queue);
+    if (has_work(spill))
+        weir_spill_schedule(spill);
+    weir_lock_release(&spill->lock);
+}
+
+/* A message that only makes the list longer is nobody else's business: with the
+ * lock it would wait for the helper many times a block. */
 void weir_spill_put(struct weir_queue *queue, uint64_t position)
 {
     struct weir_spill *spill = queue->spill;
@@ -502,19 +528,12 @@ void weir_spill_put(struct weir_queue *queue, uint64_t position)
     spill->promised = 0;
     if (position - spill->head->base >= block_size(spill))
         block = cut_list(queue, position);
-    weir_lock_take(&spill->lock);
-    store(&spill->committed, position);
-    if (spill->durable)
-        count_put(queue);
-    spill->accepted = queue->in.put;
-    if (block)
-        hand_over(spill, block);
-    if (spill->durable)
-        weir_spill_cut(queue);
-    if (has_work(spill))
-        weir_spill_schedule(spill);
-    weir_lock_release(&spill->lock);
-    if (!spill->durable && atomic_load(&spill->n_blocks) == 0)
+    if (block || spill->durable)
+        put_locked(queue, position, block);
+    else
+        commit(queue, position);
+    if (!spill->durable && atomic_load(&spill->n_blocks) == 0 &&
+        is_half_empty(queue))
         (void)weir_spill_end(queue);
 }
 
@@ -539,7 +558,8 @@ uint64_t weir_spill_asked(const struct weir_queue *queue)
 static bool has_room_again(struct weir_queue *queue)
 {
     if (!weir_queue_writer_waits(queue) ||
-        (weir_spill_hides(queue->spill) && !is_relieved(queue->spill)))
+        (weir_spill_hides(queue->spill) &&
+         !weir_spill_is_relieved(queue->spill)))
         return false;
     if (queue->spill->durable)
         queue->in.wanted = queue->spill->asked;
@@ -615,7 +635,7 @@ uint64_t weir_spill_discard(struct weir_queue *queue)
     drop_blocks(spill);
     weir_queue_drop_from(queue, spill->shown, spill->head,
                          load(&queue->messages));
-    spill->accepted = queue->in.put;
+    store(&spill->accepted, queue->in.put);
     store(&spill->committed, load(&queue->published));
     spill->stale = true;
     spill->starved = spill->used_up = false; /* what that was true of is gone */
@@ -669,7 +689,7 @@ void weir_spill_counts(struct weir_queue *queue, uint64_t *put,
 
     weir_lock_take(&spill->lock);
     position = load(&spill->committed) - spill->hole;
-    *put = larger(*put, spill->accepted - spill->hole_messages);
+    *put = larger(*put, load(&spill->accepted) - spill->hole_messages);
     *octets = larger(position, load(&queue->published));
     *lost = spill->lost;
     weir_lock_release(&spill->lock);

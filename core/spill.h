@@ -141,7 +141,7 @@ struct weir_spill {
     uint64_t promised;             /* octets; the producer's, until it puts */
     uint64_t asked;                /* octets of the shortest that waits */
     bool waits;                    /* the producer does, and drops nothing */
-    int64_t refused_at;            /* it was, for want of memory; its own */
+    _Atomic int64_t refused_at;    /* it was, for want of memory */
     uint64_t hole, hole_messages;  /* lost, and not taken off the list yet */
     _Atomic bool hides;            /* the producer's to change */
     _Atomic bool working;          /* a helper is, or will be, at work */
@@ -149,15 +149,16 @@ struct weir_spill {
     _Atomic bool failed;           /* for good */
     _Atomic uint32_t n_blocks;     /* = length of `blocks` */
     _Atomic uint64_t in_memory;    /* octets of blocks not in the store */
-    uint64_t accepted;             /* messages put, hidden ones included */
-    _Atomic uint64_t committed;    /* octets, the same */
-    uint64_t lost;                 /* messages that the store did not return */
-    struct weir_spill_use use;     /* `hidden`, `in_memory` are elsewhere */
-    void *self;                    /* the opened store; the helper's */
-    bool stale;                    /* nothing in it is wanted: close it */
-    bool used_up;                  /* full, because of the budget */
-    bool starved;                  /* nothing can be read back for now */
-    uint64_t full_at;              /* octets that the store had on disk then */
+    /* the producer's to change, with the lock or without */
+    _Atomic uint64_t accepted;  /* messages put, hidden ones included */
+    _Atomic uint64_t committed; /* octets, the same */
+    uint64_t lost;              /* messages that the store did not return */
+    struct weir_spill_use use;  /* `hidden`, `in_memory` are elsewhere */
+    void *self;                 /* the opened store; the helper's */
+    bool stale;                 /* nothing in it is wanted: close it */
+    bool used_up;               /* full, because of the budget */
+    bool starved;               /* nothing can be read back for now */
+    uint64_t full_at;           /* octets that the store had on disk then */
 
     int write_code, read_code; /* what was told last; 0: all is well */
     struct weir_spill_report reports[WEIR_SPILL_REPORTS];

@@ -235,9 +235,9 @@ static bool is_below_mark(struct weir_spill *spill)
     uint64_t messages = load(&queue->mark_messages);
     uint64_t octets = load(&queue->mark_octets);
 
-    return (!messages ||
-            spill->accepted - spill->hole_messages - load(&queue->taken) <=
-                messages) &&
+    return (!messages || load(&spill->accepted) - spill->hole_messages -
+                                 load(&queue->taken) <=
+                             messages) &&
            (!octets ||
             load(&spill->committed) - spill->hole - load(&queue->consumed) <=
                 octets);

@@ -162,6 +162,12 @@ int64_t weir_spill_write_block(struct weir_spill *spill,
 int weir_spill_open_store(const struct weir_spill_plan *plan, void **self,
                           weir_error *error);
 
+/* ---- spill.c ---- */
+
+/* Is it time to tell a producer that was refused for want of memory?  It is
+ * when half of that is free, or after a while when any is.  Thread: any. */
+bool weir_spill_is_relieved(struct weir_spill *spill);
+
 /* ---- spill.c: lock held ---- */
 
 /* Make a block of the list, if there is something in it and nothing else

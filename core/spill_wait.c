@@ -185,7 +185,8 @@ static void drop_behind(struct weir_queue *queue, uint64_t ticket)
     }
     spill->next_write = NULL;
     weir_queue_restart(queue, spill->head, base, put);
-    spill->cut = spill->accepted = put;
+    spill->cut = put;
+    store(&spill->accepted, put);
     spill->promised = 0;
     store(&spill->committed, base);
 }

@@ -271,7 +271,10 @@ static void wrote(struct weir_spill *spill, struct weir_spill_block *block,
     spill->use.kept += block->messages;
     spill->use.kept_bytes += block->octets;
     weir_spill_works(spill);
-    if (weir_queue_writer_waits(spill->queue) || awaits_cut(spill))
+    weir_fence_full(); /* as in weir_queue_arm_writer(), which looks again */
+    if ((weir_queue_writer_waits(spill->queue) &&
+         weir_spill_is_relieved(spill)) ||
+        awaits_cut(spill))
         weir_spill_tell(spill);
 }
 

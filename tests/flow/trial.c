@@ -2,6 +2,7 @@
 
 #include "trial.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,22 +101,39 @@ int trial_send(weir_socket socket, uint32_t number, size_t size, int deadline)
     return weir_send(socket, data, size, deadline);
 }
 
-uint32_t trial_receive(weir_socket socket)
+/* Returns 0 if there is none within so many ms. */
+static uint32_t receive_within(weir_socket socket, int ms)
 {
     static _Thread_local unsigned char data[TRIAL_LARGEST];
     size_t size = sizeof(data);
+    int r = weir_recv(socket, data, &size, ms);
 
-    flow_ok(weir_recv(socket, data, &size, FLOW_SOON));
+    if (r == -EAGAIN && ms < FLOW_SOON)
+        return 0;
+    flow_ok(r);
     return trial_check(data, size);
+}
+
+uint32_t trial_receive(weir_socket socket)
+{
+    return receive_within(socket, FLOW_SOON);
+}
+
+bool trial_take_within(weir_socket socket, struct trial_tally *tally, int ms)
+{
+    uint32_t number = receive_within(socket, ms);
+
+    if (number == 0)
+        return false;
+    assert_true(number > tally->last);
+    tally->last = number;
+    tally->got++;
+    return true;
 }
 
 void trial_take(weir_socket socket, struct trial_tally *tally)
 {
-    uint32_t number = trial_receive(socket);
-
-    assert_true(number > tally->last);
-    tally->last = number;
-    tally->got++;
+    (void)trial_take_within(socket, tally, FLOW_SOON);
 }
 
 void trial_send_pair(weir_socket socket, uint32_t number, size_t size)

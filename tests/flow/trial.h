@@ -64,6 +64,9 @@ struct trial_tally {
 /* Receive one, whose number is beyond the last one's. */
 void trial_take(weir_socket socket, struct trial_tally *tally);
 
+/* The same, if there is one within so many ms.  Returns whether. */
+bool trial_take_within(weir_socket socket, struct trial_tally *tally, int ms);
+
 /* ---- others ---- */
 
 /* Send, and receive, a message of a short frame and a longer one.  Such
