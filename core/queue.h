@@ -340,7 +340,7 @@ bool weir_queue_arm_writer(struct weir_queue *queue);
 void weir_queue_disarm_writer(struct weir_queue *queue);
 
 /* Has the producer asked, and was not told yet?
- * Thread: the producer. */
+ * Thread: the producer, or the helper of its spill. */
 static inline bool weir_queue_writer_waits(const struct weir_queue *queue)
 {
     return atomic_load_explicit(&queue->writer_armed, memory_order_relaxed) &

@@ -236,7 +236,8 @@ void weir_reactor_tick_again(struct weir_reactor *reactor,
 {
     if (!reactor->threaded)
         return; /* who waits looks after everything */
-    atomic_store_explicit(&tick->rare, false, memory_order_relaxed);
+    if (ns < WEIR_ABSENCE)
+        atomic_store_explicit(&tick->rare, false, memory_order_relaxed);
     if (!ask_for_tick(reactor, tick) && ns < TICK_MAX)
         ns = TICK_MAX;
     weir_fence_full(); /* as in run_ticks() */
@@ -246,8 +247,9 @@ void weir_reactor_tick_again(struct weir_reactor *reactor,
 void weir_reactor_tick(struct weir_reactor *reactor, struct weir_tick *tick,
                        int64_t ns)
 {
-    if (!atomic_load_explicit(&tick->wanted, memory_order_relaxed) ||
-        atomic_load_explicit(&tick->rare, memory_order_relaxed))
+    bool wanted = atomic_load_explicit(&tick->wanted, memory_order_relaxed);
+
+    if (!wanted || (!weir_tick_comes_soon(tick) && ns < WEIR_ABSENCE))
         weir_reactor_tick_again(reactor, tick, ns);
 }
 

@@ -58,6 +58,13 @@ struct weir_tick {
     struct weir_sock *sock;
 };
 
+/* Is it called soon enough for who leaves something over?  Thread: any. */
+static inline bool weir_tick_comes_soon(const struct weir_tick *tick)
+{
+    return atomic_load_explicit(&tick->wanted, memory_order_relaxed) &&
+           !atomic_load_explicit(&tick->rare, memory_order_relaxed);
+}
+
 enum { WEIR_REACTOR_BATCH = 64 };
 
 struct weir_reactor {

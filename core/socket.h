@@ -82,7 +82,8 @@ enum {
     WEIR_SOCK_WAKE_KEY = 1,    /* of the wake signal in the set */
     WEIR_SOCK_POOL = 64 << 20, /* octets of chunks kept at hand */
     WEIR_PACE_BATCH = 65536,   /* octets brought to the kernel at once */
-    WEIR_ABSENCE = 4000000     /* ns without a drive: the application is away */
+    WEIR_ABSENCE = 4000000     /* ns between looks whether the application is
+                                  still there, or four times that (turn.c) */
 };
 
 /* A pipe by its number; numbers are used again, generations are not. */
@@ -179,9 +180,11 @@ struct weir_sock {
     _Atomic bool io_drives;  /* the reactor waits on the set */
     /* the reactor's own */
     bool io_armed;
-    uint32_t drives_seen; /* at its last look, */
-    uint32_t drives_met;  /* and how many since the one before */
-    int steady;           /* looks in a row that met as many */
+    uint32_t drives_seen;   /* at its last look */
+    uint32_t drives_judged; /* at the last that judged how often they are, */
+    int64_t judged_at;      /* which was then */
+    uint64_t usual;         /* drives between two looks, when it was steady */
+    int steady;             /* judgements in a row that found as many */
 
     /* giving memory back (rest.c) */
     uint64_t uses, uses_seen; /* calls that moved messages */
@@ -416,7 +419,7 @@ void weir_sock_put_slow(struct weir_sock *sock);
 static inline bool weir_sock_leaves_input(struct weir_sock *sock)
 {
     return !weir_list_empty(&sock->readable) &&
-           !atomic_load_explicit(&sock->tick.wanted, memory_order_relaxed);
+           !weir_tick_comes_soon(&sock->tick);
 }
 
 /* Have somebody read it, soon.  Lock held. */

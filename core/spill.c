@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fence.h"
 
 enum {
     BLOCK = WEIR_SPILL_BLOCK,
@@ -57,7 +58,7 @@ struct weir_spill *weir_spill_new(const struct weir_spill_plan *plan,
 void weir_spill_set_waits(struct weir_queue *queue, bool waits)
 {
     if (queue->spill)
-        queue->spill->waits = waits;
+        atomic_store(&queue->spill->waits, waits);
 }
 
 void weir_spill_silence(struct weir_spill *spill)
@@ -258,7 +259,10 @@ static uint64_t block_size(struct weir_spill *spill)
  * which caches keep on the way to the disk. */
 static uint64_t memory_together(const struct weir_spill *spill)
 {
-    return spill->waits && !spill->durable ? PATIENT : TOGETHER;
+    return atomic_load_explicit(&spill->waits, memory_order_relaxed) &&
+                   !spill->durable
+               ? PATIENT
+               : TOGETHER;
 }
 
 /* A message of any length may come where there is no block in memory: so the
@@ -518,8 +522,36 @@ static void put_locked(struct weir_queue *queue, uint64_t position,
     weir_lock_release(&spill->lock);
 }
 
-/* A message that only makes the list longer is nobody else's business: with the
- * lock it would wait for the helper many times a block. */
+/* The helper has caught up with what the list was to become long behind.  Where
+ * the tail began within a message it is cut when that has ended. */
+static void cut_long_list(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+
+    if (spill->durable || list_octets(spill) < BLOCK ||
+        !can_part(queue, load(&spill->committed)))
+        return;
+    weir_lock_take(&spill->lock);
+    weir_spill_cut(queue);
+    weir_lock_release(&spill->lock);
+}
+
+/* The list is longer than a block, to become a long one behind those that are
+ * written: are they still?  The helper looks at the list when they are not, and
+ * of the two one sees the other. */
+static void look_after_list(struct weir_queue *queue)
+{
+    struct weir_spill *spill = queue->spill;
+
+    if (list_octets(spill) < BLOCK)
+        return;
+    weir_fence_full();
+    if (load(&spill->in_memory) == 0)
+        cut_long_list(queue);
+}
+
+/* A message that only makes the list longer does without the lock, for which it
+ * would wait many times a block: the helper holds it as often. */
 void weir_spill_put(struct weir_queue *queue, uint64_t position)
 {
     struct weir_spill *spill = queue->spill;
@@ -528,10 +560,12 @@ void weir_spill_put(struct weir_queue *queue, uint64_t position)
     spill->promised = 0;
     if (position - spill->head->base >= block_size(spill))
         block = cut_list(queue, position);
-    if (block || spill->durable)
+    if (block || spill->durable) {
         put_locked(queue, position, block);
-    else
+    } else {
         commit(queue, position);
+        look_after_list(queue);
+    }
     if (!spill->durable && atomic_load(&spill->n_blocks) == 0 &&
         is_half_empty(queue))
         (void)weir_spill_end(queue);
@@ -567,20 +601,6 @@ static bool has_room_again(struct weir_queue *queue)
         return false;
     weir_queue_disarm_writer(queue);
     return true;
-}
-
-/* The helper has caught up with what the list was to become long behind.  Where
- * the tail began within a message it is cut when that has ended. */
-static void cut_long_list(struct weir_queue *queue)
-{
-    struct weir_spill *spill = queue->spill;
-
-    if (spill->durable || list_octets(spill) < BLOCK ||
-        !can_part(queue, load(&spill->committed)))
-        return;
-    weir_lock_take(&spill->lock);
-    weir_spill_cut(queue);
-    weir_lock_release(&spill->lock);
 }
 
 bool weir_spill_news(struct weir_queue *queue)

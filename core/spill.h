@@ -140,7 +140,7 @@ struct weir_spill {
     uint64_t cut;                  /* messages put before `head` */
     uint64_t promised;             /* octets; the producer's, until it puts */
     uint64_t asked;                /* octets of the shortest that waits */
-    bool waits;                    /* the producer does, and drops nothing */
+    _Atomic bool waits;            /* the producer does, and drops nothing */
     _Atomic int64_t refused_at;    /* it was, for want of memory */
     uint64_t hole, hole_messages;  /* lost, and not taken off the list yet */
     _Atomic bool hides;            /* the producer's to change */
@@ -149,9 +149,9 @@ struct weir_spill {
     _Atomic bool failed;           /* for good */
     _Atomic uint32_t n_blocks;     /* = length of `blocks` */
     _Atomic uint64_t in_memory;    /* octets of blocks not in the store */
-    /* the producer's to change, with the lock or without */
-    _Atomic uint64_t accepted;  /* messages put, hidden ones included */
-    _Atomic uint64_t committed; /* octets, the same */
+    _Atomic uint64_t accepted;     /* messages put, hidden ones included; the
+                                      producer's to change, with the lock or not, */
+    _Atomic uint64_t committed; /* and octets, the same: one after the other */
     uint64_t lost;              /* messages that the store did not return */
     struct weir_spill_use use;  /* `hidden`, `in_memory` are elsewhere */
     void *self;                 /* the opened store; the helper's */

@@ -271,7 +271,7 @@ static void wrote(struct weir_spill *spill, struct weir_spill_block *block,
     spill->use.kept += block->messages;
     spill->use.kept_bytes += block->octets;
     weir_spill_works(spill);
-    weir_fence_full(); /* as in weir_queue_arm_writer(), which looks again */
+    weir_fence_full(); /* as in weir_queue_arm_writer() and weir_spill_put() */
     if ((weir_queue_writer_waits(spill->queue) &&
          weir_spill_is_relieved(spill)) ||
         awaits_cut(spill))

@@ -8,9 +8,9 @@
  * it back when it is woken and finds the application there again.
  *
  * A look takes a processor away from two threads that spin for one another, and
- * one round trip in two hundred meets it.  So who comes as often look after
- * look is looked at every sixteen milliseconds, unless he leaves something over
- * or comes half as often.
+ * one round trip in two hundred meets it.  So who comes as often time after
+ * time is looked at every sixteen milliseconds, unless he leaves something
+ * over, and until he comes half as often.
  */
 #include "config.h"
 
@@ -21,7 +21,8 @@
 enum {
     EVENTS = 64,
     LOOK_SOON = 50000, /* ns */
-    STEADY = 4,        /* looks in a row */
+    OFTEN = 16,        /* drives in the time of WEIR_ABSENCE, at least */
+    STEADY = 4,        /* judgements in a row */
     RARELY = 4,        /* times WEIR_ABSENCE between looks from then on */
     READS = 32         /* of links, before others have their turn */
 };
@@ -33,21 +34,36 @@ static void arm(struct weir_sock *sock)
                             WEIR_POLLER_IN | WEIR_POLLER_ONCE);
 }
 
-/* Is the application driving, or asleep in the set itself?  A look takes a
- * processor away from two that spin, so who comes steadily is looked at less
- * often. */
+/* Does it come as often as it did?  Looks may be close to one another, for what
+ * was left over or for other sockets: those do not judge. */
+static void judge(struct weir_sock *sock, uint32_t drives)
+{
+    int64_t now = weir_now(), since = now - sock->judged_at;
+    uint64_t met;
+
+    if (since < WEIR_ABSENCE / 2)
+        return;
+    met = (uint64_t)(drives - sock->drives_judged) * WEIR_ABSENCE /
+          (uint64_t)since;
+    if (met < OFTEN || met < sock->usual / 2)
+        sock->steady = 0;
+    if (sock->steady == 0)
+        sock->usual = met;
+    if (met >= OFTEN && sock->steady < STEADY)
+        sock->steady++;
+    sock->drives_judged = drives;
+    sock->judged_at = now;
+}
+
+/* Is the application driving, or asleep in the set itself? */
 static bool present(struct weir_sock *sock)
 {
     uint32_t drives = atomic_load(&sock->drives);
-    uint32_t met = drives - sock->drives_seen;
+    bool moved = drives != sock->drives_seen;
 
-    if (met == 0 || met < sock->drives_met / 2)
-        sock->steady = 0;
-    else if (sock->steady < STEADY)
-        sock->steady++;
-    sock->drives_met = met;
+    judge(sock, drives);
     sock->drives_seen = drives;
-    return met > 0 || atomic_load(&sock->asleep);
+    return moved || atomic_load(&sock->asleep);
 }
 
 void weir_turn_drive(struct weir_sock *sock)
@@ -124,8 +140,10 @@ int64_t weir_sock_turn(struct weir_sock *sock)
     if (!sock->has_set)
         return busy ? LOOK_SOON : 0;
     (void)hand_over(sock, here);
-    if (busy)
+    if (busy) {
+        atomic_store_explicit(&sock->tick.rare, false, memory_order_relaxed);
         return LOOK_SOON;
+    }
     if (atomic_load(&sock->io_drives) || atomic_load(&sock->asleep))
         return 0;
     return rare ? RARELY * WEIR_ABSENCE : WEIR_ABSENCE;

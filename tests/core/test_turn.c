@@ -18,7 +18,7 @@
 #include "shells.h"
 #include "socket.h"
 
-enum { LOOK_SOON = 50000, RARELY = 4 };
+enum { LOOK_SOON = 50000, STEADY = 4, RARE = 4 * WEIR_ABSENCE };
 
 static bool may_nest = true;
 static struct weir_sock *sock; /* the PULL's */
@@ -179,14 +179,6 @@ static void test_came_once(void **state)
     await_io_drives();
 }
 
-/* The application comes so many times, and the I/O thread looks. */
-static int64_t look_after(int times)
-{
-    for (int i = 0; i < times; i++)
-        show_up();
-    return weir_sock_turn(sock);
-}
-
 static void begin_to_come(void)
 {
     join_with_set();
@@ -199,48 +191,88 @@ static void test_not_while_it_comes(void **state)
 {
     (void)state;
     begin_to_come();
-    for (int i = 0; i < 20; i++) {
-        assert_true(look_after(1) >= WEIR_ABSENCE);
+    for (int i = 0; i < 3; i++) {
+        show_up();
+        assert_int_equal(weir_sock_turn(sock), WEIR_ABSENCE);
         assert_false(atomic_load(&sock->io_drives));
     }
 }
 
-/* Who comes as often look after look is looked at less often, until he comes
+/* After a while the I/O thread looks, and the application has come so many
+ * times in that of WEIR_ABSENCE. */
+static int64_t look_after(int64_t ns, int times)
+{
+    sock->judged_at = weir_now() - ns;
+    atomic_fetch_add(&sock->drives, (uint32_t)(ns / WEIR_ABSENCE * times));
+    return weir_sock_turn(sock);
+}
+
+static void become_steady(void)
+{
+    for (int i = 1; i < STEADY; i++)
+        assert_int_equal(look_after(WEIR_ABSENCE, 100), WEIR_ABSENCE);
+    assert_int_equal(look_after(WEIR_ABSENCE, 100), RARE);
+}
+
+/* Who comes as often time after time is looked at less often, until he comes
  * less often himself. */
 static void test_rarely_while_it_comes_steadily(void **state)
 {
-    int64_t next = 0;
-    int looks = 0;
-
     (void)state;
     begin_to_come();
-    do {
-        next = look_after(100);
-    } while (next == WEIR_ABSENCE && ++looks < 10);
-    assert_in_range(looks, 2, 5);
-    assert_int_equal(next, RARELY * WEIR_ABSENCE);
-    assert_int_equal(look_after(60), RARELY * WEIR_ABSENCE);
-    assert_int_equal(look_after(20), WEIR_ABSENCE);
-    assert_int_equal(look_after(20), WEIR_ABSENCE);
+    become_steady();
+    assert_int_equal(look_after(RARE, 100), RARE);
+    assert_int_equal(look_after(RARE, 60), RARE);
+    assert_int_equal(look_after(RARE, 60), RARE);
+    assert_int_equal(look_after(RARE, 40), WEIR_ABSENCE);
+    for (int i = 2; i < STEADY; i++)
+        assert_int_equal(look_after(WEIR_ABSENCE, 40), WEIR_ABSENCE);
+    assert_int_equal(look_after(WEIR_ABSENCE, 40), RARE);
 }
 
-/* What he leaves over does not wait for a look that is far: it asks for one. */
+/* Nor is who comes seldom, however steadily. */
+static void test_not_rarely_while_it_comes_seldom(void **state)
+{
+    (void)state;
+    begin_to_come();
+    for (int i = 0; i < 2 * STEADY; i++)
+        assert_int_equal(look_after(WEIR_ABSENCE, 10), WEIR_ABSENCE);
+}
+
+/* Looks that come early, for another socket it may be, say nothing. */
+static void test_early_looks(void **state)
+{
+    (void)state;
+    begin_to_come();
+    become_steady();
+    for (int i = 0; i < 100; i++) {
+        show_up();
+        sock->judged_at = weir_now();
+        assert_int_equal(weir_sock_turn(sock), RARE);
+    }
+}
+
+/* What he leaves over does not wait for a look that is far: it asks for one,
+ * once.  To show up is no reason. */
 static void test_not_rarely_with_leftovers(void **state)
 {
     struct weir_reactor *reactor = sock->reactor;
-    int64_t far;
+    int64_t far, near;
 
     (void)state;
     begin_to_come();
-    while (look_after(100) == WEIR_ABSENCE)
-        ;
+    become_steady();
+    assert_false(weir_tick_comes_soon(&sock->tick));
     far = weir_now() + INT64_C(1000000000);
     atomic_store(&reactor->tick_at, far);
-    weir_reactor_tick(reactor, &sock->tick, LOOK_SOON);
-    assert_true(atomic_load(&reactor->tick_at) < far);
-    far = atomic_load(&reactor->tick_at);
-    weir_reactor_tick(reactor, &sock->tick, LOOK_SOON); /* it is asked for */
+    weir_reactor_tick(reactor, &sock->tick, WEIR_ABSENCE);
     assert_int_equal(atomic_load(&reactor->tick_at), far);
+    weir_sock_hand_input_on(sock);
+    near = atomic_load(&reactor->tick_at);
+    assert_true(near < weir_now() + WEIR_ABSENCE);
+    assert_true(weir_tick_comes_soon(&sock->tick));
+    weir_sock_hand_input_on(sock);
+    assert_int_equal(atomic_load(&reactor->tick_at), near);
 }
 
 /* It sleeps in the set itself, for however long. */
@@ -399,6 +431,8 @@ int main(void)
         CASE(test_came_once),
         CASE(test_not_while_it_comes),
         CASE(test_rarely_while_it_comes_steadily),
+        CASE(test_not_rarely_while_it_comes_seldom),
+        CASE(test_early_looks),
         CASE(test_not_rarely_with_leftovers),
         CASE(test_not_while_it_sleeps),
         CASE(test_kept_while_away),
