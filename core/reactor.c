@@ -247,9 +247,11 @@ void weir_reactor_tick_again(struct weir_reactor *reactor,
 void weir_reactor_tick(struct weir_reactor *reactor, struct weir_tick *tick,
                        int64_t ns)
 {
-    bool wanted = atomic_load_explicit(&tick->wanted, memory_order_relaxed);
-
-    if (!wanted || (!weir_tick_comes_soon(tick) && ns < WEIR_ABSENCE))
+    if (weir_tick_comes_soon(tick))
+        return;
+    /* Who asks for a look as far away has left nothing over. */
+    if (ns < WEIR_ABSENCE ||
+        !atomic_load_explicit(&tick->wanted, memory_order_relaxed))
         weir_reactor_tick_again(reactor, tick, ns);
 }
 

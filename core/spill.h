@@ -149,16 +149,16 @@ struct weir_spill {
     _Atomic bool failed;           /* for good */
     _Atomic uint32_t n_blocks;     /* = length of `blocks` */
     _Atomic uint64_t in_memory;    /* octets of blocks not in the store */
-    _Atomic uint64_t accepted;     /* messages put, hidden ones included; the
-                                      producer's to change, with the lock or not, */
-    _Atomic uint64_t committed; /* and octets, the same: one after the other */
-    uint64_t lost;              /* messages that the store did not return */
-    struct weir_spill_use use;  /* `hidden`, `in_memory` are elsewhere */
-    void *self;                 /* the opened store; the helper's */
-    bool stale;                 /* nothing in it is wanted: close it */
-    bool used_up;               /* full, because of the budget */
-    bool starved;               /* nothing can be read back for now */
-    uint64_t full_at;           /* octets that the store had on disk then */
+    _Atomic uint64_t accepted;     /* messages put, hidden ones included */
+    _Atomic uint64_t committed;    /* octets, the same; without the lock the
+                                      two are stored one after the other */
+    uint64_t lost;                 /* messages that the store did not return */
+    struct weir_spill_use use;     /* `hidden`, `in_memory` are elsewhere */
+    void *self;                    /* the opened store; the helper's */
+    bool stale;                    /* nothing in it is wanted: close it */
+    bool used_up;                  /* full, because of the budget */
+    bool starved;                  /* nothing can be read back for now */
+    uint64_t full_at;              /* octets that the store had on disk then */
 
     int write_code, read_code; /* what was told last; 0: all is well */
     struct weir_spill_report reports[WEIR_SPILL_REPORTS];

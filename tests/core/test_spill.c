@@ -250,9 +250,15 @@ static void set_up(struct fixture *fixture, uint64_t budget)
     set_up_in(fixture, "/nowhere", budget);
 }
 
+/* Of what happens while time stands still. */
+static int64_t real_deadline(void)
+{
+    return __real_weir_now() + SOON_S * INT64_C(1000000000);
+}
+
 static void await(_Atomic int *word, int value)
 {
-    int64_t end = __real_weir_now() + SOON_S * INT64_C(1000000000);
+    int64_t end = real_deadline();
 
     while (atomic_load(word) != value) {
         assert_true(__real_weir_now() < end);
@@ -612,11 +618,11 @@ static void fill_memory(struct fixture *fixture, bool waits)
     assert_int_equal(try_put(fixture), -EAGAIN);
 }
 
-/* One block, of which the helper has told when it did. */
+/* One block: it is written, and told of if it is. */
 static void let_write(struct fixture *fixture)
 {
     uint64_t swapped = use_of(fixture).swapped;
-    int64_t end = __real_weir_now() + SOON_S * INT64_C(1000000000);
+    int64_t end = real_deadline();
 
     atomic_store(&disk.may, 1);
     while (use_of(fixture).swapped == swapped) {
@@ -654,7 +660,6 @@ static void wait_for_memory(struct fixture *fixture)
     atomic_store(&fixture->told, false);
     atomic_store(&frozen, atomic_load(&fixture->queue->spill->refused_at));
     assert_true(weir_queue_arm_writer(fixture->queue));
-    atomic_store(&fixture->queue->spill->refused_at, frozen);
 }
 
 static bool was_told(struct fixture *fixture)

@@ -207,11 +207,11 @@ static int64_t look_after(int64_t ns, int times)
     return weir_sock_turn(sock);
 }
 
-static void become_steady(void)
+static void become_steady(int looks, int times)
 {
-    for (int i = 1; i < STEADY; i++)
-        assert_int_equal(look_after(WEIR_ABSENCE, 100), WEIR_ABSENCE);
-    assert_int_equal(look_after(WEIR_ABSENCE, 100), RARE);
+    for (int i = 1; i < looks; i++)
+        assert_int_equal(look_after(WEIR_ABSENCE, times), WEIR_ABSENCE);
+    assert_int_equal(look_after(WEIR_ABSENCE, times), RARE);
 }
 
 /* Who comes as often time after time is looked at less often, until he comes
@@ -220,14 +220,12 @@ static void test_rarely_while_it_comes_steadily(void **state)
 {
     (void)state;
     begin_to_come();
-    become_steady();
+    become_steady(STEADY, 100);
     assert_int_equal(look_after(RARE, 100), RARE);
     assert_int_equal(look_after(RARE, 60), RARE);
     assert_int_equal(look_after(RARE, 60), RARE);
     assert_int_equal(look_after(RARE, 40), WEIR_ABSENCE);
-    for (int i = 2; i < STEADY; i++)
-        assert_int_equal(look_after(WEIR_ABSENCE, 40), WEIR_ABSENCE);
-    assert_int_equal(look_after(WEIR_ABSENCE, 40), RARE);
+    become_steady(STEADY - 1, 40);
 }
 
 /* Nor is who comes seldom, however steadily. */
@@ -244,7 +242,7 @@ static void test_early_looks(void **state)
 {
     (void)state;
     begin_to_come();
-    become_steady();
+    become_steady(STEADY, 100);
     for (int i = 0; i < 100; i++) {
         show_up();
         sock->judged_at = weir_now();
@@ -261,7 +259,7 @@ static void test_not_rarely_with_leftovers(void **state)
 
     (void)state;
     begin_to_come();
-    become_steady();
+    become_steady(STEADY, 100);
     assert_false(weir_tick_comes_soon(&sock->tick));
     far = weir_now() + INT64_C(1000000000);
     atomic_store(&reactor->tick_at, far);
