@@ -17,10 +17,16 @@
 
 enum { THREADS_MAX = 4, CREWS = 16, IDLE_SECONDS = 3 };
 
+struct helper {
+    struct weir_list list; /* among those who rest, or in no list */
+    pthread_cond_t wake;
+};
+
 struct weir_crew {
-    pthread_cond_t work;
     struct weir_list queue, later;
-    int waiting;       /* errands in the queue */
+    struct weir_list resting; /* who rested last is in front, and woken first:
+                                 what it needs is in its processor's cache */
+    int waiting;              /* errands in the queue */
     int threads, idle; /* one that was woken counts as idle until it runs */
     int pins;          /* while there are any, one thread stays */
 };
@@ -41,9 +47,9 @@ static void make_crews(void)
     for (int i = 0; i < CREWS; i++) {
         struct weir_crew *crew = &pool.crews[i];
 
-        weir_condition_init(&crew->work);
         weir_list_init(&crew->queue);
         weir_list_init(&crew->later);
+        weir_list_init(&crew->resting);
         crew->waiting = crew->threads = crew->idle = crew->pins = 0;
     }
 }
@@ -115,8 +121,28 @@ static bool may_leave(const struct weir_crew *crew)
     return crew->pins == 0 || crew->threads > 1;
 }
 
+/* Until somebody wakes it, `ns` at most.  Mutex held on entry and on return. */
+static void rest(struct weir_crew *crew, struct helper *helper, int64_t ns)
+{
+    weir_list_insert(&crew->resting, &helper->list);
+    crew->idle++;
+    (void)weir_condition_wait(&helper->wake, &pool.mutex, weir_now() + ns);
+    crew->idle--;
+    weir_list_remove(&helper->list);
+}
+
+/* Mutex held. */
+static void wake_one(struct weir_crew *crew)
+{
+    struct weir_list *node = weir_list_pop(&crew->resting);
+
+    if (node)
+        pthread_cond_signal(&WEIR_CONTAINER(node, struct helper, list)->wake);
+}
+
 /* The next errand; NULL after a while without any.  Mutex held. */
-static struct weir_disk_errand *next_errand(struct weir_crew *crew)
+static struct weir_disk_errand *next_errand(struct weir_crew *crew,
+                                            struct helper *helper)
 {
     int64_t give_up = weir_now() + IDLE_SECONDS * INT64_C(1000000000);
     struct weir_list *node;
@@ -131,9 +157,7 @@ static struct weir_disk_errand *next_errand(struct weir_crew *crew)
             return NULL;
         if (next == 0)
             next = left > 0 ? left : IDLE_SECONDS * INT64_C(1000000000);
-        crew->idle++;
-        (void)weir_condition_wait(&crew->work, &pool.mutex, weir_now() + next);
-        crew->idle--;
+        rest(crew, helper, next);
     }
     crew->waiting--;
     return WEIR_CONTAINER(node, struct weir_disk_errand, list);
@@ -143,15 +167,18 @@ static void *help(void *arg)
 {
     struct weir_crew *crew = arg;
     struct weir_disk_errand *errand;
+    struct helper helper;
 
+    weir_condition_init(&helper.wake);
     pthread_mutex_lock(&pool.mutex);
-    while ((errand = next_errand(crew)) != NULL) {
+    while ((errand = next_errand(crew, &helper)) != NULL) {
         pthread_mutex_unlock(&pool.mutex);
         errand->run(errand);
         pthread_mutex_lock(&pool.mutex);
     }
     crew->threads--;
     pthread_mutex_unlock(&pool.mutex);
+    pthread_cond_destroy(&helper.wake);
     return NULL;
 }
 
@@ -184,7 +211,7 @@ static int submit(struct weir_crew *crew, struct weir_disk_errand *errand)
         crew->waiting -= !later;
         return r;
     }
-    pthread_cond_signal(&crew->work);
+    wake_one(crew);
     return 0;
 }
 

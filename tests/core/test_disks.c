@@ -17,11 +17,12 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "disks.h"
 
 #define MS INT64_C(1000000)
 
-enum { STUCK = 6, SOON_MS = 20000, LATER_MS = 60 };
+enum { STUCK = 6, IN_TURN = 3, SOON_MS = 20000, LATER_MS = 60 };
 
 static _Atomic int ran;
 static _Atomic bool stuck;
@@ -113,6 +114,47 @@ static void test_apart(void **state)
     await(STUCK + 1);
 }
 
+static weir_thread_id ran_by;
+
+static void note_thread(struct weir_disk_errand *errand)
+{
+    ran_by = weir_thread_self();
+    count(errand);
+}
+
+/* Whoever ran the errand before this one runs it. */
+static bool same_again(struct weir_crew *crew)
+{
+    struct weir_disk_errand errand = {.run = note_thread};
+    weir_thread_id before = ran_by;
+
+    assert_int_equal(weir_disks_submit(crew, &errand, 0), 0);
+    await(atomic_load(&ran) + 1);
+    pause_a_bit();
+    return weir_thread_same(ran_by, before);
+}
+
+/* While helpers rest, the one that did so last is woken: not each in turn.  One
+ * that has not laid itself down yet may miss an errand. */
+static void test_last_first(void **state)
+{
+    struct weir_crew *crew = weir_disks_crew("/turns");
+    struct weir_disk_errand hung[IN_TURN];
+    int64_t end = weir_deadline_in(SOON_MS);
+
+    (void)state;
+    atomic_store(&ran, 0);
+    atomic_store(&stuck, true);
+    for (int i = 0; i < IN_TURN; i++) {
+        hung[i] = (struct weir_disk_errand){.run = hang};
+        assert_int_equal(weir_disks_submit(crew, &hung[i], 0), 0);
+    }
+    atomic_store(&stuck, false);
+    await(IN_TURN);
+    for (int row = 0; row < 4 * IN_TURN; row = same_again(crew) ? row + 1 : 0)
+        assert_true(weir_now() < end);
+}
+
 /* A helper that is pinned outstays its idleness, and then leaves. */
 static void test_pinned(void **state)
 {
@@ -174,9 +216,9 @@ static void test_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_later), cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_apart), cmocka_unit_test(test_pinned),
-        cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_later),  cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_apart),  cmocka_unit_test(test_last_first),
+        cmocka_unit_test(test_pinned), cmocka_unit_test(test_fork),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
