@@ -19,6 +19,7 @@ enum {
     LOOK_MIN = 1,     /* messages between looks at the clock */
     LOOK_MAX = 128,
     LOOK_NS = 5000,    /* ns between looks that will do */
+    LOOK_LATE = 30000, /* ns: no other look will come */
     BATCH_AGE = 20000, /* ns after which a batch goes, at the earliest */
     AGE_MAX = 1000000, /* ns, and at the latest */
     COST_FREE = 10000, /* ns: what one write costs, sleeping reader and all */
@@ -28,6 +29,16 @@ enum {
     REST = 500000,     /* ns without a batch: what follows is a new stream */
     TICK = 25000       /* ns until the reactor looks after the tail */
 };
+
+static int64_t last_look(const struct weir_pacing *pace)
+{
+    return atomic_load_explicit(&pace->looked_at, memory_order_relaxed);
+}
+
+static void note_look(struct weir_pacing *pace, int64_t now)
+{
+    atomic_store_explicit(&pace->looked_at, now, memory_order_relaxed);
+}
 
 /* Many peers, or sleeping ones, make a batch costly: then it has to be larger,
  * or all of the time would go into writing little. */
@@ -72,7 +83,7 @@ static void enter(struct weir_sock *sock, int64_t now)
     pace->first = rested(pace, now) && !pace->receives_next;
     pace->streaming = true;
     pace->look_every = LOOK_MIN;
-    pace->looked_at = now;
+    note_look(pace, now);
     pace->batch_age = BATCH_AGE;
     pace->batch_at = pace->window_at = now;
     pace->window_sent = pace->since_look = 0;
@@ -115,13 +126,13 @@ static bool thin(const struct weir_pacing *pace, int64_t now)
  * more messages. */
 static void set_looks(struct weir_pacing *pace, int64_t now)
 {
-    int64_t since = now - pace->looked_at;
+    int64_t since = now - last_look(pace);
 
     if (since < LOOK_NS && pace->look_every < LOOK_MAX)
         pace->look_every *= 2;
     else if (since > 2 * LOOK_NS && pace->look_every > LOOK_MIN)
         pace->look_every /= 2;
-    pace->looked_at = now;
+    note_look(pace, now);
     pace->since_look = 0;
 }
 
@@ -226,4 +237,9 @@ bool weir_pace_tick(struct weir_sock *sock)
     if (!pace->streaming || weir_now() - pace->batch_at >= pace->batch_age)
         flush_batch(sock);
     return true;
+}
+
+bool weir_pace_is_looked_after(const struct weir_sock *sock)
+{
+    return weir_now() - last_look(&sock->pace) < LOOK_LATE;
 }

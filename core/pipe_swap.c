@@ -135,7 +135,8 @@ static void on_spill(void *pipe)
 
 static void on_spilled(void *sock)
 {
-    weir_sock_nudge(sock);
+    if (weir_sock_has_mail(sock))
+        weir_sock_nudge(sock);
 }
 
 struct weir_spill_plan weir_pipe_plan(struct weir_pipe *pipe, int64_t budget)

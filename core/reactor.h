@@ -54,7 +54,8 @@ struct weir_tick {
     struct weir_stack_node inbox;
     struct weir_list list;
     _Atomic bool wanted; /* on the inbox or the list */
-    _Atomic bool rare;   /* comes too rarely for who has left something over */
+    _Atomic bool calm;   /* nothing was left over: the next look is far */
+    _Atomic bool stream; /* nothing was but what whoever sends looks after */
     struct weir_sock *sock;
 };
 
@@ -62,7 +63,7 @@ struct weir_tick {
 static inline bool weir_tick_comes_soon(const struct weir_tick *tick)
 {
     return atomic_load_explicit(&tick->wanted, memory_order_relaxed) &&
-           !atomic_load_explicit(&tick->rare, memory_order_relaxed);
+           !atomic_load_explicit(&tick->calm, memory_order_relaxed);
 }
 
 enum { WEIR_REACTOR_BATCH = 64 };
@@ -118,8 +119,8 @@ void weir_reactor_post(struct weir_reactor *reactor, struct weir_task *task);
  * says it is quiet.  Cheap when that is so already.  Any thread. */
 void weir_reactor_tick(struct weir_reactor *reactor, struct weir_tick *tick,
                        int64_t ns);
-/* The same where it may be that it is called only rarely by now: then within a
- * millisecond. */
+/* The same where it may be that the next call is far, as nothing was left over:
+ * then within a millisecond. */
 void weir_reactor_tick_again(struct weir_reactor *reactor,
                              struct weir_tick *tick, int64_t ns);
 /* As soon as the thread wakes: a wake-up is cheaper than a timer. */

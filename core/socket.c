@@ -187,7 +187,7 @@ void weir_sock_due(struct weir_sock *sock, struct weir_pipe *pipe,
             atomic_store(&pipe->link.ending, true);
         atomic_store(&pipe->link.readable, true);
         if (weir_list_empty(&pipe->drive)) /* else it keeps its place */
-            weir_list_append(&sock->readable, &pipe->drive);
+            weir_sock_line_up(sock, pipe);
     }
     if (events & (WEIR_POLLER_OUT | WEIR_POLLER_ERROR)) {
         atomic_store(&pipe->link.blocked, false);

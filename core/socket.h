@@ -70,7 +70,7 @@ struct weir_pacing {
     bool full;          /* a pipe has a whole batch */
     uint32_t burst;
     uint32_t since_look, look_every; /* messages, between looks at the clock */
-    int64_t looked_at;
+    _Atomic int64_t looked_at; /* the reactor looks at this without the lock */
     int64_t last_end, write_cost, batch_at, batch_age;
     int64_t window_at;
     uint64_t window_sent;
@@ -181,6 +181,7 @@ struct weir_sock {
     /* the reactor's own */
     bool io_armed;
     uint32_t drives_seen;   /* at its last look */
+    int64_t came_at;        /* the look that found more than the one before */
     uint32_t drives_judged; /* at the last that judged how often they are, */
     int64_t judged_at;      /* which was then */
     uint64_t usual;         /* drives between two looks, when it was steady */
@@ -362,6 +363,14 @@ static inline void weir_sock_touch(struct weir_sock *sock,
     if (sock->pace.streaming &&
         weir_queue_pending(pipe->out) >= WEIR_PACE_BATCH)
         sock->pace.full = true;
+}
+
+/* The pipe's link has something to read, and is in no line yet.  Lock held. */
+static inline void weir_sock_line_up(struct weir_sock *sock,
+                                     struct weir_pipe *pipe)
+{
+    weir_list_append(&sock->readable, &pipe->drive);
+    atomic_store_explicit(&sock->tick.stream, false, memory_order_relaxed);
 }
 
 /* There is more to do than can be done while the lock is held: the reactor
@@ -604,6 +613,9 @@ void weir_pace_leave(struct weir_sock *sock);   /* no longer streaming */
 void weir_pace_receive(struct weir_sock *sock); /* the same, to receive */
 /* The reactor looks: flush what is old; true: look again soon. */
 bool weir_pace_tick(struct weir_sock *sock);
+/* Of a stream: has whoever sends looked just now, and will look again, so that
+ * there is no need for that?  Lock not needed. */
+bool weir_pace_is_looked_after(const struct weir_sock *sock);
 
 /* readiness.c: make the descriptors say what is true.  Lock held. */
 void weir_readiness_update(struct weir_sock *sock);

@@ -4,13 +4,15 @@
  * While the application comes often to drive its own input the I/O thread
  * keeps out of the way: it would only be woken in vain, and wake-ups are what
  * messages cost most.  It looks at a counter every four milliseconds; when that
- * stands still and nobody sleeps in the set, it takes the set over.  It gives
- * it back when it is woken and finds the application there again.
+ * stood still for as long and nobody sleeps in the set, it takes the set over.
+ * It gives it back when it is woken and finds the application there again.
  *
  * A look takes a processor away from two threads that spin for one another, and
  * one round trip in two hundred meets it.  So who comes as often time after
  * time is looked at every sixteen milliseconds, unless he leaves something
- * over, and until he comes half as often.
+ * over, and until he comes half as often.  And to take the lock from who has it
+ * biased to himself interrupts every processor that runs a thread of the
+ * process: so that is not done to find that there is nothing to do.
  */
 #include "config.h"
 
@@ -36,9 +38,9 @@ static void arm(struct weir_sock *sock)
 
 /* Does it come as often as it did?  Looks may be close to one another, for what
  * was left over or for other sockets: those do not judge. */
-static void judge(struct weir_sock *sock, uint32_t drives)
+static void judge(struct weir_sock *sock, uint32_t drives, int64_t now)
 {
-    int64_t now = weir_now(), since = now - sock->judged_at;
+    int64_t since = now - sock->judged_at;
     uint64_t met;
 
     if (since < WEIR_ABSENCE / 2)
@@ -55,15 +57,18 @@ static void judge(struct weir_sock *sock, uint32_t drives)
     sock->judged_at = now;
 }
 
-/* Is the application driving, or asleep in the set itself? */
+/* Is the application driving, or asleep in the set itself?  Between two looks
+ * that are for other sockets it may just not have come. */
 static bool present(struct weir_sock *sock)
 {
     uint32_t drives = atomic_load(&sock->drives);
-    bool moved = drives != sock->drives_seen;
+    int64_t now = weir_now();
 
-    judge(sock, drives);
+    judge(sock, drives, now);
+    if (drives != sock->drives_seen)
+        sock->came_at = now;
     sock->drives_seen = drives;
-    return moved || atomic_load(&sock->asleep);
+    return now - sock->came_at < WEIR_ABSENCE || atomic_load(&sock->asleep);
 }
 
 void weir_turn_drive(struct weir_sock *sock)
@@ -104,19 +109,38 @@ static void on_set(struct weir_watch *watch, unsigned events)
 }
 
 /* Leftovers: input that was paused, tails of streams.  A thread that sleeps
- * in the set does not see them. */
+ * in the set does not see them.
+ * Returns whether some may be left still; while none are, who leaves some over
+ * asks for a look. */
 static bool tidy(struct weir_sock *sock, bool away)
 {
-    bool busy = false;
+    bool busy = true;
 
-    if (!weir_sock_try_lock(sock))
-        return true;
+    if (!weir_sock_try_lock(sock)) {
+        atomic_store(&sock->tick.calm, false);
+        return busy;
+    }
     if (away || sock->leader_asleep)
         weir_turn_drive(sock);
     busy = weir_pace_tick(sock);
     busy = busy || !weir_list_empty(&sock->readable);
+    atomic_store(&sock->tick.stream,
+                 weir_list_empty(&sock->readable) && sock->pace.streaming);
+    atomic_store(&sock->tick.calm, !busy);
     weir_sock_unlock(sock);
     return busy;
+}
+
+/* May something be left over?  The lock is not taken where the application is
+ * there and leaves nothing, nor where it leaves no more than a stream that it
+ * goes on with. */
+static bool is_busy(struct weir_sock *sock, bool here)
+{
+    if (here && atomic_load(&sock->tick.calm))
+        return false;
+    if (atomic_load(&sock->tick.stream) && weir_pace_is_looked_after(sock))
+        return true;
+    return tidy(sock, !here);
 }
 
 /* The application sleeps in the set by itself: it asks for a tick when it
@@ -132,21 +156,16 @@ static bool hand_over(struct weir_sock *sock, bool here)
 
 int64_t weir_sock_turn(struct weir_sock *sock)
 {
-    bool here = present(sock), rare = sock->steady == STEADY, busy;
+    bool here = present(sock), busy = is_busy(sock, here);
 
-    /* Before it looks at what is left over: what is left from then on asks. */
-    atomic_store_explicit(&sock->tick.rare, rare, memory_order_relaxed);
-    busy = tidy(sock, !here);
     if (!sock->has_set)
         return busy ? LOOK_SOON : 0;
     (void)hand_over(sock, here);
-    if (busy) {
-        atomic_store_explicit(&sock->tick.rare, false, memory_order_relaxed);
+    if (busy)
         return LOOK_SOON;
-    }
     if (atomic_load(&sock->io_drives) || atomic_load(&sock->asleep))
         return 0;
-    return rare ? RARELY * WEIR_ABSENCE : WEIR_ABSENCE;
+    return sock->steady == STEADY ? RARELY * WEIR_ABSENCE : WEIR_ABSENCE;
 }
 
 int weir_turn_open(struct weir_sock *sock)

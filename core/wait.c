@@ -120,6 +120,7 @@ static void pass_on(struct weir_sock *sock)
 
 void weir_wait_hand_on(struct weir_sock *sock, int64_t ns)
 {
+    atomic_store_explicit(&sock->tick.stream, false, memory_order_relaxed);
     if (sock->reactor->threaded)
         weir_reactor_tick(sock->reactor, &sock->tick, ns);
     else if (sock->waiting[WEIR_WAIT_IN] + sock->waiting[WEIR_WAIT_OUT] +
@@ -147,7 +148,7 @@ static void keep_in_line(struct weir_sock *sock, struct weir_pipe *pipe)
 
     if (atomic_load(&link->readable) && atomic_load(&link->live) &&
         !atomic_load(&link->paused) && weir_list_empty(&pipe->drive))
-        weir_list_append(&sock->readable, &pipe->drive);
+        weir_sock_line_up(sock, pipe);
     if (atomic_load(&link->more) && atomic_load(&link->live))
         keep_writing(sock, pipe);
 }
@@ -596,6 +597,19 @@ static void show_presence(struct weir_sock *sock)
         weir_reactor_tick(sock->reactor, &sock->tick, WEIR_ABSENCE);
 }
 
+/* Who is woken by who takes the lock, and not by the kernel, sleeps without a
+ * bias. */
+static void unlock_to_be_woken(struct weir_sock *sock)
+{
+    if (weir_sock_has_mail(sock) || sock->watched || sock->wakes_due) {
+        weir_sock_unlock(sock);
+        return;
+    }
+    weir_biased_give_up(&sock->lock);
+    if (weir_sock_has_mail(sock))
+        weir_sock_nudge(sock);
+}
+
 static void sleep_leading(struct weir_sock *sock, enum weir_wait what,
                           int64_t deadline)
 {
@@ -603,7 +617,10 @@ static void sleep_leading(struct weir_sock *sock, enum weir_wait what,
     int n;
 
     lie_down(sock, bit(what));
-    weir_sock_unlock(sock);
+    if (what == WEIR_WAIT_OUT || atomic_load(&sock->splices) > 0)
+        unlock_to_be_woken(sock);
+    else
+        weir_sock_unlock(sock);
     n = weir_poller_wait(&sock->set, events, EVENTS, deadline);
     weir_sock_lock(sock);
     get_up(sock);
@@ -618,7 +635,7 @@ static void sleep_following(struct weir_sock *sock, enum weir_wait what,
     uint32_t seen = atomic_load(&sock->turn_word[what]);
 
     sock->sleeping[what]++;
-    weir_sock_unlock(sock);
+    unlock_to_be_woken(sock);
     weir_park(&sock->turn_word[what], seen, deadline);
     weir_sock_lock(sock);
     sock->sleeping[what]--;

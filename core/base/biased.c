@@ -9,6 +9,7 @@
  *   OWNED -> REVOKING -> HELD  by another thread, or CONTENDED if that has
  *                              slept; `handed_to` says whose it is
  *   OWNED -> HELD              by an owner who holds another lock so
+ *   OWNED -> FREE              by an owner who gives it up
  */
 #include "config.h"
 
@@ -263,4 +264,22 @@ void weir_biased_left(struct weir_biased *lock, struct weir_resident *owner)
 {
     if (weir_biased_await_decision(lock, owner))
         weir_biased_release_slowly(lock);
+}
+
+/* From when it has left on it may be anybody's, and its word something else. */
+void weir_biased_give_up(struct weir_biased *lock)
+{
+    uint32_t word = load(lock);
+    struct weir_resident *owner = weir_biased_owner_if_me(word);
+
+    if (!owner) {
+        weir_biased_release(lock);
+        return;
+    }
+    lock->last = owner->thread;
+    lock->streak = WEIR_BIASED_EARNED - 1;
+    if (weir_biased_leave(lock, owner, word))
+        (void)change(lock, word, WEIR_BIASED_FREE);
+    else
+        weir_biased_left(lock, owner);
 }

@@ -15,6 +15,10 @@
  * The owner, when it finds the word changed, waits until the other has decided:
  * some microseconds, and longer only if that one was interrupted just then.
  *
+ * The heavy fence interrupts every processor that runs a thread of the process,
+ * and takes as long as the slowest of them.  So an owner who is about to sleep
+ * until somebody takes the lock gives the bias up himself.
+ *
  * Where the kernel has no cheap asymmetric fence nothing is ever biased, and
  * this is the lock of lock.h.
  *
@@ -175,5 +179,11 @@ static inline void weir_biased_release(struct weir_biased *lock)
     if (WEIR_UNLIKELY(!weir_biased_leave(lock, owner, word)))
         weir_biased_left(lock, owner);
 }
+
+/* The same for who sleeps now, until somebody takes the lock to wake it: nobody
+ * has to take a bias away for that.  To take and release the lock once makes
+ * the thread its owner again, if nobody had it in between.
+ * Thread: the one that holds it. */
+void weir_biased_give_up(struct weir_biased *lock);
 
 #endif

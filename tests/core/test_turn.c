@@ -73,6 +73,12 @@ static void show_up(void)
     atomic_fetch_add(&sock->drives, 1);
 }
 
+/* The look that found it there is that long ago. */
+static void stay_away(void)
+{
+    sock->came_at = weir_now() - WEIR_ABSENCE;
+}
+
 /* Something stirs in the set that the I/O thread watches. */
 static void stir(void)
 {
@@ -148,6 +154,7 @@ static void test_taken_over(void **state)
     pushpull_hold();
     hand_back();
     assert_false(sock->io_armed);
+    stay_away();
     assert_int_equal(weir_sock_turn(sock), 0);
     assert_true(atomic_load(&sock->io_drives));
     assert_true(sock->io_armed);
@@ -250,6 +257,81 @@ static void test_early_looks(void **state)
     }
 }
 
+/* Nor do they find it away that has not come since the one before. */
+static void test_early_looks_take_nothing(void **state)
+{
+    (void)state;
+    begin_to_come();
+    for (int i = 0; i < 100; i++) {
+        sock->came_at = weir_now();
+        assert_int_equal(weir_sock_turn(sock), WEIR_ABSENCE);
+    }
+    stay_away();
+    assert_int_equal(weir_sock_turn(sock), 0);
+    assert_true(atomic_load(&sock->io_drives));
+}
+
+/* A look while somebody is in a call. */
+static int64_t look_while_locked(void)
+{
+    int64_t again;
+
+    weir_sock_lock(sock);
+    again = weir_sock_turn(sock);
+    weir_sock_unlock(sock);
+    return again;
+}
+
+/* The lock is not asked for where nothing was left over since. */
+static void test_no_lock_while_calm(void **state)
+{
+    (void)state;
+    begin_to_come();
+    show_up();
+    assert_int_equal(weir_sock_turn(sock), WEIR_ABSENCE);
+    show_up();
+    assert_int_equal(look_while_locked(), WEIR_ABSENCE);
+    weir_sock_hand_input_on(sock);
+    assert_int_equal(look_while_locked(), LOOK_SOON);
+    assert_int_equal(weir_sock_turn(sock), WEIR_ABSENCE);
+    assert_int_equal(look_while_locked(), WEIR_ABSENCE);
+    weir_reactor_hurry(sock->reactor, &sock->tick);
+    assert_int_equal(look_while_locked(), LOOK_SOON);
+}
+
+/* A stream goes on; did the look that follows see so? */
+static bool is_looked_at(int64_t sent_at)
+{
+    uint64_t sent = ++sock->pace.window_sent;
+
+    sock->pace.streaming = true;
+    atomic_store(&sock->pace.looked_at, sent_at);
+    assert_int_equal(weir_sock_turn(sock), LOOK_SOON);
+    return sock->pace.ticked_sent == sent;
+}
+
+/* Nor where a stream is all that is left, and goes on; until it ends, or there
+ * is something else. */
+static void test_no_lock_while_it_streams(void **state)
+{
+    int64_t recent = weir_now() + INT64_C(1000000000);
+
+    (void)state;
+    begin_to_come();
+    assert_true(is_looked_at(recent));
+    assert_false(is_looked_at(recent));
+    assert_true(is_looked_at(weir_now() - WEIR_ABSENCE));
+    assert_false(is_looked_at(recent));
+    weir_sock_hand_input_on(sock);
+    assert_true(is_looked_at(recent));
+    assert_false(is_looked_at(recent));
+    weir_reactor_hurry(sock->reactor, &sock->tick);
+    assert_true(is_looked_at(recent));
+    assert_int_equal(weir_sock_turn(sock), LOOK_SOON);
+    atomic_store(&sock->pace.looked_at, 0);
+    assert_int_equal(weir_sock_turn(sock), WEIR_ABSENCE); /* it has ended */
+}
+
 /* What he leaves over does not wait for a look that is far: it asks for one,
  * once.  To show up is no reason. */
 static void test_not_rarely_with_leftovers(void **state)
@@ -287,6 +369,7 @@ static void test_not_while_it_sleeps(void **state)
     stir(); /* was armed until now: as good as anybody who comes */
     assert_false(atomic_load(&sock->io_drives));
     atomic_store(&sock->asleep, false);
+    stay_away();
     assert_int_equal(weir_sock_turn(sock), 0);
     assert_true(atomic_load(&sock->io_drives));
 }
@@ -299,6 +382,7 @@ static void test_kept_while_away(void **state)
     join_with_set();
     pushpull_hold();
     hand_back();
+    stay_away();
     assert_int_equal(weir_sock_turn(sock), 0);
     assert_int_equal(weir_send(push, "text", 4, SOON), 0);
     stir();
@@ -352,6 +436,7 @@ static void test_lock_is_held(void **state)
     join_with_set();
     pushpull_hold();
     hand_back();
+    stay_away();
     weir_sock_lock(sock);
     again = weir_sock_turn(sock);
     drives = atomic_load(&sock->io_drives);
@@ -431,6 +516,9 @@ int main(void)
         CASE(test_rarely_while_it_comes_steadily),
         CASE(test_not_rarely_while_it_comes_seldom),
         CASE(test_early_looks),
+        CASE(test_early_looks_take_nothing),
+        CASE(test_no_lock_while_calm),
+        CASE(test_no_lock_while_it_streams),
         CASE(test_not_rarely_with_leftovers),
         CASE(test_not_while_it_sleeps),
         CASE(test_kept_while_away),

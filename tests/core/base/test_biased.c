@@ -171,7 +171,10 @@ static void *stay(void *opaque)
     while (!atomic_load_explicit(&duel->over, memory_order_relaxed)) {
         weir_biased_take(&duel->lock);
         duel->count++;
-        weir_biased_release(&duel->lock);
+        if (duel->stays % 61 == 0)
+            weir_biased_give_up(&duel->lock);
+        else
+            weir_biased_release(&duel->lock);
         duel->stays++;
     }
     return NULL;
@@ -263,6 +266,48 @@ static void test_owner_inside(void **state)
     assert_true(end(begin(try_it, &lock)));
     earn(&lock);
     assert_true(is_owned(&lock));
+}
+
+/* Nobody has to take a bias away that was given up, and once is enough to have
+ * it back. */
+static void test_given_up(void **state)
+{
+    struct weir_biased lock;
+
+    (void)state;
+    weir_biased_init(&lock);
+    earn(&lock);
+    weir_biased_take(&lock);
+    weir_biased_give_up(&lock);
+    assert_int_equal(state_of(&lock), WEIR_BIASED_FREE);
+    weir_biased_take(&lock);
+    weir_biased_release(&lock);
+    assert_true(is_owned(&lock));
+    weir_biased_take(&lock);
+    weir_biased_give_up(&lock);
+    assert_true(end(begin(try_it, &lock)));
+    weir_biased_take(&lock);
+    weir_biased_release(&lock);
+    assert_false(is_owned(&lock));
+}
+
+/* By who has no bias, or from whom it was taken just then, the lock is given
+ * back. */
+static void test_given_up_too_late(void **state)
+{
+    struct weir_biased lock;
+
+    (void)state;
+    weir_biased_init(&lock);
+    weir_biased_take(&lock);
+    weir_biased_give_up(&lock);
+    assert_int_equal(state_of(&lock), WEIR_BIASED_FREE);
+    earn(&lock);
+    weir_biased_take(&lock);
+    assert_false(end(begin(try_it, &lock)));
+    weir_biased_give_up(&lock);
+    assert_int_equal(state_of(&lock), WEIR_BIASED_FREE);
+    assert_true(end(begin(try_it, &lock)));
 }
 
 /* Those who wait for an owner sleep, and are woken one after the other. */
@@ -475,6 +520,8 @@ int main(void)
     const struct CMUnitTest owned[] = {
         cmocka_unit_test(test_owner_outside),
         cmocka_unit_test(test_owner_inside),
+        cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_given_up_too_late),
         cmocka_unit_test(test_owner_is_waited_for),
         cmocka_unit_test(test_two_locks),
         cmocka_unit_test(test_duel),
