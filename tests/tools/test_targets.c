@@ -78,6 +78,8 @@ static void test_verdicts(void **state)
     (void)state;
     assert_true(weir_bench_reaches(true, 5, 5));
     assert_false(weir_bench_reaches(true, 4.9, 5));
+    assert_true(weir_bench_reaches(false, 1.004, 1)); /* printed as 1.00 */
+    assert_false(weir_bench_reaches(false, 1.006, 1));
     assert_true(weir_bench_reaches(false, 0.2, 0.2));
     assert_false(weir_bench_reaches(false, 0.21, 0.2));
     assert_false(weir_bench_reaches(false, 0, 0.2)); /* was not measured */

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "targets.h"
 
@@ -187,11 +188,24 @@ const struct weir_bench_target weir_bench_target_list[] = {
     {.row = NULL},
 };
 
+int weir_bench_decimals(double ratio)
+{
+    return ratio < 1 ? 3 : 2;
+}
+
+/* A ratio as it is printed. */
+static double rounded(double ratio)
+{
+    double parts = weir_bench_decimals(ratio) == 3 ? 1e3 : 1e2;
+
+    return (double)(int64_t)(ratio * parts + 0.5) / parts;
+}
+
 bool weir_bench_reaches(bool more_is_better, double value, double wanted)
 {
     if (value <= 0)
         return false;
-    return more_is_better ? value >= wanted : value <= wanted;
+    return more_is_better ? rounded(value) >= wanted : rounded(value) <= wanted;
 }
 
 double weir_bench_gap(bool more_is_better, double value, double wanted)

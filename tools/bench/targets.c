@@ -243,7 +243,7 @@ static void add_ratio(struct weir_table *table, double value, const char *none)
     if (value <= 0)
         weir_table_add(table, "%s", none);
     else
-        weir_table_add(table, "%.*f", value < 1 ? 3 : 2, value);
+        weir_table_add(table, "%.*f", weir_bench_decimals(value), value);
 }
 
 static void add_row(struct weir_table *table,

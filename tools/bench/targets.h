@@ -25,7 +25,11 @@ struct weir_bench_target {
 #define WEIR_BENCH_TARGETS_MOST 128
 extern const struct weir_bench_target weir_bench_target_list[];
 
-/* Is that value as good as `wanted`? */
+/* With how many decimals a ratio is printed. */
+int weir_bench_decimals(double ratio);
+
+/* Is that value, as it is printed, as good as `wanted`?  What is beyond those
+ * digits no two runs agree on. */
 bool weir_bench_reaches(bool more_is_better, double value, double wanted);
 
 /* By which factor it has to get better for that; 1 or less: it is there. */
