@@ -25,7 +25,8 @@ struct helper {
 struct weir_crew {
     struct weir_list queue, later;
     struct weir_list resting; /* who rested last is in front, and woken first:
-                                 what it needs is in its processor's cache */
+                                 what it needs is in its processor's cache; who
+                                 knows when errands are due is behind */
     int waiting;              /* errands in the queue */
     int threads, idle; /* one that was woken counts as idle until it runs */
     int pins;          /* while there are any, one thread stays */
@@ -91,7 +92,28 @@ static int enter(void)
     return 0;
 }
 
-/* Errands whose time has come go into the queue.
+/* A helper that rests.  Mutex held. */
+static void wake_one(struct weir_list *node)
+{
+    weir_list_remove(node);
+    pthread_cond_signal(&WEIR_CONTAINER(node, struct helper, list)->wake);
+}
+
+/* Mutex held. */
+static void wake_for_errand(struct weir_crew *crew)
+{
+    if (!weir_list_empty(&crew->resting))
+        wake_one(crew->resting.next);
+}
+
+/* Who looks after the times has one more.  Mutex held. */
+static void wake_for_time(struct weir_crew *crew)
+{
+    if (!weir_list_empty(&crew->resting))
+        wake_one(crew->resting.prev);
+}
+
+/* Errands whose time has come go into the queue: the caller takes one.
  * Returns when the next one is due, in ns from now; 0: there is none.  Mutex
  * held. */
 static int64_t promote(struct weir_crew *crew)
@@ -107,7 +129,8 @@ static int64_t promote(struct weir_crew *crew)
         if (left <= 0) {
             weir_list_remove(node);
             weir_list_append(&crew->queue, node);
-            crew->waiting++;
+            if (crew->waiting++ > 0)
+                wake_for_errand(crew);
         } else if (next == 0 || left < next) {
             next = left;
         }
@@ -121,23 +144,19 @@ static bool may_leave(const struct weir_crew *crew)
     return crew->pins == 0 || crew->threads > 1;
 }
 
-/* Until somebody wakes it, `ns` at most.  Mutex held on entry and on return. */
-static void rest(struct weir_crew *crew, struct helper *helper, int64_t ns)
+/* Until somebody wakes it, `ns` at most; timed: because an errand is due then.
+ * Mutex held on entry and on return. */
+static void rest(struct weir_crew *crew, struct helper *helper, int64_t ns,
+                 bool timed)
 {
-    weir_list_insert(&crew->resting, &helper->list);
+    if (timed)
+        weir_list_append(&crew->resting, &helper->list);
+    else
+        weir_list_insert(&crew->resting, &helper->list);
     crew->idle++;
     (void)weir_condition_wait(&helper->wake, &pool.mutex, weir_now() + ns);
     crew->idle--;
     weir_list_remove(&helper->list);
-}
-
-/* Mutex held. */
-static void wake_one(struct weir_crew *crew)
-{
-    struct weir_list *node = weir_list_pop(&crew->resting);
-
-    if (node)
-        pthread_cond_signal(&WEIR_CONTAINER(node, struct helper, list)->wake);
 }
 
 /* The next errand; NULL after a while without any.  Mutex held. */
@@ -146,6 +165,7 @@ static struct weir_disk_errand *next_errand(struct weir_crew *crew,
 {
     int64_t give_up = weir_now() + IDLE_SECONDS * INT64_C(1000000000);
     struct weir_list *node;
+    bool timed = false;
 
     for (;;) {
         int64_t next = promote(crew), left = give_up - weir_now();
@@ -153,13 +173,16 @@ static struct weir_disk_errand *next_errand(struct weir_crew *crew,
         node = weir_list_pop(&crew->queue);
         if (node)
             break;
-        if (next == 0 && left <= 0 && may_leave(crew))
+        timed = next != 0;
+        if (!timed && left <= 0 && may_leave(crew))
             return NULL;
-        if (next == 0)
+        if (!timed)
             next = left > 0 ? left : IDLE_SECONDS * INT64_C(1000000000);
-        rest(crew, helper, next);
+        rest(crew, helper, next, timed);
     }
     crew->waiting--;
+    if (timed && !weir_list_empty(&crew->later))
+        wake_for_time(crew); /* that looks after the times from now on */
     return WEIR_CONTAINER(node, struct weir_disk_errand, list);
 }
 
@@ -169,6 +192,7 @@ static void *help(void *arg)
     struct weir_disk_errand *errand;
     struct helper helper;
 
+    weir_list_init(&helper.list);
     weir_condition_init(&helper.wake);
     pthread_mutex_lock(&pool.mutex);
     while ((errand = next_errand(crew, &helper)) != NULL) {
@@ -195,8 +219,15 @@ static int start_helper(struct weir_crew *crew)
     return 0;
 }
 
-/* One that is for later wants a thread as well, to wait for its time.  Mutex
- * held. */
+/* Are there too few that rest for what there is?  Those that are for later want
+ * one as well, to wait for their time.  Mutex held. */
+static bool needs_helper(const struct weir_crew *crew)
+{
+    return crew->idle < crew->waiting + !weir_list_empty(&crew->later) &&
+           crew->threads < THREADS_MAX;
+}
+
+/* Mutex held. */
 static int submit(struct weir_crew *crew, struct weir_disk_errand *errand)
 {
     bool later = errand->at != 0;
@@ -204,14 +235,17 @@ static int submit(struct weir_crew *crew, struct weir_disk_errand *errand)
 
     weir_list_append(later ? &crew->later : &crew->queue, &errand->list);
     crew->waiting += !later;
-    if (crew->idle < crew->waiting + later && crew->threads < THREADS_MAX)
+    if (needs_helper(crew))
         r = start_helper(crew);
     if (r < 0 && crew->threads == 0) {
         weir_list_remove(&errand->list);
         crew->waiting -= !later;
         return r;
     }
-    wake_one(crew);
+    if (later)
+        wake_for_time(crew);
+    else
+        wake_for_errand(crew);
     return 0;
 }
 

@@ -19,7 +19,7 @@ enum {
     LOOK_MIN = 1,     /* messages between looks at the clock */
     LOOK_MAX = 128,
     LOOK_NS = 5000,    /* ns between looks that will do */
-    LOOK_LATE = 30000, /* ns: no other look will come */
+    LOOK_LATE = 30000, /* ns without one: no more is sent, it seems */
     BATCH_AGE = 20000, /* ns after which a batch goes, at the earliest */
     AGE_MAX = 1000000, /* ns, and at the latest */
     COST_FREE = 10000, /* ns: what one write costs, sleeping reader and all */
@@ -50,6 +50,7 @@ static void flush_batch(struct weir_sock *sock)
     pace->first = false;
     (void)weir_drive_output(sock);
     pace->batch_at = weir_now();
+    note_look(pace, pace->batch_at);
     pace->since_look = 0;
     age = (pace->batch_at - start - COST_FREE) * COST_QUOTIENT;
     if (age > AGE_MAX)

@@ -475,7 +475,7 @@ static void on_input_room(void *arg)
     if (!atomic_load(&pipe->link.live) || weir_link_post_turn(&pipe->link))
         return;
     weir_list_remove(&pipe->drive);
-    weir_list_append(&pipe->sock->readable, &pipe->drive);
+    weir_sock_line_up(pipe->sock, pipe);
 }
 
 struct weir_queue_limits weir_pipe_recv_mark(const struct weir_options *options)

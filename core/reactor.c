@@ -229,15 +229,15 @@ static bool ask_for_tick(struct weir_reactor *reactor, struct weir_tick *tick)
     return true;
 }
 
-/* One that ticks already comes soon enough, unless it is calm: to arm the timer
- * costs more than what is gained. */
+/* One that ticks already comes soon enough, unless nothing was left over: to
+ * arm the timer costs more than what is gained. */
 void weir_reactor_tick_again(struct weir_reactor *reactor,
                              struct weir_tick *tick, int64_t ns)
 {
     if (!reactor->threaded)
         return; /* who waits looks after everything */
     if (ns < WEIR_ABSENCE)
-        atomic_store(&tick->calm, false);
+        atomic_store(&tick->left, WEIR_LEFT_SOME);
     if (!ask_for_tick(reactor, tick) && ns < TICK_MAX)
         ns = TICK_MAX;
     weir_fence_full(); /* as in run_ticks() */
@@ -259,8 +259,7 @@ void weir_reactor_hurry(struct weir_reactor *reactor, struct weir_tick *tick)
 {
     if (!reactor->threaded)
         return;
-    atomic_store(&tick->calm, false);
-    atomic_store(&tick->stream, false);
+    atomic_store(&tick->left, WEIR_LEFT_SOME);
     (void)ask_for_tick(reactor, tick);
     atomic_store(&reactor->hurry, true);
     weir_reactor_wake(reactor);

@@ -49,13 +49,19 @@ struct weir_watch {
     void (*ready)(struct weir_watch *watch, unsigned events);
 };
 
+/* What a look at a socket left over; of what comes later who leaves it asks. */
+enum weir_leftover {
+    WEIR_LEFT_SOME,   /* or what is not known: the next look takes the lock */
+    WEIR_LEFT_STREAM, /* only what whoever sends looks after, if he goes on */
+    WEIR_LEFT_NOTHING /* so the next look may be far */
+};
+
 /* A socket's place on the reactor: how it gets looked after. */
 struct weir_tick {
     struct weir_stack_node inbox;
     struct weir_list list;
-    _Atomic bool wanted; /* on the inbox or the list */
-    _Atomic bool calm;   /* nothing was left over: the next look is far */
-    _Atomic bool stream; /* nothing was but what whoever sends looks after */
+    _Atomic bool wanted;  /* on the inbox or the list */
+    _Atomic uint8_t left; /* an enum weir_leftover */
     struct weir_sock *sock;
 };
 
@@ -63,7 +69,18 @@ struct weir_tick {
 static inline bool weir_tick_comes_soon(const struct weir_tick *tick)
 {
     return atomic_load_explicit(&tick->wanted, memory_order_relaxed) &&
-           !atomic_load_explicit(&tick->calm, memory_order_relaxed);
+           atomic_load_explicit(&tick->left, memory_order_relaxed) !=
+               WEIR_LEFT_NOTHING;
+}
+
+/* More than a stream is left over from now on.  Where nothing was, that is to
+ * be asked for.  Thread: the one that holds the socket's lock. */
+static inline void weir_tick_is_no_stream(struct weir_tick *tick)
+{
+    if (atomic_load_explicit(&tick->left, memory_order_relaxed) ==
+        WEIR_LEFT_STREAM)
+        atomic_store_explicit(&tick->left, WEIR_LEFT_SOME,
+                              memory_order_relaxed);
 }
 
 enum { WEIR_REACTOR_BATCH = 64 };

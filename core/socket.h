@@ -181,7 +181,8 @@ struct weir_sock {
     /* the reactor's own */
     bool io_armed;
     uint32_t drives_seen;   /* at its last look */
-    int64_t came_at;        /* the look that found more than the one before */
+    int64_t seen_at;        /* which was then */
+    int64_t came_at;        /* when a look found more than the one before */
     uint32_t drives_judged; /* at the last that judged how often they are, */
     int64_t judged_at;      /* which was then */
     uint64_t usual;         /* drives between two looks, when it was steady */
@@ -326,20 +327,27 @@ void weir_sock_deliver_and_unlock(struct weir_sock *sock);
  * thread that does not hold it; it may hold another socket's. */
 void weir_sock_nudge(struct weir_sock *sock);
 
-/* Mail that comes while we hold the lock is ours to deliver; what comes right
- * after is delivered by whoever gets the lock next, us included.  Posting
- * mail, trying the lock, releasing it and looking for mail are all
- * sequentially consistent: of two threads that cross, one sees the other. */
-static inline void weir_sock_unlock(struct weir_sock *sock)
+/* `release` is how the lock itself is given back.  Mail that comes while we
+ * hold the lock is ours to deliver; what comes right after is delivered by
+ * whoever gets the lock next, us included.  Posting mail, trying the lock,
+ * releasing it and looking for mail are all sequentially consistent: of two
+ * threads that cross, one sees the other. */
+static inline void weir_sock_unlock_by(struct weir_sock *sock,
+                                       void (*release)(struct weir_biased *))
 {
     if (WEIR_UNLIKELY(weir_sock_has_mail(sock) || sock->watched ||
                       sock->wakes_due)) {
         weir_sock_deliver_and_unlock(sock);
         return;
     }
-    weir_biased_release(&sock->lock);
+    release(&sock->lock);
     if (WEIR_UNLIKELY(weir_sock_has_mail(sock)))
         weir_sock_nudge(sock);
+}
+
+static inline void weir_sock_unlock(struct weir_sock *sock)
+{
+    weir_sock_unlock_by(sock, weir_biased_release);
 }
 
 /* ---- for the patterns ---- */
@@ -370,7 +378,7 @@ static inline void weir_sock_line_up(struct weir_sock *sock,
                                      struct weir_pipe *pipe)
 {
     weir_list_append(&sock->readable, &pipe->drive);
-    atomic_store_explicit(&sock->tick.stream, false, memory_order_relaxed);
+    weir_tick_is_no_stream(&sock->tick);
 }
 
 /* There is more to do than can be done while the lock is held: the reactor

@@ -68,7 +68,19 @@ static bool present(struct weir_sock *sock)
     if (drives != sock->drives_seen)
         sock->came_at = now;
     sock->drives_seen = drives;
+    sock->seen_at = now;
     return now - sock->came_at < WEIR_ABSENCE || atomic_load(&sock->asleep);
+}
+
+/* ns until the next look at who is there and leaves nothing over: when he would
+ * be away, unless he has come. */
+static int64_t next_look(const struct weir_sock *sock)
+{
+    int64_t left = sock->came_at + WEIR_ABSENCE - sock->seen_at;
+
+    if (sock->came_at != sock->seen_at)
+        return left > LOOK_SOON ? left : LOOK_SOON;
+    return sock->steady == STEADY ? RARELY * WEIR_ABSENCE : WEIR_ABSENCE;
 }
 
 void weir_turn_drive(struct weir_sock *sock)
@@ -108,25 +120,30 @@ static void on_set(struct weir_watch *watch, unsigned events)
     arm(sock);
 }
 
+static enum weir_leftover left_by(struct weir_sock *sock, bool busy)
+{
+    if (!busy)
+        return WEIR_LEFT_NOTHING;
+    return sock->pace.streaming && weir_list_empty(&sock->readable)
+               ? WEIR_LEFT_STREAM
+               : WEIR_LEFT_SOME;
+}
+
 /* Leftovers: input that was paused, tails of streams.  A thread that sleeps
  * in the set does not see them.
- * Returns whether some may be left still; while none are, who leaves some over
- * asks for a look. */
+ * Returns whether some may be left still. */
 static bool tidy(struct weir_sock *sock, bool away)
 {
-    bool busy = true;
+    bool busy;
 
     if (!weir_sock_try_lock(sock)) {
-        atomic_store(&sock->tick.calm, false);
-        return busy;
+        atomic_store(&sock->tick.left, WEIR_LEFT_SOME);
+        return true;
     }
     if (away || sock->leader_asleep)
         weir_turn_drive(sock);
-    busy = weir_pace_tick(sock);
-    busy = busy || !weir_list_empty(&sock->readable);
-    atomic_store(&sock->tick.stream,
-                 weir_list_empty(&sock->readable) && sock->pace.streaming);
-    atomic_store(&sock->tick.calm, !busy);
+    busy = weir_pace_tick(sock) || !weir_list_empty(&sock->readable);
+    atomic_store(&sock->tick.left, (uint8_t)left_by(sock, busy));
     weir_sock_unlock(sock);
     return busy;
 }
@@ -136,9 +153,11 @@ static bool tidy(struct weir_sock *sock, bool away)
  * goes on with. */
 static bool is_busy(struct weir_sock *sock, bool here)
 {
-    if (here && atomic_load(&sock->tick.calm))
+    uint8_t left = atomic_load(&sock->tick.left);
+
+    if (left == WEIR_LEFT_NOTHING && here)
         return false;
-    if (atomic_load(&sock->tick.stream) && weir_pace_is_looked_after(sock))
+    if (left == WEIR_LEFT_STREAM && weir_pace_is_looked_after(sock))
         return true;
     return tidy(sock, !here);
 }
@@ -156,8 +175,9 @@ static bool hand_over(struct weir_sock *sock, bool here)
 
 int64_t weir_sock_turn(struct weir_sock *sock)
 {
-    bool here = present(sock), busy = is_busy(sock, here);
+    bool here = present(sock) && !atomic_load(&sock->watched), busy;
 
+    busy = is_busy(sock, here);
     if (!sock->has_set)
         return busy ? LOOK_SOON : 0;
     (void)hand_over(sock, here);
@@ -165,7 +185,7 @@ int64_t weir_sock_turn(struct weir_sock *sock)
         return LOOK_SOON;
     if (atomic_load(&sock->io_drives) || atomic_load(&sock->asleep))
         return 0;
-    return sock->steady == STEADY ? RARELY * WEIR_ABSENCE : WEIR_ABSENCE;
+    return next_look(sock);
 }
 
 int weir_turn_open(struct weir_sock *sock)

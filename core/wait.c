@@ -120,7 +120,7 @@ static void pass_on(struct weir_sock *sock)
 
 void weir_wait_hand_on(struct weir_sock *sock, int64_t ns)
 {
-    atomic_store_explicit(&sock->tick.stream, false, memory_order_relaxed);
+    weir_tick_is_no_stream(&sock->tick);
     if (sock->reactor->threaded)
         weir_reactor_tick(sock->reactor, &sock->tick, ns);
     else if (sock->waiting[WEIR_WAIT_IN] + sock->waiting[WEIR_WAIT_OUT] +
@@ -276,6 +276,15 @@ bool weir_drive_output(struct weir_sock *sock)
     return true;
 }
 
+/* What the kernel has room for again nobody may come to write, in this call. */
+static void note(struct weir_sock *sock, const struct weir_poller_event *events,
+                 int n)
+{
+    weir_sock_note(sock, events, n);
+    if (sock->reactor->threaded && !weir_list_empty(&sock->unflushed))
+        weir_reactor_tick(sock->reactor, &sock->tick, SOON);
+}
+
 int weir_poll_set(struct weir_sock *sock)
 {
     struct weir_poller_event events[EVENTS];
@@ -284,7 +293,7 @@ int weir_poll_set(struct weir_sock *sock)
     if (!sock->has_set || sock->n_links == 0 || sock->leader)
         return 0;
     n = weir_poller_wait(&sock->set, events, EVENTS, 0);
-    weir_sock_note(sock, events, n);
+    note(sock, events, n);
     return n > 0 && !(n == 1 && events[0].key == WEIR_SOCK_WAKE_KEY);
 }
 
@@ -601,13 +610,7 @@ static void show_presence(struct weir_sock *sock)
  * bias. */
 static void unlock_to_be_woken(struct weir_sock *sock)
 {
-    if (weir_sock_has_mail(sock) || sock->watched || sock->wakes_due) {
-        weir_sock_unlock(sock);
-        return;
-    }
-    weir_biased_give_up(&sock->lock);
-    if (weir_sock_has_mail(sock))
-        weir_sock_nudge(sock);
+    weir_sock_unlock_by(sock, weir_biased_give_up);
 }
 
 static void sleep_leading(struct weir_sock *sock, enum weir_wait what,
@@ -624,7 +627,7 @@ static void sleep_leading(struct weir_sock *sock, enum weir_wait what,
     n = weir_poller_wait(&sock->set, events, EVENTS, deadline);
     weir_sock_lock(sock);
     get_up(sock);
-    weir_sock_note(sock, events, n);
+    note(sock, events, n);
     show_presence(sock);
     pass_on(sock);
 }

@@ -278,8 +278,10 @@ void weir_biased_give_up(struct weir_biased *lock)
     }
     lock->last = owner->thread;
     lock->streak = WEIR_BIASED_EARNED - 1;
-    if (weir_biased_leave(lock, owner, word))
+    if (weir_biased_leave(lock, owner, word)) {
         (void)change(lock, word, WEIR_BIASED_FREE);
-    else
-        weir_biased_left(lock, owner);
+    } else if (weir_biased_await_decision(lock, owner)) {
+        lock->streak = 0; /* not to have it back at once */
+        weir_biased_release_slowly(lock);
+    }
 }

@@ -16,8 +16,8 @@
  * some microseconds, and longer only if that one was interrupted just then.
  *
  * The heavy fence interrupts every processor that runs a thread of the process,
- * and takes as long as the slowest of them.  So an owner who is about to sleep
- * until somebody takes the lock gives the bias up himself.
+ * and takes as long as the slowest of them.  So an owner can give the bias up
+ * himself, before he sleeps until somebody takes the lock to wake him.
  *
  * Where the kernel has no cheap asymmetric fence nothing is ever biased, and
  * this is the lock of lock.h.

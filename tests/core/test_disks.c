@@ -127,22 +127,19 @@ static bool same_again(struct weir_crew *crew)
 {
     struct weir_disk_errand errand = {.run = note_thread};
     weir_thread_id before = ran_by;
+    int n = atomic_load(&ran);
 
     assert_int_equal(weir_disks_submit(crew, &errand, 0), 0);
-    await(atomic_load(&ran) + 1);
+    await(n + 1);
     pause_a_bit();
     return weir_thread_same(ran_by, before);
 }
 
-/* While helpers rest, the one that did so last is woken: not each in turn.  One
- * that has not laid itself down yet may miss an errand. */
-static void test_last_first(void **state)
+/* Or are about to. */
+static void have_several_rest(struct weir_crew *crew)
 {
-    struct weir_crew *crew = weir_disks_crew("/turns");
     struct weir_disk_errand hung[IN_TURN];
-    int64_t end = weir_deadline_in(SOON_MS);
 
-    (void)state;
     atomic_store(&ran, 0);
     atomic_store(&stuck, true);
     for (int i = 0; i < IN_TURN; i++) {
@@ -151,8 +148,42 @@ static void test_last_first(void **state)
     }
     atomic_store(&stuck, false);
     await(IN_TURN);
+}
+
+/* While helpers rest, the one that did so last is woken: not each in turn.  One
+ * that has not laid itself down yet may miss an errand. */
+static void test_last_first(void **state)
+{
+    struct weir_crew *crew = weir_disks_crew("/turns");
+    int64_t end = weir_deadline_in(SOON_MS);
+
+    (void)state;
+    have_several_rest(crew);
     for (int row = 0; row < 4 * IN_TURN; row = same_again(crew) ? row + 1 : 0)
         assert_true(weir_now() < end);
+}
+
+/* What is due at some time does not wait for one that hangs, nor does a second
+ * one that is due then, while any helper rests. */
+static void test_time_is_kept(void **state)
+{
+    struct weir_crew *crew = weir_disks_crew("/times");
+    struct weir_disk_errand hung = {.run = hang}, hangs_too = {.run = hang};
+    struct weir_disk_errand late = {.run = count};
+    int64_t at;
+
+    (void)state;
+    have_several_rest(crew);
+    atomic_store(&stuck, true);
+    at = weir_now() + LATER_MS * MS;
+    assert_int_equal(weir_disks_submit(crew, &hangs_too, at - 1), 0);
+    assert_int_equal(weir_disks_submit(crew, &late, at), 0);
+    pause_a_bit(); /* for who knows the time to rest */
+    assert_int_equal(weir_disks_submit(crew, &hung, 0), 0);
+    await(IN_TURN + 1);
+    assert_true(atomic_load(&ran_at) >= at);
+    atomic_store(&stuck, false);
+    await(IN_TURN + 3);
 }
 
 /* A helper that is pinned outstays its idleness, and then leaves. */
@@ -216,9 +247,10 @@ static void test_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_later),  cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_apart),  cmocka_unit_test(test_last_first),
-        cmocka_unit_test(test_pinned), cmocka_unit_test(test_fork),
+        cmocka_unit_test(test_later),        cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_apart),        cmocka_unit_test(test_last_first),
+        cmocka_unit_test(test_time_is_kept), cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_fork),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
