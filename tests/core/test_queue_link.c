@@ -650,6 +650,84 @@ static void test_odd_heads(void **state)
     close_queue(fixture);
 }
 
+/* A row of messages of one size, among which one is not alike. */
+struct row {
+    char octets[256];
+    size_t size, odd; /* octets; which one */
+    const char *text; /* of the first frame of that, and its flags */
+    unsigned flags;
+};
+
+enum { ROW = 13 };
+
+static void append(struct row *row, const char *octets, size_t size)
+{
+    memcpy(row->octets + row->size, octets, size);
+    row->size += size;
+}
+
+static void make_row(struct row *row, const char *odd, size_t size)
+{
+    row->size = 0;
+    for (size_t i = 0; i < ROW; i++) {
+        if (i == row->odd)
+            append(row, odd, size);
+        append(row, "\0\5abcd", 6);
+        append(row, &"ABCDEFGHIJKLM"[i], 1);
+    }
+}
+
+static void take_row(struct weir_queue *queue, const struct row *row)
+{
+    char text[] = "abcd?";
+
+    for (size_t i = 0; i < ROW; i++) {
+        if (i == row->odd)
+            take_text(queue, row->text, row->flags);
+        if (i == row->odd && row->flags)
+            take_text(queue, "g", 0);
+        text[4] = "ABCDEFGHIJKLM"[i];
+        take_text(queue, text, 0);
+    }
+    assert_false(weir_queue_ready(queue));
+}
+
+/* Wherever the odd one is, and wherever a portion ends. */
+static void try_rows(struct fixture *fixture, struct row *row, const char *odd,
+                     size_t size)
+{
+    for (row->odd = 0; row->odd < ROW; row->odd++) {
+        make_row(row, odd, size);
+        for (size_t at = 0; at <= row->size; at++) {
+            int found;
+
+            open_queue(fixture);
+            found = feed_text(fixture->queue, &no_limits, row->octets, at);
+            found += feed_text(fixture->queue, &no_limits, row->octets + at,
+                               row->size - at);
+            assert_int_equal(found, ROW + 1);
+            take_row(fixture->queue, row);
+            close_queue(fixture);
+        }
+    }
+}
+
+static void test_rows_of_one_size(void **state)
+{
+    struct fixture *fixture = *state;
+    struct row row = {.text = "abcd"};
+
+    try_rows(fixture, &row, "\0\4abcd", 6);
+    row.text = "abcdef";
+    try_rows(fixture, &row, "\0\6abcdef", 8);
+    row.text = "";
+    try_rows(fixture, &row, "\0\0", 2);
+    row.text = "abcde";
+    try_rows(fixture, &row, "\2\0\0\0\0\0\0\0\5abcde", 14);
+    row.flags = WEIR_FRAME_MORE;
+    try_rows(fixture, &row, "\1\5abcde\0\1g", 10);
+}
+
 /* --------------------------------------------------------------- limits -- */
 
 static void assert_refused(struct fixture *fixture,
@@ -1302,6 +1380,7 @@ int main(void)
         cmocka_unit_test(test_any_portions),
         cmocka_unit_test(test_rollback_everywhere),
         cmocka_unit_test(test_odd_heads),
+        cmocka_unit_test(test_rows_of_one_size),
         cmocka_unit_test(test_limit_of_a_frame),
         cmocka_unit_test(test_limit_of_frames),
         cmocka_unit_test(test_messages_before_the_fault_are_there),
