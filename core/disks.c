@@ -26,7 +26,8 @@ struct weir_crew {
     struct weir_list queue, later;
     struct weir_list resting; /* who rested last is in front, and woken first:
                                  what it needs is in its processor's cache; who
-                                 knows when errands are due is behind */
+                                 looks after the times is behind */
+    bool kept;                /* one of those does, until it runs again */
     int waiting;              /* errands in the queue */
     int threads, idle; /* one that was woken counts as idle until it runs */
     int pins;          /* while there are any, one thread stays */
@@ -52,6 +53,7 @@ static void make_crews(void)
         weir_list_init(&crew->later);
         weir_list_init(&crew->resting);
         crew->waiting = crew->threads = crew->idle = crew->pins = 0;
+        crew->kept = false;
     }
 }
 
@@ -113,7 +115,8 @@ static void wake_for_time(struct weir_crew *crew)
         wake_one(crew->resting.prev);
 }
 
-/* Errands whose time has come go into the queue: the caller takes one.
+/* Errands whose time has come go into the queue; beyond one, which is the
+ * caller's to take, others are woken for them.
  * Returns when the next one is due, in ns from now; 0: there is none.  Mutex
  * held. */
 static int64_t promote(struct weir_crew *crew)
@@ -144,19 +147,57 @@ static bool may_leave(const struct weir_crew *crew)
     return crew->pins == 0 || crew->threads > 1;
 }
 
-/* Until somebody wakes it, `ns` at most; timed: because an errand is due then.
+/* Are there too few that rest for what there is?  Those that are for later want
+ * one as well, to wait for their time.  Mutex held. */
+static bool needs_helper(const struct weir_crew *crew)
+{
+    return crew->idle < crew->waiting + !weir_list_empty(&crew->later) &&
+           crew->threads < THREADS_MAX;
+}
+
+static void *help(void *crew);
+
+/* Mutex held. */
+static int start_helper(struct weir_crew *crew)
+{
+    pthread_t thread;
+    int r = weir_thread_start(&thread, help, crew, "weir-disk", NULL);
+
+    if (r < 0)
+        return r;
+    pthread_detach(thread);
+    crew->threads++;
+    return 0;
+}
+
+/* Until somebody wakes it, `ns` at most; keeps: because an errand is due then.
  * Mutex held on entry and on return. */
 static void rest(struct weir_crew *crew, struct helper *helper, int64_t ns,
-                 bool timed)
+                 bool keeps)
 {
-    if (timed)
+    if (keeps)
         weir_list_append(&crew->resting, &helper->list);
     else
         weir_list_insert(&crew->resting, &helper->list);
+    crew->kept = crew->kept || keeps;
     crew->idle++;
     (void)weir_condition_wait(&helper->wake, &pool.mutex, weir_now() + ns);
     crew->idle--;
+    if (keeps)
+        crew->kept = false;
     weir_list_remove(&helper->list);
+}
+
+/* A helper has something to do: if it was the one that looks after the times,
+ * another one does from now on.  Mutex held. */
+static void hand_times_on(struct weir_crew *crew)
+{
+    if (crew->kept || weir_list_empty(&crew->later))
+        return;
+    if (!weir_list_empty(&crew->resting))
+        wake_for_time(crew);
+    else if (needs_helper(crew))
+        (void)start_helper(crew); /* else it is late */
 }
 
 /* The next errand; NULL after a while without any.  Mutex held. */
@@ -165,24 +206,22 @@ static struct weir_disk_errand *next_errand(struct weir_crew *crew,
 {
     int64_t give_up = weir_now() + IDLE_SECONDS * INT64_C(1000000000);
     struct weir_list *node;
-    bool timed = false;
 
     for (;;) {
         int64_t next = promote(crew), left = give_up - weir_now();
+        bool keeps = next != 0 && !crew->kept;
 
         node = weir_list_pop(&crew->queue);
         if (node)
             break;
-        timed = next != 0;
-        if (!timed && left <= 0 && may_leave(crew))
+        if (!keeps && left <= 0 && may_leave(crew))
             return NULL;
-        if (!timed)
+        if (!keeps)
             next = left > 0 ? left : IDLE_SECONDS * INT64_C(1000000000);
-        rest(crew, helper, next, timed);
+        rest(crew, helper, next, keeps);
     }
     crew->waiting--;
-    if (timed && !weir_list_empty(&crew->later))
-        wake_for_time(crew); /* that looks after the times from now on */
+    hand_times_on(crew);
     return WEIR_CONTAINER(node, struct weir_disk_errand, list);
 }
 
@@ -204,27 +243,6 @@ static void *help(void *arg)
     pthread_mutex_unlock(&pool.mutex);
     pthread_cond_destroy(&helper.wake);
     return NULL;
-}
-
-/* Mutex held. */
-static int start_helper(struct weir_crew *crew)
-{
-    pthread_t thread;
-    int r = weir_thread_start(&thread, help, crew, "weir-disk", NULL);
-
-    if (r < 0)
-        return r;
-    pthread_detach(thread);
-    crew->threads++;
-    return 0;
-}
-
-/* Are there too few that rest for what there is?  Those that are for later want
- * one as well, to wait for their time.  Mutex held. */
-static bool needs_helper(const struct weir_crew *crew)
-{
-    return crew->idle < crew->waiting + !weir_list_empty(&crew->later) &&
-           crew->threads < THREADS_MAX;
 }
 
 /* Mutex held. */

@@ -186,6 +186,25 @@ static void test_time_is_kept(void **state)
     await(IN_TURN + 3);
 }
 
+/* Nor where nobody rests: the only helper has begun with another one that was
+ * due. */
+static void test_time_is_handed_on(void **state)
+{
+    struct weir_crew *crew = weir_disks_crew("/handed");
+    struct weir_disk_errand hangs = {.run = hang}, late = {.run = count};
+    int64_t at = weir_now() + LATER_MS * MS;
+
+    (void)state;
+    atomic_store(&ran, 0);
+    atomic_store(&stuck, true);
+    assert_int_equal(weir_disks_submit(crew, &hangs, at - 20 * MS), 0);
+    assert_int_equal(weir_disks_submit(crew, &late, at), 0);
+    await(1);
+    assert_true(atomic_load(&ran_at) >= at);
+    atomic_store(&stuck, false);
+    await(2);
+}
+
 /* A helper that is pinned outstays its idleness, and then leaves. */
 static void test_pinned(void **state)
 {
@@ -247,9 +266,13 @@ static void test_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_later),        cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_apart),        cmocka_unit_test(test_last_first),
-        cmocka_unit_test(test_time_is_kept), cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_later),
+        cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_apart),
+        cmocka_unit_test(test_last_first),
+        cmocka_unit_test(test_time_is_kept),
+        cmocka_unit_test(test_time_is_handed_on),
+        cmocka_unit_test(test_pinned),
         cmocka_unit_test(test_fork),
     };
 
