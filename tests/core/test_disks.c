@@ -187,22 +187,27 @@ static void test_time_is_kept(void **state)
 }
 
 /* Nor where nobody rests: the only helper has begun with another one that was
- * due. */
+ * due.  No other test's folder has this crew. */
 static void test_time_is_handed_on(void **state)
 {
-    struct weir_crew *crew = weir_disks_crew("/handed");
+    struct weir_crew *crew = weir_disks_crew("/alone");
     struct weir_disk_errand hangs = {.run = hang}, late = {.run = count};
-    int64_t at = weir_now() + LATER_MS * MS;
+    struct weir_disk_errand first = {.run = count};
+    int64_t at;
 
     (void)state;
     atomic_store(&ran, 0);
+    assert_int_equal(weir_disks_submit(crew, &first, 0), 0);
+    await(1);
+    pause_a_bit(); /* where it does not rest yet there will be two */
     atomic_store(&stuck, true);
+    at = weir_now() + LATER_MS * MS;
     assert_int_equal(weir_disks_submit(crew, &hangs, at - 20 * MS), 0);
     assert_int_equal(weir_disks_submit(crew, &late, at), 0);
-    await(1);
+    await(2);
     assert_true(atomic_load(&ran_at) >= at);
     atomic_store(&stuck, false);
-    await(2);
+    await(3);
 }
 
 /* A helper that is pinned outstays its idleness, and then leaves. */
