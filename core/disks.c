@@ -175,11 +175,12 @@ static int start_helper(struct weir_crew *crew)
 static void rest(struct weir_crew *crew, struct helper *helper, int64_t ns,
                  bool keeps)
 {
-    if (keeps)
+    if (keeps) {
         weir_list_append(&crew->resting, &helper->list);
-    else
+        crew->kept = true;
+    } else {
         weir_list_insert(&crew->resting, &helper->list);
-    crew->kept = crew->kept || keeps;
+    }
     crew->idle++;
     (void)weir_condition_wait(&helper->wake, &pool.mutex, weir_now() + ns);
     crew->idle--;

@@ -60,8 +60,8 @@ enum weir_leftover {
 struct weir_tick {
     struct weir_stack_node inbox;
     struct weir_list list;
-    _Atomic bool wanted;  /* on the inbox or the list */
-    _Atomic uint8_t left; /* an enum weir_leftover */
+    _Atomic bool wanted; /* on the inbox or the list */
+    _Atomic(enum weir_leftover) left;
     struct weir_sock *sock;
 };
 

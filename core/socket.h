@@ -181,7 +181,6 @@ struct weir_sock {
     /* the reactor's own */
     bool io_armed;
     uint32_t drives_seen;   /* at its last look */
-    int64_t seen_at;        /* which was then */
     int64_t came_at;        /* when a look found more than the one before */
     uint32_t drives_judged; /* at the last that judged how often they are, */
     int64_t judged_at;      /* which was then */

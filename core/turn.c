@@ -57,28 +57,29 @@ static void judge(struct weir_sock *sock, uint32_t drives, int64_t now)
     sock->judged_at = now;
 }
 
-/* Is the application driving, or asleep in the set itself?  Between two looks
- * that are for other sockets it may just not have come. */
-static bool present(struct weir_sock *sock)
+/* Is the application driving, or asleep in the set itself, so that nobody else
+ * has to watch that?  Between two looks that are for other sockets it may just
+ * not have come. */
+static bool present(struct weir_sock *sock, int64_t now)
 {
     uint32_t drives = atomic_load(&sock->drives);
-    int64_t now = weir_now();
 
     judge(sock, drives, now);
     if (drives != sock->drives_seen)
         sock->came_at = now;
     sock->drives_seen = drives;
-    sock->seen_at = now;
+    if (atomic_load(&sock->watched))
+        return false;
     return now - sock->came_at < WEIR_ABSENCE || atomic_load(&sock->asleep);
 }
 
 /* ns until the next look at who is there and leaves nothing over: when he would
  * be away, unless he has come. */
-static int64_t next_look(const struct weir_sock *sock)
+static int64_t next_look(const struct weir_sock *sock, int64_t now)
 {
-    int64_t left = sock->came_at + WEIR_ABSENCE - sock->seen_at;
+    int64_t left = sock->came_at + WEIR_ABSENCE - now;
 
-    if (sock->came_at != sock->seen_at)
+    if (sock->came_at != now)
         return left > LOOK_SOON ? left : LOOK_SOON;
     return sock->steady == STEADY ? RARELY * WEIR_ABSENCE : WEIR_ABSENCE;
 }
@@ -110,8 +111,7 @@ static void on_set(struct weir_watch *watch, unsigned events)
 
     (void)events;
     sock->io_armed = false;
-    if (sock->reactor->threaded && !atomic_load(&sock->watched) &&
-        present(sock)) {
+    if (sock->reactor->threaded && present(sock, weir_now())) {
         atomic_store(&sock->io_drives, false);
         weir_reactor_tick(sock->reactor, &sock->tick, WEIR_ABSENCE);
         return;
@@ -143,7 +143,7 @@ static bool tidy(struct weir_sock *sock, bool away)
     if (away || sock->leader_asleep)
         weir_turn_drive(sock);
     busy = weir_pace_tick(sock) || !weir_list_empty(&sock->readable);
-    atomic_store(&sock->tick.left, (uint8_t)left_by(sock, busy));
+    atomic_store(&sock->tick.left, left_by(sock, busy));
     weir_sock_unlock(sock);
     return busy;
 }
@@ -153,7 +153,7 @@ static bool tidy(struct weir_sock *sock, bool away)
  * goes on with. */
 static bool is_busy(struct weir_sock *sock, bool here)
 {
-    uint8_t left = atomic_load(&sock->tick.left);
+    enum weir_leftover left = atomic_load(&sock->tick.left);
 
     if (left == WEIR_LEFT_NOTHING && here)
         return false;
@@ -175,9 +175,9 @@ static bool hand_over(struct weir_sock *sock, bool here)
 
 int64_t weir_sock_turn(struct weir_sock *sock)
 {
-    bool here = present(sock) && !atomic_load(&sock->watched), busy;
+    int64_t now = weir_now();
+    bool here = present(sock, now), busy = is_busy(sock, here);
 
-    busy = is_busy(sock, here);
     if (!sock->has_set)
         return busy ? LOOK_SOON : 0;
     (void)hand_over(sock, here);
@@ -185,7 +185,7 @@ int64_t weir_sock_turn(struct weir_sock *sock)
         return LOOK_SOON;
     if (atomic_load(&sock->io_drives) || atomic_load(&sock->asleep))
         return 0;
-    return next_look(sock);
+    return next_look(sock, now);
 }
 
 int weir_turn_open(struct weir_sock *sock)

@@ -281,7 +281,7 @@ static void note(struct weir_sock *sock, const struct weir_poller_event *events,
                  int n)
 {
     weir_sock_note(sock, events, n);
-    if (sock->reactor->threaded && !weir_list_empty(&sock->unflushed))
+    if (!weir_list_empty(&sock->unflushed))
         weir_reactor_tick(sock->reactor, &sock->tick, SOON);
 }
 

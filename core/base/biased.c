@@ -276,8 +276,7 @@ void weir_biased_give_up(struct weir_biased *lock)
         weir_biased_release(lock);
         return;
     }
-    lock->last = owner->thread;
-    lock->streak = WEIR_BIASED_EARNED - 1;
+    lock->streak = WEIR_BIASED_EARNED - 1; /* `last` is the owner */
     if (weir_biased_leave(lock, owner, word)) {
         (void)change(lock, word, WEIR_BIASED_FREE);
     } else if (weir_biased_await_decision(lock, owner)) {

@@ -91,6 +91,18 @@ static void test_cancelled(void **state)
     assert_false(weir_disks_cancel(crew, &soon));
 }
 
+/* Have `n` errands hang, with nothing counted before. */
+static void begin_to_hang(struct weir_crew *crew, struct weir_disk_errand *hung,
+                          int n)
+{
+    atomic_store(&ran, 0);
+    atomic_store(&stuck, true);
+    for (int i = 0; i < n; i++) {
+        hung[i] = (struct weir_disk_errand){.run = hang};
+        assert_int_equal(weir_disks_submit(crew, &hung[i], 0), 0);
+    }
+}
+
 /* More errands hang in one folder than it has helpers; another one does not
  * notice. */
 static void test_apart(void **state)
@@ -101,12 +113,7 @@ static void test_apart(void **state)
     (void)state;
     assert_ptr_not_equal(slow, weir_disks_crew("/other"));
     assert_ptr_equal(slow, weir_disks_crew("/slow"));
-    atomic_store(&ran, 0);
-    atomic_store(&stuck, true);
-    for (int i = 0; i < STUCK; i++) {
-        hung[i] = (struct weir_disk_errand){.run = hang};
-        assert_int_equal(weir_disks_submit(slow, &hung[i], 0), 0);
-    }
+    begin_to_hang(slow, hung, STUCK);
     assert_int_equal(weir_disks_submit(weir_disks_crew("/other"), &other, 0),
                      0);
     await(1);
@@ -140,12 +147,7 @@ static void have_several_rest(struct weir_crew *crew)
 {
     struct weir_disk_errand hung[IN_TURN];
 
-    atomic_store(&ran, 0);
-    atomic_store(&stuck, true);
-    for (int i = 0; i < IN_TURN; i++) {
-        hung[i] = (struct weir_disk_errand){.run = hang};
-        assert_int_equal(weir_disks_submit(crew, &hung[i], 0), 0);
-    }
+    begin_to_hang(crew, hung, IN_TURN);
     atomic_store(&stuck, false);
     await(IN_TURN);
 }

@@ -73,6 +73,12 @@ static void show_up(void)
     atomic_fetch_add(&sock->drives, 1);
 }
 
+/* Lock held. */
+static struct weir_pipe *only_pipe(void)
+{
+    return WEIR_CONTAINER(weir_list_first(&sock->pipes), struct weir_pipe, all);
+}
+
 /* The look that found it there is that long ago. */
 static void stay_away(void)
 {
@@ -321,10 +327,10 @@ static bool is_looked_at(int64_t sent_at)
 /* The application has received, and the connection may be read on from. */
 static void make_room(void)
 {
-    struct weir_pipe *pipe =
-        WEIR_CONTAINER(weir_list_first(&sock->pipes), struct weir_pipe, all);
+    struct weir_pipe *pipe;
 
     weir_sock_lock(sock);
+    pipe = only_pipe();
     pipe->in->writer.wake(pipe->in->writer.arg);
     weir_sock_unlock(sock);
 }
@@ -492,8 +498,7 @@ static struct weir_pipe *hold_driver(void)
 
     while (!done && weir_now() < until) {
         weir_sock_lock(sock);
-        pipe = WEIR_CONTAINER(weir_list_first(&sock->pipes), struct weir_pipe,
-                              all);
+        pipe = only_pipe();
         done = weir_link_hold(&pipe->link);
         weir_sock_unlock(sock);
     }
