@@ -186,14 +186,14 @@ static unsigned wanted(const struct weir_link *link)
     return events;
 }
 
-/* Say what we wait for, if that is news; or `anew`, so that it is reported
+/* Say what we wait for, if that is news, or if some of `anew` is to be reported
  * again. */
-static void rewatch(struct weir_link *link, bool anew)
+static void rewatch(struct weir_link *link, unsigned anew)
 {
     struct weir_sock *sock = weir_link_pipe(link)->sock;
     unsigned events = wanted(link);
 
-    if (events == link->watched && !anew)
+    if (events == link->watched && !(events & anew))
         return;
     link->watched = events;
     (void)weir_poller_change(poller_of(sock), link->watch.fd, events,
@@ -205,15 +205,17 @@ static void watch_out_no_more(struct weir_link *link)
     if (!link->watches_out && !inverts(link))
         return;
     link->watches_out = false;
-    rewatch(link, false);
+    rewatch(link, 0);
 }
 
+/* Who has to write in order to read may have had room all the time, and then
+ * there is no new edge: it is asked for, even if we watched for that before. */
 static void watch_in_again(struct weir_link *link)
 {
     struct weir_sock *sock = weir_link_pipe(link)->sock;
 
     if (inverts(link))
-        rewatch(link, false);
+        rewatch(link, WEIR_POLLER_OUT);
     weir_poller_again(poller_of(sock), link->watch.fd, link->watched,
                       key_of(link));
 }
@@ -250,7 +252,7 @@ static void wait_for_room(struct weir_link *link)
 {
     atomic_store(&link->blocked, true);
     link->watches_out = true;
-    rewatch(link, true);
+    rewatch(link, WEIR_POLLER_IN | WEIR_POLLER_OUT);
 }
 
 /* The peer takes no more, but what it sent before is still there to be read,

@@ -1,5 +1,6 @@
 /*
- * A link whose connection takes a few octets at a time.
+ * A link whose connection takes a few octets at a time, and one that has to be
+ * written to before it can be read.
  */
 #include "config.h"
 
@@ -123,11 +124,80 @@ static void test_slow_reader_of_answers(void **state)
     pushpull_hear(pull, "text");
 }
 
+/* ---- who must write in order to read ---- */
+
+static ssize_t take_none(void *self, const struct iovec *parts, int n)
+{
+    (void)self, (void)parts, (void)n;
+    return -EAGAIN;
+}
+
+static unsigned want_room(void *self, unsigned wanted)
+{
+    (void)self, (void)wanted;
+    return WEIR_WATCH_OUT;
+}
+
+static const weir_stream_ops reluctant = {
+    .size = offsetof(weir_stream_ops, explain),
+    .writev = take_none,
+    .readv = take_none,
+    .interest = want_room,
+};
+
+/* Is room reported?  That is done once for each time that it is asked for. */
+static bool reports_room(struct weir_sock *sock, struct weir_pipe *pipe)
+{
+    struct weir_poller *poller =
+        sock->has_set ? &sock->set : &sock->reactor->poller;
+    uint64_t key =
+        sock->has_set ? pipe->link.key : (uint64_t)(uintptr_t)&pipe->link.watch;
+    struct weir_poller_event events[8];
+    int n = weir_poller_wait(poller, events, 8, 0);
+    bool reported = false;
+
+    for (int i = 0; i < n; i++)
+        if (events[i].key == key && (events[i].events & WEIR_POLLER_OUT))
+            reported = true;
+    return reported;
+}
+
+/* Room that was reported before the stream knew that it needs it is reported
+ * again after: there was room all the time, so no edge would tell. */
+static void test_room_again(void **state)
+{
+    struct weir_sock *sock;
+    struct weir_pipe *pipe;
+    bool before, between, after;
+
+    (void)state;
+    pushpull_join(pull, push, "ipc://*");
+    assert_int_equal(weir_wait_peers(pull, 1, SOON), 1);
+    pushpull_hold();
+    pipe = hold(&sock);
+    assert_non_null(pipe);
+    pipe->link.stream = &reluctant;
+    (void)weir_link_flush(&pipe->link);
+    before = reports_room(sock, pipe);
+    between = reports_room(sock, pipe);
+    (void)weir_link_read(&pipe->link);
+    after = reports_room(sock, pipe);
+    pipe->link.stream = NULL;
+    weir_sock_let_go(sock, pipe);
+    weir_sock_put(sock);
+    pushpull_let_go();
+    assert_true(before);
+    assert_false(between);
+    assert_true(after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_slow_reader_of_answers,
                                         pushpull_begin, pushpull_end),
+        cmocka_unit_test_setup_teardown(test_room_again, pushpull_begin,
+                                        pushpull_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
