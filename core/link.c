@@ -27,8 +27,8 @@
 
 enum {
     PARTS = 32,            /* of one write */
-    WRITE_MAX = 256 << 10, /* octets of one write */
-    WRITES = 16,           /* of one flush */
+    WRITE_MAX = 512 << 10, /* octets of one write */
+    WRITES = 8,            /* of one flush */
     CONTROL_MAX = 64 << 10 /* octets of PONGs that may wait */
 };
 

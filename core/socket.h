@@ -81,7 +81,7 @@ struct weir_pacing {
 enum {
     WEIR_SOCK_WAKE_KEY = 1,    /* of the wake signal in the set */
     WEIR_SOCK_POOL = 64 << 20, /* octets of chunks kept at hand */
-    WEIR_PACE_BATCH = 65536,   /* octets brought to the kernel at once */
+    WEIR_PACE_BATCH = 524288,  /* octets brought to the kernel at once */
     WEIR_ABSENCE = 4000000     /* ns between looks whether the application is
                                   still there, or four times that (turn.c) */
 };
