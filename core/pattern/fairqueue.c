@@ -13,7 +13,7 @@
 #include "base/fence.h"
 
 enum {
-    DRY_MAX = 8 /* pipes of inproc that may be looked at in vain */
+    DRY_MAX = 8 /* pipes that may be looked at in vain */
 };
 
 static struct weir_pipe *pipe_of(struct weir_list *node)
@@ -68,7 +68,17 @@ static bool leave(struct weir_sock *sock, struct weir_pipe *pipe)
     return true;
 }
 
-/* Look at each pipe once; *dry counts those of inproc that have nothing. */
+/* Does it stay though it has nothing?  Who looks often is told of nothing then:
+ * that costs a busy producer of inproc a system call, and a link more than to
+ * read.  One of several links leaves, so that it is not looked at in vain. */
+static bool stays(const struct weir_pipe *pipe)
+{
+    bool alone = pipe->in_turn.next == pipe->in_turn.prev;
+
+    return (pipe->splice || alone) && !pipe->dying;
+}
+
+/* Look at each pipe once; *dry counts those that stay with nothing. */
 static struct weir_pipe *look(struct weir_sock *sock, uint32_t *dry)
 {
     struct weir_pipe *stop = NULL, *pipe;
@@ -76,7 +86,7 @@ static struct weir_pipe *look(struct weir_sock *sock, uint32_t *dry)
     while ((pipe = first(sock)) != stop) {
         if (weir_pipe_ready(pipe))
             return pipe;
-        if (pipe->splice && !pipe->dying) {
+        if (stays(pipe)) {
             stop = stop ? stop : pipe;
             ++*dry;
             weir_fairqueue_turn(sock);

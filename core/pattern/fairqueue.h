@@ -1,10 +1,10 @@
 /*
  * fairqueue.h - whom to hear next: pipes with messages take turns.
  *
- * sock->in_turn holds the pipes that have, or may have, messages.  A pipe of
- * a link that has run dry leaves and posts mail when there is more.  A pipe of
- * inproc stays while somebody looks often, since telling its busy producer
- * costs a system call; it leaves before anybody sleeps.
+ * sock->in_turn holds the pipes that have, or may have, messages.  Of several
+ * links one that has run dry leaves and posts mail when there is more.  One
+ * that is alone, and a pipe of inproc, stays while somebody looks often; it
+ * leaves before anybody sleeps.
  * Above: the receiving patterns, wait.c.  Below: pipe.h.
  */
 #ifndef WEIR_FAIRQUEUE_H

@@ -276,6 +276,40 @@ static void test_early(void **state)
     fx_close();
 }
 
+static bool is_told(struct weir_pipe *pipe)
+{
+    return atomic_load(&pipe->in->reader_armed) != 0;
+}
+
+/* A link that is alone and has nothing stays: whoever comes looks at it.  Of
+ * two the one that has nothing leaves and is told of what comes. */
+static void test_dry_links(void **state)
+{
+    struct weir_pipe *one, *two;
+
+    (void)state;
+    fx_open(WEIR_PULL);
+    one = fx_accept(NULL);
+    assert_true(is_told(one));
+    fx_feed(one, "a");
+    assert_string_equal(fx_recv(), "a");
+    assert_string_equal(fx_recv(), "again");
+    assert_false(is_told(one));
+    fx_feed(one, "b");
+    assert_string_equal(fx_recv(), "b");
+    two = fx_accept(NULL);
+    fx_feed(two, "c");
+    assert_string_equal(fx_recv(), "c");
+    assert_true(is_told(one));
+    assert_string_equal(fx_recv(), "again");
+    assert_false(is_told(two));
+    fx_feed(one, "d");
+    assert_string_equal(fx_recv(), "d");
+    assert_string_equal(fx_recv(), "again");
+    assert_true(is_told(one) != is_told(two));
+    fx_close();
+}
+
 /* Before sleep: everything is armed, or there is something. */
 static void test_arm(void **state)
 {
@@ -345,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_whole_after_reconnect),
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_early),
+        cmocka_unit_test(test_dry_links),
         cmocka_unit_test(test_arm),
         cmocka_unit_test(test_splices),
     };
