@@ -190,14 +190,15 @@ static void rest(struct weir_crew *crew, struct helper *helper, int64_t ns,
 }
 
 /* A helper has something to do: if it was the one that looks after the times,
- * another one does from now on.  Mutex held. */
-static void hand_times_on(struct weir_crew *crew)
+ * another one does from now on.  And if more came due than its own errand,
+ * which may hang, they are not to wait for that.  Mutex held. */
+static void hand_on(struct weir_crew *crew)
 {
-    if (crew->kept || weir_list_empty(&crew->later))
-        return;
-    if (!weir_list_empty(&crew->resting))
+    bool late = !crew->kept && !weir_list_empty(&crew->later);
+
+    if (late && !weir_list_empty(&crew->resting))
         wake_for_time(crew);
-    else if (needs_helper(crew))
+    else if ((late || crew->waiting > 0) && needs_helper(crew))
         (void)start_helper(crew); /* else it is late */
 }
 
@@ -222,7 +223,7 @@ static struct weir_disk_errand *next_errand(struct weir_crew *crew,
         rest(crew, helper, next, keeps);
     }
     crew->waiting--;
-    hand_times_on(crew);
+    hand_on(crew);
     return WEIR_CONTAINER(node, struct weir_disk_errand, list);
 }
 

@@ -27,8 +27,8 @@
 
 enum {
     PARTS = 32,            /* of one write */
-    WRITE_MAX = 512 << 10, /* octets of one write */
-    WRITES = 8,            /* of one flush */
+    WRITES = 64,           /* of one flush, and */
+    FLUSH_MAX = 4 << 20,   /* octets, or a little more */
     CONTROL_MAX = 64 << 10 /* octets of PONGs that may wait */
 };
 
@@ -117,7 +117,8 @@ bool weir_link_asked(struct weir_link *link)
 {
     uint32_t seen = WEIR_DRIVER_AGAIN;
 
-    return atomic_compare_exchange_strong(&link->driver, &seen,
+    return atomic_load(&link->driver) == WEIR_DRIVER_AGAIN &&
+           atomic_compare_exchange_strong(&link->driver, &seen,
                                           WEIR_DRIVER_HELD);
 }
 
@@ -230,6 +231,11 @@ static void count(_Atomic uint64_t *counter, ssize_t n)
     atomic_store_explicit(counter, sum + (uint64_t)n, memory_order_relaxed);
 }
 
+static uint64_t octets_written(const struct weir_link *link)
+{
+    return atomic_load_explicit(&link->octets_out, memory_order_relaxed);
+}
+
 static ssize_t write_parts(struct weir_link *link, struct iovec *parts, int n)
 {
     struct msghdr header = {.msg_iov = parts};
@@ -307,7 +313,8 @@ static int write_queue(struct weir_link *link, bool *gone)
     struct weir_queue_mark_point at;
     struct iovec parts[PARTS];
     int n;
-    ssize_t size = weir_queue_gather(queue, parts, PARTS, &n, WRITE_MAX, &at);
+    ssize_t size =
+        weir_queue_gather(queue, parts, PARTS, &n, WEIR_QUEUE_BATCH, &at);
     ssize_t r;
 
     *gone = size == 0;
@@ -326,6 +333,7 @@ static int write_queue(struct weir_link *link, bool *gone)
  * the other direction got, and it may have found messages on the way. */
 int weir_link_flush(struct weir_link *link)
 {
+    uint64_t end = octets_written(link) + FLUSH_MAX;
     bool gone = false;
     int r = 1, writes = 0;
 
@@ -337,7 +345,7 @@ int weir_link_flush(struct weir_link *link)
         atomic_store(&link->readable, true);
     else if (atomic_load(&link->blocked))
         return 0;
-    while (r > 0 && !gone && ++writes <= WRITES) {
+    while (r > 0 && !gone && ++writes <= WRITES && octets_written(link) < end) {
         if (link->control_size > 0 && !link->mid_write)
             r = write_control(link);
         if (r > 0)

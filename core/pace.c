@@ -26,6 +26,7 @@ enum {
     COST_QUOTIENT = 4, /* the share of the time that goes into more */
     COST_START = 5000, /* ns: a guess of a write's cost */
     COST_MAX = 20000,  /* ns: more than that was not the write itself */
+    UNLEARNED = 8,     /* lone messages between writes that are timed */
     REST = 500000,     /* ns without a batch: what follows is a new stream */
     TICK = 25000       /* ns until the reactor looks after the tail */
 };
@@ -48,6 +49,7 @@ static void flush_batch(struct weir_sock *sock)
     int64_t start = weir_now(), age;
 
     pace->first = false;
+    note_look(pace, start + AGE_MAX); /* the write may take as long */
     (void)weir_drive_output(sock);
     pace->batch_at = weir_now();
     note_look(pace, pace->batch_at);
@@ -174,6 +176,7 @@ static void learn(struct weir_pacing *pace, int64_t cost)
     if (cost > COST_MAX)
         cost = COST_MAX;
     pace->write_cost = (pace->write_cost * 7 + cost) / 8;
+    pace->unlearned = UNLEARNED;
 }
 
 /* How many quick ones in a row are no stream yet.  Bursts are alike: after a
@@ -183,11 +186,30 @@ static uint32_t few(const struct weir_pacing *pace, int64_t now)
     return pace->expects_long && rested(pace, now) ? 1 : BURST;
 }
 
+/* The first of what may become a burst goes at once whatever the clock says:
+ * it is not asked before, as others wait for the message, and what the write
+ * costs is known well enough. */
+static bool sent_first(struct weir_sock *sock)
+{
+    struct weir_pacing *pace = &sock->pace;
+
+    if (pace->burst > 0 || pace->unlearned == 0)
+        return false;
+    pace->unlearned--;
+    (void)weir_drive_output(sock);
+    pace->burst = 1;
+    pace->last_end = weir_now();
+    return true;
+}
+
 static void send_now(struct weir_sock *sock)
 {
     struct weir_pacing *pace = &sock->pace;
-    int64_t start = weir_now();
+    int64_t start;
 
+    if (sent_first(sock))
+        return;
+    start = weir_now();
     if ((start - pace->last_end) * GAP_QUOTIENT > pace->write_cost)
         pace->burst = 0;
     if (++pace->burst > few(pace, start) &&
@@ -235,7 +257,8 @@ bool weir_pace_tick(struct weir_sock *sock)
             end_stream(sock);
         return pace->streaming;
     }
-    if (!pace->streaming || weir_now() - pace->batch_at >= pace->batch_age)
+    if (!pace->streaming || !weir_pace_is_looked_after(sock) ||
+        weir_now() - pace->batch_at >= pace->batch_age)
         flush_batch(sock);
     return true;
 }

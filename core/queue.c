@@ -45,6 +45,12 @@ static uint32_t largest_chunk(uint64_t mark_octets)
     return size;
 }
 
+/* Half of a mark, but no more than `most`. */
+static uint64_t half(uint64_t mark, uint64_t most)
+{
+    return mark && (mark + 1) / 2 < most ? (mark + 1) / 2 : most;
+}
+
 void weir_queue_set_mark(struct weir_queue *queue,
                          struct weir_queue_limits mark)
 {
@@ -53,6 +59,8 @@ void weir_queue_set_mark(struct weir_queue *queue,
     atomic_store_explicit(&queue->mark_octets, mark.bytes,
                           memory_order_relaxed);
     queue->in.message_credit = queue->in.octet_credit = 0;
+    queue->in.batch.messages = half(mark.messages, UINT64_MAX);
+    queue->in.batch.bytes = half(mark.bytes, WEIR_QUEUE_BATCH);
     queue->in.size_max = largest_chunk(mark.bytes);
     queue->in.size = WEIR_QUEUE_CHUNK_MIN;
 }

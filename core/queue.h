@@ -102,6 +102,7 @@ struct weir_queue_in {
     struct weir_chunk *saved_tail; /* the end of the last whole message */
     uint8_t *saved_write, *saved_limit;
     uint64_t wanted; /* octets that weir_queue_room() refused last */
+    struct weir_queue_limits batch; /* what is written at once, at most */
     uint32_t streak; /* commits since the consumer was woken, up to */
     bool light;      /* WEIR_QUEUE_STREAM: then commits pass light fences */
 
@@ -364,6 +365,15 @@ void weir_queue_restart(struct weir_queue *queue, struct weir_chunk *head,
 /* Octets published and not consumed.
  * Thread: the producer. */
 uint64_t weir_queue_pending(struct weir_queue *queue);
+
+/* Octets that are written at once, at the most. */
+#define WEIR_QUEUE_BATCH 524288
+
+/* Is as much waiting as is to be written at once: a batch, or half of what may
+ * wait, since at its mark the queue drops, or has the producer wait?  What a
+ * spill hides does not count.
+ * Thread: the producer. */
+bool weir_queue_has_batch(struct weir_queue *queue);
 
 /* Is anything put and not consumed, hidden or not?
  * Thread: the producer. */

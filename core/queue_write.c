@@ -165,6 +165,15 @@ uint64_t weir_queue_pending(struct weir_queue *queue)
     return load(&queue->published) - load(&queue->consumed);
 }
 
+bool weir_queue_has_batch(struct weir_queue *queue)
+{
+    const struct weir_queue_in *in = &queue->in;
+
+    return weir_queue_pending(queue) >= in->batch.bytes ||
+           (!queue->spill &&
+            in->put - load(&queue->taken) >= in->batch.messages);
+}
+
 /* What is taken out of the slot of a latest queue may be on its way still. */
 static bool latest_is_held(struct weir_queue *queue)
 {

@@ -74,9 +74,10 @@ static uint64_t room_again(const struct weir_sock *sock,
     if (weir_list_empty(&sock->unflushed))
         return room;
     pending = weir_queue_pending(queue);
-    if (pending >= WEIR_PACE_BATCH)
+    if (pending >= queue->in.batch.bytes)
         return 0;
-    return WEIR_PACE_BATCH - pending < room ? WEIR_PACE_BATCH - pending : room;
+    pending = queue->in.batch.bytes - pending;
+    return pending < room ? pending : room;
 }
 
 /* Would the next message be sent as this one was? */

@@ -69,6 +69,7 @@ struct weir_pacing {
     bool receives_next; /* the stream before ended in a receive */
     bool full;          /* a pipe has a whole batch */
     uint32_t burst;
+    uint32_t unlearned; /* lone messages until a write is timed again */
     uint32_t since_look, look_every; /* messages, between looks at the clock */
     _Atomic int64_t looked_at; /* the reactor looks at this without the lock */
     int64_t last_end, write_cost, batch_at, batch_age;
@@ -81,7 +82,6 @@ struct weir_pacing {
 enum {
     WEIR_SOCK_WAKE_KEY = 1,    /* of the wake signal in the set */
     WEIR_SOCK_POOL = 64 << 20, /* octets of chunks kept at hand */
-    WEIR_PACE_BATCH = 524288,  /* octets brought to the kernel at once */
     WEIR_ABSENCE = 4000000     /* ns between looks whether the application is
                                   still there, or four times that (turn.c) */
 };
@@ -367,8 +367,7 @@ static inline void weir_sock_touch(struct weir_sock *sock,
         return;
     if (weir_list_empty(&pipe->flush))
         weir_list_append(&sock->unflushed, &pipe->flush);
-    if (sock->pace.streaming &&
-        weir_queue_pending(pipe->out) >= WEIR_PACE_BATCH)
+    if (sock->pace.streaming && weir_queue_has_batch(pipe->out))
         sock->pace.full = true;
 }
 

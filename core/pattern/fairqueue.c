@@ -69,13 +69,16 @@ static bool leave(struct weir_sock *sock, struct weir_pipe *pipe)
 }
 
 /* Does it stay though it has nothing?  Who looks often is told of nothing then:
- * that costs a busy producer of inproc a system call, and a link more than to
- * read.  One of several links leaves, so that it is not looked at in vain. */
+ * to tell costs a busy producer of inproc a system call, and of a link's
+ * message more than to read it.  One of several links leaves, so that it is not
+ * looked at in vain.  Who watches a descriptor may not look before he is told.
+ */
 static bool stays(const struct weir_pipe *pipe)
 {
     bool alone = pipe->in_turn.next == pipe->in_turn.prev;
 
-    return (pipe->splice || alone) && !pipe->dying;
+    return (pipe->splice || alone) && !pipe->dying &&
+           !atomic_load_explicit(&pipe->sock->watched, memory_order_relaxed);
 }
 
 /* Look at each pipe once; *dry counts those that stay with nothing. */

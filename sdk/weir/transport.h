@@ -67,6 +67,8 @@ typedef struct weir_stream_ops {
      * descriptor for: tls may have to read in order to write.  Asked after
      * writev(), and when readv() gave -EAGAIN.  Whatever is reported then,
      * writev() is called if there is something to write, then readv().
+     * OUT only where one of them gets on as soon as there is room: it is
+     * reported again after each readv() that gave -EAGAIN.
      * NULL: what the host wants. */
     unsigned (*interest)(void *self, unsigned wanted);
     /* [io] The sentence behind the last error.  Returns its -code.

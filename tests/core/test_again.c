@@ -524,7 +524,7 @@ static void test_batch_is_full(void **state)
 
     (void)state;
     begin_stream();
-    for (int i = 0; i < 3 * WEIR_PACE_BATCH / (int)sizeof data; i++) {
+    for (int i = 0; i < 3 * WEIR_QUEUE_BATCH / (int)sizeof data; i++) {
         struct weir_pipe *pipe =
             weir_again_pipe(weir_shells_sock(push.index), WEIR_WAIT_OUT);
 
@@ -533,7 +533,7 @@ static void test_batch_is_full(void **state)
             assert_true(
                 weir_queue_pending(pipe->out) +
                     (uint64_t)(sock->again.limit - pipe->out->in.write) <=
-                WEIR_PACE_BATCH);
+                WEIR_QUEUE_BATCH);
         }
         if (!weir_again_send(push, data, sizeof data, NULL))
             assert_int_equal(weir_send(push, data, sizeof data, SOON), 0);

@@ -212,6 +212,28 @@ static void test_time_is_handed_on(void **state)
     await(3);
 }
 
+/* Two are due at once, nobody else rests, and the first one hangs. */
+static void test_due_together(void **state)
+{
+    struct weir_crew *crew = weir_disks_crew("/together");
+    struct weir_disk_errand hangs = {.run = hang}, other = {.run = count};
+    struct weir_disk_errand first = {.run = count};
+    int64_t at;
+
+    (void)state;
+    atomic_store(&ran, 0);
+    assert_int_equal(weir_disks_submit(crew, &first, 0), 0);
+    await(1);
+    pause_a_bit(); /* where it does not rest yet there will be two */
+    atomic_store(&stuck, true);
+    at = weir_now() + LATER_MS * MS;
+    assert_int_equal(weir_disks_submit(crew, &hangs, at), 0);
+    assert_int_equal(weir_disks_submit(crew, &other, at), 0);
+    await(2);
+    atomic_store(&stuck, false);
+    await(3);
+}
+
 /* A helper that is pinned outstays its idleness, and then leaves. */
 static void test_pinned(void **state)
 {
@@ -279,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_last_first),
         cmocka_unit_test(test_time_is_kept),
         cmocka_unit_test(test_time_is_handed_on),
+        cmocka_unit_test(test_due_together),
         cmocka_unit_test(test_pinned),
         cmocka_unit_test(test_fork),
     };

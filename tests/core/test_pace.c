@@ -37,7 +37,9 @@ int64_t __wrap_weir_now(void)
     return frozen ? frozen : __real_weir_now();
 }
 
-static int more; /* messages sent while a batch is on its way */
+static int more;          /* messages sent while a batch is on its way, */
+static int64_t takes;     /* ns that this takes */
+static bool looked_after; /* towards the end of that */
 
 int __real_weir_link_flush(struct weir_link *link);
 int __wrap_weir_link_flush(struct weir_link *link);
@@ -46,6 +48,10 @@ int __wrap_weir_link_flush(struct weir_link *link)
 {
     int r = __real_weir_link_flush(link);
 
+    if (frozen && takes > 0) {
+        frozen += takes;
+        looked_after = weir_pace_is_looked_after(sock);
+    }
     while (frozen && more > 0) {
         more--;
         assert_int_equal(weir_send(push, "x", 1, 0), 0);
@@ -193,6 +199,39 @@ static void test_stream_goes_on(void **state)
     hear(40);
 }
 
+/* Old is what a batch has cost, but who sends no more does not go on with it.
+ */
+static void test_tail(void **state)
+{
+    (void)state;
+    rest();
+    send_burst(20);
+    (void)tick();
+    send_burst(20);
+    assert_true(pace->streaming);
+    pace->batch_age = MOST;
+    frozen += MOST / 100;
+    assert_true(tick());
+    assert_true(unsent()); /* he may have more */
+    frozen += MOST / 20;
+    assert_true(tick());
+    assert_false(unsent());
+    hear(40);
+}
+
+/* The reactor does not take the lock from who is writing a batch. */
+static void test_long_write(void **state)
+{
+    (void)state;
+    rest();
+    send_burst(20);
+    takes = MOST / 2;
+    (void)tick();
+    takes = 0;
+    assert_true(looked_after);
+    hear(20);
+}
+
 /* Who goes on sending while the first batch is written has a stream. */
 static void test_more_comes_meanwhile(void **state)
 {
@@ -241,7 +280,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_few_go_at_once),  CASE(test_burst),
         CASE(test_thread_takes_it), CASE(test_expects_what_was),
-        CASE(test_stream_goes_on),  CASE(test_more_comes_meanwhile),
+        CASE(test_stream_goes_on),  CASE(test_tail),
+        CASE(test_long_write),      CASE(test_more_comes_meanwhile),
         CASE(test_receives_next),
     };
 

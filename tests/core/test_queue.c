@@ -390,6 +390,34 @@ static void test_marks_in_messages_are_exact(void **state)
     }
 }
 
+static uint32_t until_batch(struct weir_queue_limits limits)
+{
+    struct fixture fixture;
+    uint32_t n = 0;
+
+    open_queue(&fixture, limits);
+    while (!weir_queue_has_batch(fixture.queue))
+        put_number(fixture.queue, n++);
+    for (uint32_t i = 0; i < n; i++)
+        take_number(fixture.queue, i);
+    assert_false(weir_queue_has_batch(fixture.queue));
+    close_queue(&fixture);
+    return n;
+}
+
+/* What is to be written does not wait until there is no room for more. */
+static void test_batches(void **state)
+{
+    const uint32_t octets = 6; /* of a number with its head */
+
+    (void)state;
+    assert_int_equal(until_batch((struct weir_queue_limits){0, 0}),
+                     (WEIR_QUEUE_BATCH + octets - 1) / octets);
+    assert_int_equal(until_batch((struct weir_queue_limits){1000, 0}), 500);
+    assert_int_equal(until_batch((struct weir_queue_limits){1, 0}), 1);
+    assert_int_equal(until_batch((struct weir_queue_limits){0, 600}), 50);
+}
+
 static void test_marks_in_octets(void **state)
 {
     struct weir_queue_limits limits = {0, 1000};
@@ -918,6 +946,7 @@ int main(void)
         cmocka_unit_test(test_passing_on),
         cmocka_unit_test(test_message_of_no_frames),
         cmocka_unit_test(test_marks_in_messages_are_exact),
+        cmocka_unit_test(test_batches),
         cmocka_unit_test(test_marks_in_octets),
         cmocka_unit_test(test_changing_the_mark),
         cmocka_unit_test(test_reader_is_told_once),

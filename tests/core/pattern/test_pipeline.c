@@ -310,6 +310,22 @@ static void test_dry_links(void **state)
     fx_close();
 }
 
+/* Who waits for a descriptor does not look before it is readable. */
+static void test_watched(void **state)
+{
+    struct weir_pipe *pipe;
+
+    (void)state;
+    fx_open(WEIR_PULL);
+    pipe = fx_accept(NULL);
+    atomic_store(&fx.sock->watched, true);
+    fx_feed(pipe, "a");
+    assert_string_equal(fx_recv(), "a");
+    assert_string_equal(fx_recv(), "again");
+    assert_true(is_told(pipe));
+    fx_close();
+}
+
 /* Before sleep: everything is armed, or there is something. */
 static void test_arm(void **state)
 {
@@ -380,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_early),
         cmocka_unit_test(test_dry_links),
+        cmocka_unit_test(test_watched),
         cmocka_unit_test(test_arm),
         cmocka_unit_test(test_splices),
     };
