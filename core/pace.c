@@ -26,7 +26,7 @@ enum {
     COST_QUOTIENT = 4, /* the share of the time that goes into more */
     COST_START = 5000, /* ns: a guess of a write's cost */
     COST_MAX = 20000,  /* ns: more than that was not the write itself */
-    UNLEARNED = 8,     /* lone messages between writes that are timed */
+    UNLEARNED = 8,     /* first ones between those timed before */
     REST = 500000,     /* ns without a batch: what follows is a new stream */
     TICK = 25000       /* ns until the reactor looks after the tail */
 };
@@ -79,6 +79,20 @@ static void ask_for_turn(struct weir_sock *sock)
     weir_sock_lock(sock);
 }
 
+/* The first message may be a batch by itself, where marks are low. */
+static bool has_batch(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+
+    WEIR_LIST_EACH(node, after, &sock->unflushed)
+    {
+        if (weir_queue_has_batch(
+                WEIR_CONTAINER(node, struct weir_pipe, flush)->out))
+            return true;
+    }
+    return false;
+}
+
 static void enter(struct weir_sock *sock, int64_t now)
 {
     struct weir_pacing *pace = &sock->pace;
@@ -90,7 +104,10 @@ static void enter(struct weir_sock *sock, int64_t now)
     pace->batch_age = BATCH_AGE;
     pace->batch_at = pace->window_at = now;
     pace->window_sent = pace->since_look = 0;
-    ask_for_turn(sock);
+    if (has_batch(sock))
+        flush_batch(sock);
+    else
+        ask_for_turn(sock);
 }
 
 void weir_pace_leave(struct weir_sock *sock)
@@ -131,7 +148,7 @@ static void set_looks(struct weir_pacing *pace, int64_t now)
 {
     int64_t since = now - last_look(pace);
 
-    if (since < LOOK_NS && pace->look_every < LOOK_MAX)
+    if (since >= 0 && since < LOOK_NS && pace->look_every < LOOK_MAX)
         pace->look_every *= 2;
     else if (since > 2 * LOOK_NS && pace->look_every > LOOK_MIN)
         pace->look_every /= 2;
@@ -196,8 +213,8 @@ static bool sent_first(struct weir_sock *sock)
     if (pace->burst > 0 || pace->unlearned == 0)
         return false;
     pace->unlearned--;
-    (void)weir_drive_output(sock);
     pace->burst = 1;
+    (void)weir_drive_output(sock);
     pace->last_end = weir_now();
     return true;
 }

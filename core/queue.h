@@ -370,8 +370,8 @@ uint64_t weir_queue_pending(struct weir_queue *queue);
 #define WEIR_QUEUE_BATCH 524288
 
 /* Is as much waiting as is to be written at once: a batch, or half of what may
- * wait, since at its mark the queue drops, or has the producer wait?  What a
- * spill hides does not count.
+ * wait, since at its mark the queue drops, or has the producer wait?  While a
+ * spill hides messages only the octets that it does not hide count.
  * Thread: the producer. */
 bool weir_queue_has_batch(struct weir_queue *queue);
 

@@ -165,13 +165,16 @@ uint64_t weir_queue_pending(struct weir_queue *queue)
     return load(&queue->published) - load(&queue->consumed);
 }
 
+/* Of a latest queue `taken` does not count what was replaced. */
 bool weir_queue_has_batch(struct weir_queue *queue)
 {
     const struct weir_queue_in *in = &queue->in;
 
+    if (load(&queue->latest_octets))
+        return weir_queue_pending(queue) >= WEIR_QUEUE_BATCH;
     return weir_queue_pending(queue) >= in->batch.bytes ||
-           (!queue->spill &&
-            in->put - load(&queue->taken) >= in->batch.messages);
+           (in->put - load(&queue->taken) >= in->batch.messages &&
+            !weir_spill_hides(queue->spill));
 }
 
 /* What is taken out of the slot of a latest queue may be on its way still. */

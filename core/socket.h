@@ -69,7 +69,7 @@ struct weir_pacing {
     bool receives_next; /* the stream before ended in a receive */
     bool full;          /* a pipe has a whole batch */
     uint32_t burst;
-    uint32_t unlearned; /* lone messages until a write is timed again */
+    uint32_t unlearned; /* first messages until one is timed again */
     uint32_t since_look, look_every; /* messages, between looks at the clock */
     _Atomic int64_t looked_at; /* the reactor looks at this without the lock */
     int64_t last_end, write_cost, batch_at, batch_age;
@@ -367,8 +367,9 @@ static inline void weir_sock_touch(struct weir_sock *sock,
         return;
     if (weir_list_empty(&pipe->flush))
         weir_list_append(&sock->unflushed, &pipe->flush);
-    if (sock->pace.streaming && weir_queue_has_batch(pipe->out))
-        sock->pace.full = true;
+    if (sock->pace.streaming && weir_queue_has_batch(pipe->out) &&
+        !atomic_load(&pipe->link.blocked) && !atomic_load(&pipe->link.turn))
+        sock->pace.full = true; /* to write it now is of use */
 }
 
 /* The pipe's link has something to read, and is in no line yet.  Lock held. */

@@ -71,14 +71,12 @@ static bool leave(struct weir_sock *sock, struct weir_pipe *pipe)
 /* Does it stay though it has nothing?  Who looks often is told of nothing then:
  * to tell costs a busy producer of inproc a system call, and of a link's
  * message more than to read it.  One of several links leaves, so that it is not
- * looked at in vain.  Who watches a descriptor may not look before he is told.
- */
+ * looked at in vain. */
 static bool stays(const struct weir_pipe *pipe)
 {
     bool alone = pipe->in_turn.next == pipe->in_turn.prev;
 
-    return (pipe->splice || alone) && !pipe->dying &&
-           !atomic_load_explicit(&pipe->sock->watched, memory_order_relaxed);
+    return (pipe->splice || alone) && !pipe->dying;
 }
 
 /* Look at each pipe once; *dry counts those that stay with nothing. */
@@ -100,6 +98,13 @@ static struct weir_pipe *look(struct weir_sock *sock, uint32_t *dry)
     return NULL;
 }
 
+/* May so many with nothing stay?  Who watches a descriptor does not look before
+ * he is told. */
+static bool may_stay(struct weir_sock *sock, uint32_t dry)
+{
+    return dry == 0 || (dry <= DRY_MAX && !atomic_load(&sock->watched));
+}
+
 struct weir_pipe *weir_fairqueue_next(struct weir_sock *sock)
 {
     struct weir_pipe *pipe;
@@ -108,7 +113,7 @@ struct weir_pipe *weir_fairqueue_next(struct weir_sock *sock)
     if (sock->in_quota == 0)
         weir_fairqueue_turn(sock);
     pipe = look(sock, &dry);
-    if (pipe || dry <= DRY_MAX || !weir_fairqueue_arm(sock))
+    if (pipe || may_stay(sock, dry) || !weir_fairqueue_arm(sock))
         return pipe;
     return look(sock, &dry);
 }

@@ -22,7 +22,8 @@ enum {
     FEW = 4,          /* that go at once, however quickly they follow */
     REST = 10000000,  /* ns: more than enough */
     FAR = 2000000000, /* ns */
-    MOST = 1000000    /* ns until a tick, at most */
+    MOST = 1000000,   /* ns until a tick, at most */
+    BLIND = 128       /* messages between two looks, at most */
 };
 
 static _Thread_local int64_t frozen; /* what the time is; 0: it goes on */
@@ -219,6 +220,30 @@ static void test_tail(void **state)
     hear(40);
 }
 
+/* Half of what may wait is written, before there is no room for more. */
+static void test_half_a_mark(void **state)
+{
+    struct weir_pipe *pipe =
+        WEIR_CONTAINER(weir_list_first(&sock->pipes), struct weir_pipe, all);
+    int n = 0;
+
+    (void)state;
+    rest();
+    send_burst(20);
+    (void)tick();
+    send_burst(20);
+    weir_sock_lock(sock);
+    (void)weir_drive_output(sock);
+    weir_sock_unlock(sock);
+    assert_true(pace->streaming);
+    pipe->out->in.batch.messages = 10;
+    do
+        send_burst(1);
+    while (++n < 2 * BLIND && unsent());
+    assert_in_range(n, 10, 10 + BLIND);
+    hear(40 + n);
+}
+
 /* The reactor does not take the lock from who is writing a batch. */
 static void test_long_write(void **state)
 {
@@ -278,11 +303,11 @@ static void test_receives_next(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_few_go_at_once),  CASE(test_burst),
-        CASE(test_thread_takes_it), CASE(test_expects_what_was),
-        CASE(test_stream_goes_on),  CASE(test_tail),
-        CASE(test_long_write),      CASE(test_more_comes_meanwhile),
-        CASE(test_receives_next),
+        CASE(test_few_go_at_once),       CASE(test_burst),
+        CASE(test_thread_takes_it),      CASE(test_expects_what_was),
+        CASE(test_stream_goes_on),       CASE(test_tail),
+        CASE(test_half_a_mark),          CASE(test_long_write),
+        CASE(test_more_comes_meanwhile), CASE(test_receives_next),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -591,6 +591,21 @@ static void put_latest(struct weir_queue *queue, uint32_t number, int replaces)
     weir_message_fini(&message);
 }
 
+/* What was replaced in a latest queue does not wait. */
+static void test_no_batch_of_latest(void **state)
+{
+    struct weir_queue_limits limits = {10, 0};
+    struct fixture fixture;
+
+    (void)state;
+    open_queue(&fixture, limits);
+    for (uint32_t i = 0; i < 100; i++) {
+        put_latest(fixture.queue, i, i > 0);
+        assert_false(weir_queue_has_batch(fixture.queue));
+    }
+    close_queue(&fixture);
+}
+
 static void test_latest(void **state)
 {
     struct fixture fixture;
@@ -947,6 +962,7 @@ int main(void)
         cmocka_unit_test(test_message_of_no_frames),
         cmocka_unit_test(test_marks_in_messages_are_exact),
         cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_no_batch_of_latest),
         cmocka_unit_test(test_marks_in_octets),
         cmocka_unit_test(test_changing_the_mark),
         cmocka_unit_test(test_reader_is_told_once),
