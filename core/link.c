@@ -28,7 +28,7 @@
 enum {
     PARTS = 32,            /* of one write */
     WRITES = 64,           /* of one flush, and */
-    FLUSH_MAX = 4 << 20,   /* octets, or a little more */
+    FLUSH_MAX = 4 << 20,   /* octets: after so many none begins */
     CONTROL_MAX = 64 << 10 /* octets of PONGs that may wait */
 };
 

@@ -85,7 +85,7 @@ static void expect_send(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     struct weir_queue *queue = pipe->out;
 
-    if (!appends(sock, pipe) || pipe->out_turn.next != pipe->out_turn.prev ||
+    if (!appends(sock, pipe) || !weir_list_alone(&pipe->out_turn) ||
         !expects_calm(sock) ||
         weir_queue_position(queue) >= queue->in.octet_credit)
         return;
@@ -139,7 +139,7 @@ static void expect_receive(struct weir_sock *sock, struct weir_pipe *pipe)
 {
     if (!expects_calm(sock))
         return;
-    if (pipe->in_turn.next == pipe->in_turn.prev)
+    if (weir_list_alone(&pipe->in_turn))
         sock->in_quota = WEIR_FAIRQUEUE_ALONE;
     if (sock->pattern->wants)
         atomic_store_explicit(&sock->again.choosy, pipe, memory_order_relaxed);

@@ -267,7 +267,7 @@ bool weir_drive_output(struct weir_sock *sock)
     sock->pace.full = false;
     if (!node)
         return false;
-    if (node->next != node->prev) {
+    if (!weir_list_alone(node)) {
         flush_all(sock);
         return true;
     }

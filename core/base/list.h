@@ -67,6 +67,12 @@ static inline struct weir_list *weir_list_first(const struct weir_list *head)
     return head->next == head ? NULL : head->next;
 }
 
+/* Whether a node that is in a list is the only one there. */
+static inline bool weir_list_alone(const struct weir_list *node)
+{
+    return node->next == node->prev;
+}
+
 /* Take out the first node and return it, or NULL. */
 static inline struct weir_list *weir_list_pop(struct weir_list *head)
 {

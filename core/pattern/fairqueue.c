@@ -74,9 +74,7 @@ static bool leave(struct weir_sock *sock, struct weir_pipe *pipe)
  * looked at in vain. */
 static bool stays(const struct weir_pipe *pipe)
 {
-    bool alone = pipe->in_turn.next == pipe->in_turn.prev;
-
-    return (pipe->splice || alone) && !pipe->dying;
+    return (pipe->splice || weir_list_alone(&pipe->in_turn)) && !pipe->dying;
 }
 
 /* Look at each pipe once; *dry counts those that stay with nothing. */

@@ -4,7 +4,7 @@
  * sock->in_turn holds the pipes that have, or may have, messages.  Of several
  * links one that has run dry leaves and posts mail when there is more.  One
  * that is alone, and a pipe of inproc, stays while somebody looks often; it
- * leaves before anybody sleeps.
+ * leaves before anybody sleeps, and where the socket's descriptor is watched.
  * Above: the receiving patterns, wait.c.  Below: pipe.h.
  */
 #ifndef WEIR_FAIRQUEUE_H
@@ -40,7 +40,7 @@ static inline void weir_fairqueue_turn(struct weir_sock *sock)
     struct weir_list *node = weir_list_first(&sock->in_turn);
 
     sock->in_quota = WEIR_FAIRQUEUE_QUOTA;
-    if (!node || node->next == node->prev)
+    if (!node || weir_list_alone(node))
         return; /* there is no other */
     weir_list_remove(node);
     weir_list_append(&sock->in_turn, node);

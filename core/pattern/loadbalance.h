@@ -28,7 +28,7 @@ int weir_loadbalance_send(struct weir_sock *sock, weir_frame *prefix,
 static inline void weir_loadbalance_turn(struct weir_sock *sock,
                                          struct weir_pipe *pipe)
 {
-    if (WEIR_LIKELY(pipe->out_turn.next == pipe->out_turn.prev))
+    if (WEIR_LIKELY(weir_list_alone(&pipe->out_turn)))
         return;
     weir_list_remove(&pipe->out_turn);
     weir_list_append(&sock->out_turn, &pipe->out_turn);

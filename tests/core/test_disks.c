@@ -188,23 +188,22 @@ static void test_time_is_kept(void **state)
     await(IN_TURN + 3);
 }
 
-/* Nor where nobody rests: the only helper has begun with another one that was
- * due.  No other test's folder has this crew. */
-static void test_time_is_handed_on(void **state)
+/* The only helper of a crew takes an errand that hangs, `before` ns ahead of
+ * another one: that runs at its time.  No other test has this folder's crew. */
+static void run_behind_one_that_hangs(const char *folder, int64_t before)
 {
-    struct weir_crew *crew = weir_disks_crew("/alone");
+    struct weir_crew *crew = weir_disks_crew(folder);
     struct weir_disk_errand hangs = {.run = hang}, late = {.run = count};
     struct weir_disk_errand first = {.run = count};
     int64_t at;
 
-    (void)state;
     atomic_store(&ran, 0);
     assert_int_equal(weir_disks_submit(crew, &first, 0), 0);
     await(1);
     pause_a_bit(); /* where it does not rest yet there will be two */
     atomic_store(&stuck, true);
     at = weir_now() + LATER_MS * MS;
-    assert_int_equal(weir_disks_submit(crew, &hangs, at - 20 * MS), 0);
+    assert_int_equal(weir_disks_submit(crew, &hangs, at - before), 0);
     assert_int_equal(weir_disks_submit(crew, &late, at), 0);
     await(2);
     assert_true(atomic_load(&ran_at) >= at);
@@ -212,26 +211,19 @@ static void test_time_is_handed_on(void **state)
     await(3);
 }
 
-/* Two are due at once, nobody else rests, and the first one hangs. */
+/* Nor where nobody rests: the only helper has begun with another one that was
+ * due. */
+static void test_time_is_handed_on(void **state)
+{
+    (void)state;
+    run_behind_one_that_hangs("/alone", 20 * MS);
+}
+
+/* Nor where both are due at once. */
 static void test_due_together(void **state)
 {
-    struct weir_crew *crew = weir_disks_crew("/together");
-    struct weir_disk_errand hangs = {.run = hang}, other = {.run = count};
-    struct weir_disk_errand first = {.run = count};
-    int64_t at;
-
     (void)state;
-    atomic_store(&ran, 0);
-    assert_int_equal(weir_disks_submit(crew, &first, 0), 0);
-    await(1);
-    pause_a_bit(); /* where it does not rest yet there will be two */
-    atomic_store(&stuck, true);
-    at = weir_now() + LATER_MS * MS;
-    assert_int_equal(weir_disks_submit(crew, &hangs, at), 0);
-    assert_int_equal(weir_disks_submit(crew, &other, at), 0);
-    await(2);
-    atomic_store(&stuck, false);
-    await(3);
+    run_behind_one_that_hangs("/together", 0);
 }
 
 /* A helper that is pinned outstays its idleness, and then leaves. */

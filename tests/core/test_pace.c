@@ -200,8 +200,7 @@ static void test_stream_goes_on(void **state)
     hear(40);
 }
 
-/* Old is what a batch has cost, but who sends no more does not go on with it.
- */
+/* Old is what a batch has cost, but who sends no more is not waited for. */
 static void test_tail(void **state)
 {
     (void)state;

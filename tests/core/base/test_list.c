@@ -51,7 +51,10 @@ static void test_order(void **state)
         weir_list_init(&items[i].link);
     }
     weir_list_append(&head, &items[1].link);
+    assert_true(weir_list_alone(&items[1].link));
     weir_list_append(&head, &items[2].link);
+    assert_false(weir_list_alone(&items[1].link));
+    assert_false(weir_list_alone(&items[2].link));
     weir_list_insert(&head, &items[0].link);
     weir_list_insert(&items[1].link, &items[4].link);
     assert_int_equal(digits(&head), 1253);
