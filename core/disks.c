@@ -17,12 +17,16 @@
 
 enum { THREADS_MAX = 4, CREWS = 16, IDLE_SECONDS = 3 };
 
-struct helper {
+/* Its memory stays when it has left: to wake it late does no harm. */
+struct weir_helper {
     struct weir_list list; /* among those who rest, or in no list */
     pthread_cond_t wake;
+    struct weir_crew *crew;
+    bool here;
 };
 
 struct weir_crew {
+    struct weir_helper helpers[THREADS_MAX];
     struct weir_list queue, later;
     struct weir_list resting; /* who rested last is in front, and woken first:
                                  what it needs is in its processor's cache; who
@@ -44,6 +48,14 @@ static struct {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+static void make_helper(struct weir_crew *crew, struct weir_helper *helper)
+{
+    weir_list_init(&helper->list);
+    weir_condition_init(&helper->wake);
+    helper->crew = crew;
+    helper->here = false;
+}
+
 static void make_crews(void)
 {
     for (int i = 0; i < CREWS; i++) {
@@ -52,6 +64,8 @@ static void make_crews(void)
         weir_list_init(&crew->queue);
         weir_list_init(&crew->later);
         weir_list_init(&crew->resting);
+        for (int k = 0; k < THREADS_MAX; k++)
+            make_helper(crew, &crew->helpers[k]);
         crew->waiting = crew->threads = crew->idle = crew->pins = 0;
         crew->kept = false;
     }
@@ -94,25 +108,23 @@ static int enter(void)
     return 0;
 }
 
-/* A helper that rests.  Mutex held. */
-static void wake_one(struct weir_list *node)
+void weir_disks_wake(struct weir_helper *helper)
 {
+    if (helper)
+        pthread_cond_signal(&helper->wake);
+}
+
+/* Whom to wake for an errand, or for one that is for later: that is for who
+ * looks after the times.  It does not rest any more.  NULL: nobody rests.
+ * Mutex held. */
+static struct weir_helper *call_one(struct weir_crew *crew, bool later)
+{
+    struct weir_list *node = later ? crew->resting.prev : crew->resting.next;
+
+    if (weir_list_empty(&crew->resting))
+        return NULL;
     weir_list_remove(node);
-    pthread_cond_signal(&WEIR_CONTAINER(node, struct helper, list)->wake);
-}
-
-/* Mutex held. */
-static void wake_for_errand(struct weir_crew *crew)
-{
-    if (!weir_list_empty(&crew->resting))
-        wake_one(crew->resting.next);
-}
-
-/* Who looks after the times has one more.  Mutex held. */
-static void wake_for_time(struct weir_crew *crew)
-{
-    if (!weir_list_empty(&crew->resting))
-        wake_one(crew->resting.prev);
+    return WEIR_CONTAINER(node, struct weir_helper, list);
 }
 
 /* Errands whose time has come go into the queue; beyond one, which is the
@@ -133,7 +145,7 @@ static int64_t promote(struct weir_crew *crew)
             weir_list_remove(node);
             weir_list_append(&crew->queue, node);
             if (crew->waiting++ > 0)
-                wake_for_errand(crew);
+                weir_disks_wake(call_one(crew, false));
         } else if (next == 0 || left < next) {
             next = left;
         }
@@ -155,26 +167,32 @@ static bool needs_helper(const struct weir_crew *crew)
            crew->threads < THREADS_MAX;
 }
 
-static void *help(void *crew);
+static void *help(void *helper);
 
-/* Mutex held. */
+/* There are fewer than THREADS_MAX.  Mutex held. */
 static int start_helper(struct weir_crew *crew)
 {
+    struct weir_helper *helper = crew->helpers;
     pthread_t thread;
-    int r = weir_thread_start(&thread, help, crew, "weir-disk", NULL);
+    int r;
 
+    while (helper->here)
+        helper++;
+    r = weir_thread_start(&thread, help, helper, "weir-disk", NULL);
     if (r < 0)
         return r;
     pthread_detach(thread);
+    helper->here = true;
     crew->threads++;
     return 0;
 }
 
 /* Until somebody wakes it, `ns` at most; keeps: because an errand is due then.
  * Mutex held on entry and on return. */
-static void rest(struct weir_crew *crew, struct helper *helper, int64_t ns,
-                 bool keeps)
+static void rest(struct weir_helper *helper, int64_t ns, bool keeps)
 {
+    struct weir_crew *crew = helper->crew;
+
     if (keeps) {
         weir_list_append(&crew->resting, &helper->list);
         crew->kept = true;
@@ -197,15 +215,15 @@ static void hand_on(struct weir_crew *crew)
     bool late = !crew->kept && !weir_list_empty(&crew->later);
 
     if (late && !weir_list_empty(&crew->resting))
-        wake_for_time(crew);
+        weir_disks_wake(call_one(crew, true));
     else if ((late || crew->waiting > 0) && needs_helper(crew))
         (void)start_helper(crew); /* else it is late */
 }
 
 /* The next errand; NULL after a while without any.  Mutex held. */
-static struct weir_disk_errand *next_errand(struct weir_crew *crew,
-                                            struct helper *helper)
+static struct weir_disk_errand *next_errand(struct weir_helper *helper)
 {
+    struct weir_crew *crew = helper->crew;
     int64_t give_up = weir_now() + IDLE_SECONDS * INT64_C(1000000000);
     struct weir_list *node;
 
@@ -220,7 +238,7 @@ static struct weir_disk_errand *next_errand(struct weir_crew *crew,
             return NULL;
         if (!keeps)
             next = left > 0 ? left : IDLE_SECONDS * INT64_C(1000000000);
-        rest(crew, helper, next, keeps);
+        rest(helper, next, keeps);
     }
     crew->waiting--;
     hand_on(crew);
@@ -229,26 +247,24 @@ static struct weir_disk_errand *next_errand(struct weir_crew *crew,
 
 static void *help(void *arg)
 {
-    struct weir_crew *crew = arg;
+    struct weir_helper *helper = arg;
     struct weir_disk_errand *errand;
-    struct helper helper;
 
-    weir_list_init(&helper.list);
-    weir_condition_init(&helper.wake);
     pthread_mutex_lock(&pool.mutex);
-    while ((errand = next_errand(crew, &helper)) != NULL) {
+    while ((errand = next_errand(helper)) != NULL) {
         pthread_mutex_unlock(&pool.mutex);
         errand->run(errand);
         pthread_mutex_lock(&pool.mutex);
     }
-    crew->threads--;
+    helper->here = false;
+    helper->crew->threads--;
     pthread_mutex_unlock(&pool.mutex);
-    pthread_cond_destroy(&helper.wake);
     return NULL;
 }
 
-/* Mutex held. */
-static int submit(struct weir_crew *crew, struct weir_disk_errand *errand)
+/* *rests gets whom to wake.  Mutex held. */
+static int submit(struct weir_crew *crew, struct weir_disk_errand *errand,
+                  struct weir_helper **rests)
 {
     bool later = errand->at != 0;
     int r = 0;
@@ -262,23 +278,25 @@ static int submit(struct weir_crew *crew, struct weir_disk_errand *errand)
         crew->waiting -= !later;
         return r;
     }
-    if (later)
-        wake_for_time(crew);
-    else
-        wake_for_errand(crew);
+    *rests = call_one(crew, later);
     return 0;
 }
 
 int weir_disks_submit(struct weir_crew *crew, struct weir_disk_errand *errand,
-                      int64_t at)
+                      int64_t at, struct weir_helper **rests)
 {
+    struct weir_helper *called = NULL;
     int r = enter();
 
     if (r < 0)
         return r;
     errand->at = at;
-    r = submit(crew, errand);
+    r = submit(crew, errand, &called);
     pthread_mutex_unlock(&pool.mutex);
+    if (rests)
+        *rests = called;
+    else
+        weir_disks_wake(called);
     return r;
 }
 

@@ -17,6 +17,7 @@
 #include "base/list.h"
 
 struct weir_crew;
+struct weir_helper;
 
 /* Octets in memory that are on their way to a disk, of all there are; 0 again
  * in a forked child. */
@@ -44,9 +45,17 @@ void weir_disks_unpin(struct weir_crew *crew);
 
 /* Have it run soon, or not before `at`, unless that is 0.  The errand belongs
  * to a helper from now on.
+ *
+ * Who holds a lock that the errand takes first would have a helper who rests
+ * wake up, find the lock taken and go to sleep again, each time on somebody's
+ * processor.  So *rests gets whom to wake, NULL if nobody, and the caller does
+ * that when it has released the lock.  With `rests` NULL it is done here.
  * Any thread.  Errors: -ENOMEM no thread can be started; nothing will run. */
 int weir_disks_submit(struct weir_crew *crew, struct weir_disk_errand *errand,
-                      int64_t at);
+                      int64_t at, struct weir_helper **rests);
+
+/* Wake it.  NULL is nobody; late is no harm.  Any thread. */
+void weir_disks_wake(struct weir_helper *helper);
 
 /* Does another errand wait for a helper?  One that goes on and on submits
  * itself again then.  Helper. */

@@ -69,7 +69,7 @@ void weir_spill_silence(struct weir_spill *spill)
         spill->durable->parting = true;
         weir_spill_dismiss_waiters(spill);
     }
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
 }
 
 /* An opened store is closed where it may take its time, which is here if it has
@@ -177,7 +177,7 @@ bool weir_spill_begin(struct weir_queue *queue, uint64_t octets)
     }
     weir_lock_take(&spill->lock);
     start_hiding(queue, shown);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     promise(queue, octets);
     return true;
 }
@@ -216,7 +216,7 @@ int weir_spill_join(struct weir_spill *spill, struct weir_queue *queue,
     if (spill->n_reports > 0)
         weir_spill_tell(spill);
     weir_spill_schedule(spill);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     return 0;
 }
 
@@ -352,7 +352,7 @@ static void make_way(struct weir_queue *queue, uint64_t octets)
     hand_over(spill, block);
     if (has_work(spill))
         weir_spill_schedule(spill);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
 }
 
 /* What a durable queue takes it has to keep: so it takes nothing that the store
@@ -367,7 +367,7 @@ static bool can_keep(struct weir_spill *spill, uint64_t octets)
         return false;
     weir_lock_take(&spill->lock);
     room = weir_durable_has_room(spill, list_octets(spill), octets);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     return room;
 }
 
@@ -377,7 +377,7 @@ uint64_t weir_spill_most(struct weir_spill *spill)
 
     weir_lock_take(&spill->lock);
     most = smaller(spill->budget, spill->durable->most);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     return most;
 }
 
@@ -458,7 +458,7 @@ bool weir_spill_end(struct weir_queue *queue)
     weir_lock_take(&spill->lock);
     ended = end_hiding(queue);
     committed = load(&spill->committed);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     if (ended && committed != load(&queue->published))
         weir_queue_publish(queue, committed);
     return ended;
@@ -519,7 +519,7 @@ static void put_locked(struct weir_queue *queue, uint64_t position,
         weir_spill_cut(queue);
     if (has_work(spill))
         weir_spill_schedule(spill);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
 }
 
 /* The helper has caught up with what the list was to become long behind.  Where
@@ -533,7 +533,7 @@ static void cut_long_list(struct weir_queue *queue)
         return;
     weir_lock_take(&spill->lock);
     weir_spill_cut(queue);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
 }
 
 /* The list is longer than a block, to become a long one behind those that are
@@ -614,7 +614,7 @@ bool weir_spill_news(struct weir_queue *queue)
             weir_spill_take_back(queue);
             weir_spill_cut(queue);
         }
-        weir_lock_release(&spill->lock);
+        weir_spill_unlock(spill);
         if (!weir_spill_end(queue))
             cut_long_list(queue);
     }
@@ -661,7 +661,7 @@ uint64_t weir_spill_discard(struct weir_queue *queue)
     spill->starved = spill->used_up = false; /* what that was true of is gone */
     weir_spill_schedule(spill);
     show_all(queue);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     return n;
 }
 
@@ -681,7 +681,7 @@ uint64_t weir_spill_stays(struct weir_queue *queue)
             break;
         n += block_of(node)->messages;
     }
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     return n;
 }
 
@@ -696,7 +696,7 @@ bool weir_spill_holds(struct weir_queue *queue)
         return false;
     weir_lock_take(&spill->lock);
     any = load(&spill->committed) - spill->hole != load(&queue->published);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     return any;
 }
 
@@ -712,7 +712,7 @@ void weir_spill_counts(struct weir_queue *queue, uint64_t *put,
     *put = larger(*put, load(&spill->accepted) - spill->hole_messages);
     *octets = larger(position, load(&queue->published));
     *lost = spill->lost;
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     position = load(&queue->consumed);
     *octets = *octets > position ? *octets - position : 0;
 }
@@ -736,7 +736,7 @@ void weir_spill_add_use(struct weir_queue *queue, struct weir_spill_use *sum)
     sum->kept_bytes += spill->use.kept_bytes;
     sum->found += spill->use.found;
     sum->torn += spill->use.torn;
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
 }
 
 /* ---- consumer ---- */
@@ -752,7 +752,7 @@ static void consumed_durable(struct weir_spill *spill)
     weir_lock_take(&spill->lock);
     if (weir_durable_is_due(spill))
         weir_spill_schedule(spill);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
 }
 
 void weir_spill_consumed(struct weir_queue *queue, bool half)
@@ -774,7 +774,7 @@ void weir_spill_consumed(struct weir_queue *queue, bool half)
         weir_spill_tell(spill);
         told = true;
     }
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     if (told)
         weir_spill_nudge(spill);
 }

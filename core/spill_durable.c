@@ -209,7 +209,7 @@ static bool open_store(struct weir_spill *spill)
     if (spill->durable->open || atomic_load(&spill->full))
         return false;
     weir_list_init(&list);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     r = open_and_recover(spill, &list, &error);
     weir_lock_take(&spill->lock);
     if (r >= 0) {
@@ -281,14 +281,9 @@ static void sync_later(struct weir_spill *spill)
     if (durable->sync != WEIR_SPILL_SYNC_INTERVAL || durable->timed ||
         durable->is_due || !spill->queue)
         return;
-    durable->timed = true;
-    spill->refs++;
-    if (weir_disks_submit(spill->crew, &durable->sync_due,
-                          weir_now() + durable->every) >= 0)
-        return;
-    spill->refs--;
-    durable->timed = false;
-    durable->is_due = true; /* at once, then */
+    durable->timed =
+        weir_spill_send(spill, &durable->sync_due, weir_now() + durable->every);
+    durable->is_due = !durable->timed; /* at once, then */
 }
 
 /* Lock held. */
@@ -414,7 +409,7 @@ static bool sync_now(struct weir_spill *spill)
 
     if (!should_sync(spill))
         return false;
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     r = spill->ops->sync(spill->self, &error);
     stat = weir_spill_look(spill);
     weir_lock_take(&spill->lock);
@@ -606,7 +601,7 @@ static bool forget_first(struct weir_spill *spill)
     if (!is_done(spill))
         return false;
     block = block_of(weir_list_first(&durable->shown));
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     (void)spill->ops->done(spill->self, block->handle, UINT64_MAX, NULL);
     stat = weir_spill_look(spill);
     weir_lock_take(&spill->lock);

@@ -81,7 +81,24 @@ static inline struct weir_spill_block *block_of(struct weir_list *node)
     return WEIR_CONTAINER(node, struct weir_spill_block, list);
 }
 
+/* Release the lock, and then wake the helper that was called meanwhile: it
+ * takes the lock first of all. */
+static inline void weir_spill_unlock(struct weir_spill *spill)
+{
+    struct weir_helper *rests = spill->rests;
+
+    spill->rests = NULL;
+    weir_lock_release(&spill->lock);
+    weir_disks_wake(rests);
+}
+
 /* ---- spill_work.c: the helper, and what others need of it ---- */
+
+/* Send a helper on an errand, soon or at that time.  It comes when the lock is
+ * released, and has a reference.
+ * Returns whether it will.  Lock held. */
+bool weir_spill_send(struct weir_spill *spill, struct weir_disk_errand *errand,
+                     int64_t at);
 
 /* What a helper is sent for; set once. */
 void weir_spill_set_errands(struct weir_spill *spill);

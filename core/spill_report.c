@@ -116,6 +116,6 @@ bool weir_spill_report(struct weir_spill *spill,
         memmove(spill->reports, spill->reports + 1,
                 sizeof(spill->reports[0]) * --spill->n_reports);
     }
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     return any;
 }

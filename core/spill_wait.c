@@ -50,7 +50,7 @@ void weir_spill_await(struct weir_queue *queue, bool synced,
         waiter->state = WEIR_SPILL_KEPT;
     else if (synced)
         weir_spill_schedule(spill);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
 }
 
 /* Who waits for a sync and looks hears of what was lost before. */
@@ -123,7 +123,7 @@ int weir_spill_trouble(struct weir_spill *spill, bool passing)
     weir_lock_take(&spill->lock);
     if (atomic_load(&spill->failed) || (passing && spill->write_code))
         r = weir_fail(spill->durable->code, "%s", spill->durable->text);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     return r;
 }
 

@@ -137,7 +137,7 @@ void weir_spill_lose(struct weir_spill *spill, struct weir_spill_block *block,
 void weir_spill_go(struct weir_spill *spill, struct weir_spill_block *block)
 {
     spill->busy = block;
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
 }
 
 bool weir_spill_come_back(struct weir_spill *spill,
@@ -223,7 +223,7 @@ static bool close_stale(struct weir_spill *spill)
     if (!spill->stale)
         return false;
     spill->stale = false;
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     if (spill->self)
         spill->ops->close(spill->self, 0);
     spill->self = NULL;
@@ -324,16 +324,25 @@ static bool write_next(struct weir_spill *spill)
 
 /* ---- errands ---- */
 
+bool weir_spill_send(struct weir_spill *spill, struct weir_disk_errand *errand,
+                     int64_t at)
+{
+    struct weir_helper *rests;
+
+    if (weir_disks_submit(spill->crew, errand, at, &rests) < 0)
+        return false;
+    spill->refs++;
+    if (spill->rests)
+        weir_disks_wake(rests); /* one more */
+    else
+        spill->rests = rests;
+    return true;
+}
+
 void weir_spill_schedule(struct weir_spill *spill)
 {
-    if (atomic_load(&spill->working))
-        return;
-    atomic_store(&spill->working, true);
-    spill->refs++;
-    if (weir_disks_submit(spill->crew, &spill->work, 0) >= 0)
-        return;
-    spill->refs--;
-    atomic_store(&spill->working, false);
+    if (!atomic_load(&spill->working))
+        atomic_store(&spill->working, weir_spill_send(spill, &spill->work, 0));
 }
 
 /* The store takes nothing now.  Where its budget is used up nothing but what
@@ -346,12 +355,8 @@ static void try_later(struct weir_spill *spill)
     if (!spill->queue || !atomic_load(&spill->full) || spill->again_due ||
         (spill->used_up && !spill->durable))
         return;
-    spill->again_due = true;
-    spill->refs++;
-    if (weir_disks_submit(spill->crew, &spill->again, weir_now() + pause) >= 0)
-        return;
-    spill->refs--;
-    spill->again_due = false;
+    spill->again_due =
+        weir_spill_send(spill, &spill->again, weir_now() + pause);
 }
 
 /* All that is left goes.  Nobody else is there. */
@@ -377,7 +382,7 @@ void weir_spill_release(struct weir_spill *spill)
 {
     bool last = --spill->refs == 0;
 
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     if (last)
         destroy(spill);
 }
@@ -392,7 +397,7 @@ static bool work_once(struct weir_spill *spill)
             ? !weir_durable_work(spill)
             : !(close_stale(spill) || show_first(spill) || write_next(spill)))
         return false;
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     weir_spill_nudge(spill);
     weir_lock_take(&spill->lock);
     return true;
@@ -452,7 +457,7 @@ static void on_work(struct weir_disk_errand *errand)
         weir_spill_schedule(spill);
     }
     try_later(spill);
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     weir_spill_nudge(spill);
     weir_lock_take(&spill->lock);
     weir_spill_release(spill);
@@ -469,7 +474,7 @@ static void on_again(struct weir_disk_errand *errand)
         weir_spill_schedule(spill);
         weir_spill_tell(spill); /* there may be room again */
     }
-    weir_lock_release(&spill->lock);
+    weir_spill_unlock(spill);
     weir_spill_nudge(spill);
     weir_lock_take(&spill->lock);
     weir_spill_release(spill);

@@ -67,8 +67,8 @@ static void test_later(void **state)
 
     (void)state;
     atomic_store(&ran, 0);
-    assert_int_equal(weir_disks_submit(crew, &late, at), 0);
-    assert_int_equal(weir_disks_submit(crew, &soon, 0), 0);
+    assert_int_equal(weir_disks_submit(crew, &late, at, NULL), 0);
+    assert_int_equal(weir_disks_submit(crew, &soon, 0, NULL), 0);
     await(2);
     assert_true(atomic_load(&ran_at) >= at);
 }
@@ -81,11 +81,11 @@ static void test_cancelled(void **state)
 
     (void)state;
     atomic_store(&ran, 0);
-    assert_int_equal(weir_disks_submit(crew, &late, weir_now() + MS * 3600000),
-                     0);
+    assert_int_equal(
+        weir_disks_submit(crew, &late, weir_now() + MS * 3600000, NULL), 0);
     assert_true(weir_disks_cancel(crew, &late));
     assert_false(weir_disks_cancel(crew, &late));
-    assert_int_equal(weir_disks_submit(crew, &soon, 0), 0);
+    assert_int_equal(weir_disks_submit(crew, &soon, 0, NULL), 0);
     await(1);
     assert_int_equal(atomic_load(&ran), 1);
     assert_false(weir_disks_cancel(crew, &soon));
@@ -99,7 +99,7 @@ static void begin_to_hang(struct weir_crew *crew, struct weir_disk_errand *hung,
     atomic_store(&stuck, true);
     for (int i = 0; i < n; i++) {
         hung[i] = (struct weir_disk_errand){.run = hang};
-        assert_int_equal(weir_disks_submit(crew, &hung[i], 0), 0);
+        assert_int_equal(weir_disks_submit(crew, &hung[i], 0, NULL), 0);
     }
 }
 
@@ -114,8 +114,8 @@ static void test_apart(void **state)
     assert_ptr_not_equal(slow, weir_disks_crew("/other"));
     assert_ptr_equal(slow, weir_disks_crew("/slow"));
     begin_to_hang(slow, hung, STUCK);
-    assert_int_equal(weir_disks_submit(weir_disks_crew("/other"), &other, 0),
-                     0);
+    assert_int_equal(
+        weir_disks_submit(weir_disks_crew("/other"), &other, 0, NULL), 0);
     await(1);
     atomic_store(&stuck, false);
     await(STUCK + 1);
@@ -136,7 +136,7 @@ static bool same_again(struct weir_crew *crew)
     weir_thread_id before = ran_by;
     int n = atomic_load(&ran);
 
-    assert_int_equal(weir_disks_submit(crew, &errand, 0), 0);
+    assert_int_equal(weir_disks_submit(crew, &errand, 0, NULL), 0);
     await(n + 1);
     pause_a_bit();
     return weir_thread_same(ran_by, before);
@@ -165,6 +165,37 @@ static void test_last_first(void **state)
         assert_true(weir_now() < end);
 }
 
+/* Who submits may wake the helper later, when it holds no lock that the errand
+ * takes: until then it sleeps on. */
+static void test_called(void **state)
+{
+    struct weir_crew *crew = weir_disks_crew("/called");
+    struct weir_disk_errand errand = {.run = count}, other = {.run = count};
+    struct weir_helper *rests = NULL;
+    int64_t end = weir_deadline_in(SOON_MS);
+
+    (void)state;
+    weir_disks_wake(NULL);
+    atomic_store(&ran, 0);
+    for (int n = 1;; n++) {
+        assert_int_equal(weir_disks_submit(crew, &errand, 0, &rests), 0);
+        if (rests)
+            break;
+        await(n);
+        assert_true(weir_now() < end);
+        pause_a_bit();
+    }
+    atomic_store(&ran, 0);
+    assert_int_equal(
+        weir_disks_submit(weir_disks_crew("/other"), &other, 0, NULL), 0);
+    await(1);
+    pause_a_bit();
+    assert_int_equal(atomic_load(&ran), 1);
+    weir_disks_wake(rests);
+    await(2);
+    weir_disks_wake(rests); /* it rests, or it has left: no harm */
+}
+
 /* What is due at some time does not wait for one that hangs, nor does a second
  * one that is due then, while any helper rests. */
 static void test_time_is_kept(void **state)
@@ -178,10 +209,10 @@ static void test_time_is_kept(void **state)
     have_several_rest(crew);
     atomic_store(&stuck, true);
     at = weir_now() + LATER_MS * MS;
-    assert_int_equal(weir_disks_submit(crew, &hangs_too, at - 1), 0);
-    assert_int_equal(weir_disks_submit(crew, &late, at), 0);
+    assert_int_equal(weir_disks_submit(crew, &hangs_too, at - 1, NULL), 0);
+    assert_int_equal(weir_disks_submit(crew, &late, at, NULL), 0);
     pause_a_bit(); /* for who knows the time to rest */
-    assert_int_equal(weir_disks_submit(crew, &hung, 0), 0);
+    assert_int_equal(weir_disks_submit(crew, &hung, 0, NULL), 0);
     await(IN_TURN + 1);
     assert_true(atomic_load(&ran_at) >= at);
     atomic_store(&stuck, false);
@@ -198,13 +229,13 @@ static void run_behind_one_that_hangs(const char *folder, int64_t before)
     int64_t at;
 
     atomic_store(&ran, 0);
-    assert_int_equal(weir_disks_submit(crew, &first, 0), 0);
+    assert_int_equal(weir_disks_submit(crew, &first, 0, NULL), 0);
     await(1);
     pause_a_bit(); /* where it does not rest yet there will be two */
     atomic_store(&stuck, true);
     at = weir_now() + LATER_MS * MS;
-    assert_int_equal(weir_disks_submit(crew, &hangs, at - before), 0);
-    assert_int_equal(weir_disks_submit(crew, &late, at), 0);
+    assert_int_equal(weir_disks_submit(crew, &hangs, at - before, NULL), 0);
+    assert_int_equal(weir_disks_submit(crew, &late, at, NULL), 0);
     await(2);
     assert_true(atomic_load(&ran_at) >= at);
     atomic_store(&stuck, false);
@@ -237,7 +268,7 @@ static void test_pinned(void **state)
     assert_int_equal(weir_disks_pin(crew), 0);
     assert_int_equal(weir_disks_pin(crew), 0);
     weir_disks_unpin(crew);
-    assert_int_equal(weir_disks_submit(crew, &errand, 0), 0);
+    assert_int_equal(weir_disks_submit(crew, &errand, 0, NULL), 0);
     await(1);
     weir_disks_unpin(crew);
 }
@@ -253,7 +284,8 @@ static void run_in_child(void)
 #if defined(__SANITIZE_THREAD__)
     _exit(0); /* its children start no threads */
 #endif
-    if (weir_disks_pin(crew) < 0 || weir_disks_submit(crew, &errand, 0) < 0)
+    if (weir_disks_pin(crew) < 0 ||
+        weir_disks_submit(crew, &errand, 0, NULL) < 0)
         _exit(1);
     while (atomic_load(&ran) < 2 && weir_now() < end)
         pause_a_bit();
@@ -271,7 +303,7 @@ static void test_fork(void **state)
     (void)state;
     atomic_store(&ran, 0);
     assert_int_equal(weir_disks_pin(crew), 0);
-    assert_int_equal(weir_disks_submit(crew, &errand, 0), 0);
+    assert_int_equal(weir_disks_submit(crew, &errand, 0, NULL), 0);
     await(1);
     atomic_fetch_add(&weir_disks_memory, 1000);
     child = fork();
@@ -291,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_cancelled),
         cmocka_unit_test(test_apart),
         cmocka_unit_test(test_last_first),
+        cmocka_unit_test(test_called),
         cmocka_unit_test(test_time_is_kept),
         cmocka_unit_test(test_time_is_handed_on),
         cmocka_unit_test(test_due_together),
