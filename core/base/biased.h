@@ -95,6 +95,14 @@ static inline struct weir_resident *weir_biased_owner_if_me(uint32_t word)
     return NULL;
 }
 
+/* Does it cost a heavy fence to take it, unless this thread is the owner?  A
+ * moment later it may be otherwise. */
+static inline bool weir_biased_is_owned(struct weir_biased *lock)
+{
+    return (uint8_t)atomic_load_explicit(&lock->word, memory_order_relaxed) ==
+           WEIR_BIASED_OWNED;
+}
+
 /* The owner's way in and out, which calls nothing, for who has other ways where
  * it is not to be had.
  *
