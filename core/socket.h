@@ -163,9 +163,11 @@ struct weir_sock {
     bool spinning;     /* one thread at a time does */
     bool together;     /* the other end was on our processor last time */
     bool polled;       /* no I/O threads: looked around already */
-    uint64_t received; /* messages; those until it ran dry, and until the */
-    uint64_t received_dry, received_slept; /* last wait that was a sleep */
-    uint64_t bulk, bulk_slept; /* the same for octets of large ones */
+    uint64_t received; /* messages; those until it ran dry, and those that */
+    uint64_t received_dry, received_paid; /* count in spin_credit */
+    int64_t spin_credit;       /* ns that a receiver may spin for them */
+    uint64_t bulk, bulk_slept; /* octets of large ones; those until the last
+                                  wait that was a sleep */
     bool asked;                /* something was sent since one was received */
     _Atomic uint32_t splices;  /* pipes of inproc */
     const void *lent;          /* to whom, who alone leads; NULL */

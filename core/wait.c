@@ -304,10 +304,34 @@ static int64_t at_most(uint64_t ns, int64_t most)
     return ns < (uint64_t)most ? (int64_t)ns : most;
 }
 
-/* How long at most.  Who has sent something waits for the answer to it, and
- * who has it sooner asks again sooner.  For who only receives, sleeping costs
- * less than spinning from one message to the next, unless many have come since
- * the last sleep.
+/* What has come is paid for once. */
+static int64_t credit(struct weir_sock *sock, int64_t most)
+{
+    uint64_t news = sock->received - sock->received_paid;
+
+    sock->received_paid = sock->received;
+    sock->spin_credit += at_most(news * SPIN_EARNED, most);
+    if (sock->spin_credit > most)
+        sock->spin_credit = most;
+    return sock->spin_credit;
+}
+
+static void spend(struct weir_sock *sock, int64_t ns)
+{
+    sock->spin_credit = ns < sock->spin_credit ? sock->spin_credit - ns : 0;
+}
+
+/* Who has sent something waits for the answer to it, and who has it sooner asks
+ * again sooner. */
+static bool awaits_answer(const struct weir_sock *sock)
+{
+    return sock->asked || sock->options.pace == WEIR_PACE_LATENCY;
+}
+
+/* How long at most.  For who only receives, sleeping costs less than spinning
+ * from one message to the next, unless these come so close that they are worth
+ * what it takes.  Where they do not he sleeps now and then, and has several at
+ * once after that.
  *
  * The next large one is long in coming, and each time that it finds us asleep
  * its sender pays for waking us, which may be a third of what it does. */
@@ -319,10 +343,9 @@ static int64_t spin_time(struct weir_sock *sock, enum weir_wait what)
         return most;
     large = at_most((sock->bulk - sock->bulk_slept) / SPIN_OCTETS,
                     SPIN_LARGE * most);
-    if (sock->asked || sock->options.pace == WEIR_PACE_LATENCY)
+    if (awaits_answer(sock))
         return most + large;
-    return large +
-           at_most((sock->received - sock->received_slept) * SPIN_EARNED, most);
+    return large + credit(sock, most);
 }
 
 /* The clock is read where a deadline may come first. */
@@ -430,7 +453,7 @@ static bool spin(struct weir_sock *sock, enum weir_wait what, uint32_t seen,
                  int64_t time)
 {
     struct weir_pipe *held[SPIN_LINKS];
-    int64_t end = weir_now() + time;
+    int64_t begin = weir_now(), end = begin + time;
     int n = hold_links(sock, held), looks = 0;
     bool hit;
 
@@ -442,6 +465,8 @@ static bool spin(struct weir_sock *sock, enum weir_wait what, uint32_t seen,
             weir_cpu_relax(); /* a system call is pause enough */
     } while (!hit && (++looks % SPIN_LOOKS != 0 || weir_now() < end));
     weir_sock_lock(sock);
+    if (what == WEIR_WAIT_IN && !awaits_answer(sock))
+        spend(sock, weir_now() - begin);
     let_links_go(sock, held, n);
     return hit;
 }
@@ -685,7 +710,8 @@ void weir_wait_round(struct weir_sock *sock)
 static void sleep_until(struct weir_sock *sock, enum weir_wait what,
                         int64_t deadline)
 {
-    sock->received_slept = sock->received;
+    sock->received_paid = sock->received;
+    sock->spin_credit = 0;
     sock->bulk_slept = sock->bulk;
     sock->waiting[what]++;
     if (!sock->reactor->threaded)

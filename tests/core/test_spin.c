@@ -78,15 +78,22 @@ static void forget_misses(struct weir_sock *sock)
     weir_sock_unlock(sock);
 }
 
-/* Wait for a message after one of `size` octets.  Returns the us until the
- * receiver slept. */
-static int wait_after(size_t size)
+/* As if so many more had come. */
+static void earn(uint64_t messages)
 {
     struct weir_sock *sock = weir_shells_sock(pull.index);
+
+    weir_sock_lock(sock);
+    sock->received += messages;
+    weir_sock_unlock(sock);
+}
+
+/* Wait for a message.  Returns the us until the receiver slept. */
+static int wait_long(void)
+{
     pthread_t thread;
 
-    hear(size);
-    forget_misses(sock);
+    forget_misses(weir_shells_sock(pull.index));
     looks = 0;
     began = __real_weir_now();
     assert_int_equal(pthread_create(&thread, NULL, wake_it, NULL), 0);
@@ -95,6 +102,22 @@ static int wait_after(size_t size)
     slow = false;
     assert_int_equal(pthread_join(thread, NULL), 0);
     return looks_until_asleep;
+}
+
+/* The same after one of `size` octets. */
+static int wait_after(size_t size)
+{
+    hear(size);
+    return wait_long();
+}
+
+/* The same after so many short ones: to hear the first may take a sleep, and
+ * that makes an end of what was earned before. */
+static int wait_after_many(uint64_t messages)
+{
+    hear(100);
+    earn(messages);
+    return wait_long();
 }
 
 static void join(int spin)
@@ -126,6 +149,65 @@ static void test_short(void **state)
     join(USUAL);
     assert_in_range(wait_after(100), 0, FEW);
     assert_in_range(wait_after(100000), 0, FEW);
+}
+
+/* Each is worth a quarter of a microsecond, up to the usual.  A sleep makes an
+ * end of it. */
+static void test_earned(void **state)
+{
+    (void)state;
+    join(USUAL);
+    assert_in_range(wait_after_many(4 * 20), 20, 20 + FEW);
+    assert_in_range(wait_long(), 0, FEW);
+    assert_in_range(wait_after_many(4 * 3 * USUAL), USUAL, USUAL + FEW);
+}
+
+enum { MUCH = 1000, SPENT = 100 }; /* us */
+
+static void *send_meanwhile(void *arg)
+{
+    int64_t until = __real_weir_now() + SOON * INT64_C(1000000);
+
+    (void)arg;
+    while (looks < SPENT && __real_weir_now() < until)
+        ;
+    (void)weir_send(push, "now", 3, SOON);
+    return NULL;
+}
+
+/* Have a message come while it spins.  Returns the us for which it did. */
+static int spin_for_one(void)
+{
+    pthread_t thread;
+
+    looks = 0;
+    began = __real_weir_now();
+    assert_int_equal(pthread_create(&thread, NULL, send_meanwhile, NULL), 0);
+    slow = true;
+    pushpull_hear(pull, "now");
+    slow = false;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    return looks;
+}
+
+/* What a spin has taken is not there for the next one, though a message came.
+ * It may come too late: then all is spent. */
+static void test_spent(void **state)
+{
+    int64_t end = __real_weir_now() + SOON * INT64_C(1000000);
+    int spent;
+
+    (void)state;
+    join(MUCH);
+    do {
+        assert_true(__real_weir_now() < end);
+        hear(100);
+        forget_misses(weir_shells_sock(pull.index));
+        earn(4 * MUCH);
+        spent = spin_for_one();
+    } while (spent >= MUCH - FEW);
+    assert_true(spent >= SPENT);
+    assert_in_range(wait_long() + spent, MUCH, MUCH + 2 * FEW);
 }
 
 static void test_spin_is_off(void **state)
@@ -172,8 +254,9 @@ int main(void)
 #define CASE(name) \
     cmocka_unit_test_setup_teardown(name, pushpull_begin, pushpull_end)
     const struct CMUnitTest tests[] = {
-        CASE(test_large),       CASE(test_very_large), CASE(test_short),
-        CASE(test_spin_is_off), CASE(test_latency),    CASE(test_deadline),
+        CASE(test_large),   CASE(test_very_large), CASE(test_short),
+        CASE(test_earned),  CASE(test_spent),      CASE(test_spin_is_off),
+        CASE(test_latency), CASE(test_deadline),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
