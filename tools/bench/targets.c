@@ -115,6 +115,8 @@ static size_t choose_entries(struct targets *t,
     for (; target->row; target++) {
         if (same_plan(target, first) && rival_of(target) >= 0)
             wanted[rival_of(target)] = true;
+        if (same_plan(target, first) && target->and_raw)
+            wanted[RAW] = true;
         if (same_plan(target, first) && rival_of(target) == BASE)
             base = target->base;
     }

@@ -18,6 +18,7 @@ struct weir_bench_target {
     bool one_cpu;
     const char *against; /* a library; "weir": itself with `base` for n */
     uint64_t base;
+    bool and_raw;         /* plain system calls are measured beside that */
     double at_least, aim; /* aim 0: none */
 };
 

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 #ifdef HAVE_SCHED_SETAFFINITY
@@ -30,6 +31,7 @@
 #include "side.h"
 
 #define BATCH   65536
+#define LARGE   (32 << 10) /* octets of what is not packed with others */
 #define SPIN_NS 20000
 #define EVENTS  64
 
@@ -174,7 +176,8 @@ static bool flush_to_one(struct end *end, bool waits)
     return true;
 }
 
-static size_t pack(unsigned char *to, const struct weir_side_end *base)
+/* What goes before a message. */
+static size_t pack_head(unsigned char *to, const struct weir_side_end *base)
 {
     size_t head = 2;
 
@@ -187,8 +190,37 @@ static size_t pack(unsigned char *to, const struct weir_side_end *base)
         for (size_t i = 0; i < 8; i++)
             to[1 + i] = (unsigned char)((uint64_t)base->size >> (56 - 8 * i));
     }
+    return head;
+}
+
+static size_t pack(unsigned char *to, const struct weir_side_end *base)
+{
+    size_t head = pack_head(to, base);
+
     memcpy(to + head, base->payload, base->size);
     return head + base->size;
+}
+
+/* A large message, from where it is. */
+static bool send_large(struct end *end)
+{
+    const unsigned char *payload = (const unsigned char *)end->base.payload;
+    unsigned char head[9];
+    size_t first = pack_head(head, &end->base), done = 0;
+    struct iovec parts[] = {{head, first}, {end->base.payload, end->base.size}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t wrote = sendmsg(end->now->fd, &message, MSG_NOSIGNAL);
+
+    if (wrote > 0)
+        done = (size_t)wrote;
+    else if (!would_wait(wrote) && errno != EINTR)
+        return false;
+    if (done < first &&
+        write_some(end->now->fd, head + done, first - done, true) < 0)
+        return false;
+    done = done > first ? done - first : 0;
+    return write_some(end->now->fd, payload + done, end->base.size - done,
+                      true) >= 0;
 }
 
 static bool is_full(const struct end *end)
@@ -206,6 +238,8 @@ static long send_frame(struct weir_side_end *base, bool waits)
         return -1;
     if (is_full(end))
         return 0;
+    if (waits && end->now && end->out_end == 0 && end->base.size >= LARGE)
+        return send_large(end) ? 1 : -1;
     end->out_end += pack(end->out + end->out_end, base);
     if (!end->at_once && !is_full(end))
         return 1;
