@@ -118,7 +118,7 @@ struct weir_spill_use {
 struct weir_durable;
 
 struct weir_spill {
-    struct weir_lock lock;
+    struct weir_lock lock;    /* given back by weir_spill_unlock() */
     struct weir_queue *queue; /* NULL: it is gone */
     const weir_store_ops *ops;
     const weir_host *host;

@@ -64,7 +64,7 @@ bool weir_spill_is_over(struct weir_spill_waiter *waiter)
     if (waiter->synced && waiter->state == WEIR_SPILL_BROKEN &&
         waiter->ticket >= durable->missed)
         durable->missed = 0;
-    weir_lock_release(&waiter->spill->lock);
+    weir_spill_unlock(waiter->spill);
     return over;
 }
 
