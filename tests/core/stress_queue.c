@@ -170,13 +170,25 @@ static bool is_ready(struct run *run, struct weir_queue *queue)
     return ready;
 }
 
+static bool written(struct run *run)
+{
+    uint64_t put, taken, octets;
+
+    weir_queue_counts(run->queue, &put, &taken, &octets);
+    return atomic_load(&run->last) && put == atomic_load(&run->last) &&
+           taken == put && octets == 0;
+}
+
+/* The number of the last message may come behind its octets: who has written
+ * those, and found that it was not all, has to look again as well, since nobody
+ * wakes him any more. */
 static void wait_for_message(struct run *run, struct weir_queue *queue,
                              struct sleeper *sleeper)
 {
     atomic_store(&sleeper->awake, 0);
     weir_queue_arm_reader(queue);
     weir_queue_fence_reader(queue);
-    if (is_ready(run, queue)) {
+    if (is_ready(run, queue) || (sleeper == &run->writer && written(run))) {
         weir_queue_disarm_reader(queue);
         return;
     }
@@ -659,15 +671,6 @@ static void send_parts(struct run *run, struct iovec *parts, int n,
         fail("sendmsg: %d", errno);
     else
         (void)weir_queue_wrote(run->queue, (size_t)sent, at);
-}
-
-static bool written(struct run *run)
-{
-    uint64_t put, taken, octets;
-
-    weir_queue_counts(run->queue, &put, &taken, &octets);
-    return atomic_load(&run->last) && put == atomic_load(&run->last) &&
-           taken == put && octets == 0;
 }
 
 static void *drive_writer(void *opaque)
