@@ -33,7 +33,7 @@ struct weir_crew {
                                  looks after the times is behind */
     bool kept;                /* one of those does, until it runs again */
     int waiting;              /* errands in the queue */
-    int threads, idle; /* one that was woken counts as idle until it runs */
+    int threads, idle; /* one that was called counts as idle until it runs */
     int pins;          /* while there are any, one thread stays */
 };
 
@@ -262,9 +262,9 @@ static void *help(void *arg)
     return NULL;
 }
 
-/* *rests gets whom to wake.  Mutex held. */
+/* *called gets whom to wake.  Mutex held. */
 static int submit(struct weir_crew *crew, struct weir_disk_errand *errand,
-                  struct weir_helper **rests)
+                  struct weir_helper **called)
 {
     bool later = errand->at != 0;
     int r = 0;
@@ -278,25 +278,25 @@ static int submit(struct weir_crew *crew, struct weir_disk_errand *errand,
         crew->waiting -= !later;
         return r;
     }
-    *rests = call_one(crew, later);
+    *called = call_one(crew, later);
     return 0;
 }
 
 int weir_disks_submit(struct weir_crew *crew, struct weir_disk_errand *errand,
-                      int64_t at, struct weir_helper **rests)
+                      int64_t at, struct weir_helper **called)
 {
-    struct weir_helper *called = NULL;
+    struct weir_helper *helper = NULL;
     int r = enter();
 
     if (r < 0)
         return r;
     errand->at = at;
-    r = submit(crew, errand, &called);
+    r = submit(crew, errand, &helper);
     pthread_mutex_unlock(&pool.mutex);
-    if (rests)
-        *rests = called;
+    if (called)
+        *called = helper;
     else
-        weir_disks_wake(called);
+        weir_disks_wake(helper);
     return r;
 }
 

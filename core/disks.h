@@ -48,11 +48,11 @@ void weir_disks_unpin(struct weir_crew *crew);
  *
  * Who holds a lock that the errand takes first would have a helper who rests
  * wake up, find the lock taken and go to sleep again, each time on somebody's
- * processor.  So *rests gets whom to wake, NULL if nobody, and the caller does
- * that when it has released the lock.  With `rests` NULL it is done here.
+ * processor.  So *called gets whom to wake, NULL if nobody, and the caller does
+ * that when it has released the lock.  With `called` NULL it is done here.
  * Any thread.  Errors: -ENOMEM no thread can be started; nothing will run. */
 int weir_disks_submit(struct weir_crew *crew, struct weir_disk_errand *errand,
-                      int64_t at, struct weir_helper **rests);
+                      int64_t at, struct weir_helper **called);
 
 /* Wake it.  NULL is nobody; late is no harm.  Any thread. */
 void weir_disks_wake(struct weir_helper *helper);

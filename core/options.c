@@ -252,10 +252,11 @@ static const struct row table[] = {
     ROW(INT, spin, "spin", ANY, .unit = "us", .max = 1000, .fallback = 50,
         .doc = "How long a waiting call looks again and again before it "
                "sleeps, if the socket has sent something since it received, "
-               "or has received much since it slept, and if looking has paid "
-               "lately; up to five times as long where large messages came. "
-               "Before or after that it lets others have its processor for a "
-               "moment, if that has paid. 0: it sleeps at once."),
+               "or has received more than it has looked out for since, and if "
+               "looking has paid lately; up to five times as long where large "
+               "messages came. Before or after that it lets others have its "
+               "processor for a moment, if that has paid. 0: it sleeps at "
+               "once."),
 };
 #define ROWS (sizeof table / sizeof table[0])
 

@@ -145,7 +145,7 @@ static void on_spilled(void *arg)
     struct weir_sock *sock = arg;
 
     for (int i = 0; i < COMES_BY && weir_sock_has_mail(sock) &&
-                    weir_biased_is_owned(&sock->lock);
+                    weir_biased_is_anothers(&sock->lock);
          i++)
         weir_cpu_relax();
     if (weir_sock_has_mail(sock))
@@ -213,6 +213,8 @@ static uint32_t output_spilled(struct weir_pipe *pipe)
     if (!pipe->out || !pipe->out->spill)
         return 0;
     room = weir_spill_news(pipe->out);
+    if (pipe->sock->flushing > 0 && !weir_pipe_unsent(pipe))
+        weir_sock_drained(pipe->sock); /* the rest may be lost */
     report_all(pipe, pipe->out->spill);
     if (weir_spill_is_durable(pipe->out->spill))
         weir_sock_wake(pipe->sock, WEIR_WAIT_STORE);

@@ -129,7 +129,7 @@ struct weir_spill {
     void *arg, *other;
     struct weir_crew *crew;
     struct weir_disk_errand work, again;
-    struct weir_helper *rests; /* to be woken when the lock is released */
+    struct weir_helper *called; /* to be woken when the lock is released */
     uint32_t refs; /* the queue's, and one for each errand under way */
     bool again_due;
 

@@ -85,17 +85,17 @@ static inline struct weir_spill_block *block_of(struct weir_list *node)
  * takes the lock first of all. */
 static inline void weir_spill_unlock(struct weir_spill *spill)
 {
-    struct weir_helper *rests = spill->rests;
+    struct weir_helper *called = spill->called;
 
-    spill->rests = NULL;
+    spill->called = NULL;
     weir_lock_release(&spill->lock);
-    weir_disks_wake(rests);
+    weir_disks_wake(called);
 }
 
 /* ---- spill_work.c: the helper, and what others need of it ---- */
 
-/* Send a helper on an errand, soon or at that time.  It comes when the lock is
- * released, and has a reference.
+/* Send a helper on an errand, soon or at that time; it has a reference.  One
+ * that rests is woken when the lock is released, but for a second one.
  * Returns whether it will.  Lock held. */
 bool weir_spill_send(struct weir_spill *spill, struct weir_disk_errand *errand,
                      int64_t at);

@@ -327,15 +327,15 @@ static bool write_next(struct weir_spill *spill)
 bool weir_spill_send(struct weir_spill *spill, struct weir_disk_errand *errand,
                      int64_t at)
 {
-    struct weir_helper *rests;
+    struct weir_helper *called;
 
-    if (weir_disks_submit(spill->crew, errand, at, &rests) < 0)
+    if (weir_disks_submit(spill->crew, errand, at, &called) < 0)
         return false;
     spill->refs++;
-    if (spill->rests)
-        weir_disks_wake(rests); /* one more */
+    if (spill->called)
+        weir_disks_wake(called); /* one more */
     else
-        spill->rests = rests;
+        spill->called = called;
     return true;
 }
 

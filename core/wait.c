@@ -322,7 +322,7 @@ static void spend(struct weir_sock *sock, int64_t ns)
 }
 
 /* Who has sent something waits for the answer to it, and who has it sooner asks
- * again sooner. */
+ * again sooner.  With the pace of latency it is always taken to be so. */
 static bool awaits_answer(const struct weir_sock *sock)
 {
     return sock->asked || sock->options.pace == WEIR_PACE_LATENCY;

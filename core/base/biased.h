@@ -95,12 +95,13 @@ static inline struct weir_resident *weir_biased_owner_if_me(uint32_t word)
     return NULL;
 }
 
-/* Does it cost a heavy fence to take it, unless this thread is the owner?  A
+/* Is another thread the owner, so that it costs a heavy fence to take it?  A
  * moment later it may be otherwise. */
-static inline bool weir_biased_is_owned(struct weir_biased *lock)
+static inline bool weir_biased_is_anothers(struct weir_biased *lock)
 {
-    return (uint8_t)atomic_load_explicit(&lock->word, memory_order_relaxed) ==
-           WEIR_BIASED_OWNED;
+    uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+
+    return (uint8_t)word == WEIR_BIASED_OWNED && !weir_biased_owner_if_me(word);
 }
 
 /* The owner's way in and out, which calls nothing, for who has other ways where

@@ -68,6 +68,17 @@ int __wrap_weir_thread_start(pthread_t *thread, void *(*run)(void *), void *arg,
 static _Atomic int64_t frozen;
 
 int64_t __real_weir_now(void);
+void __real_weir_disks_wake(struct weir_helper *helper);
+void __wrap_weir_disks_wake(struct weir_helper *helper);
+static _Atomic int woken;
+
+void __wrap_weir_disks_wake(struct weir_helper *helper)
+{
+    if (helper)
+        atomic_fetch_add(&woken, 1);
+    __real_weir_disks_wake(helper);
+}
+
 int64_t __wrap_weir_now(void);
 
 int64_t __wrap_weir_now(void)
@@ -449,6 +460,25 @@ static void test_again_and_again(void **state)
     }
     take_all(&fixture, fixture.put);
     assert_accounts(&fixture, 0);
+    tear_down(&fixture);
+}
+
+/* A helper that rests is woken for what is put: without that it would come all
+ * the same, but only when it has rested for seconds. */
+static void test_woken(void **state)
+{
+    int64_t deadline = weir_deadline_in(SOON_S * 1000);
+    struct fixture fixture;
+
+    (void)state;
+    set_up(&fixture, 1024 * MB);
+    atomic_store(&woken, 0);
+    while (atomic_load(&woken) == 0) {
+        assert_true(weir_now() < deadline);
+        put_many(&fixture, 2000);
+        take_all(&fixture, fixture.put);
+        pause_a_bit();
+    }
     tear_down(&fixture);
 }
 
@@ -1208,6 +1238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_again_and_again),
+        cmocka_unit_test(test_woken),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_abort),
