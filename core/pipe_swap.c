@@ -213,8 +213,7 @@ static uint32_t output_spilled(struct weir_pipe *pipe)
     if (!pipe->out || !pipe->out->spill)
         return 0;
     room = weir_spill_news(pipe->out);
-    if (pipe->sock->flushing > 0 && !weir_pipe_unsent(pipe))
-        weir_sock_drained(pipe->sock); /* the rest may be lost */
+    weir_sock_look_drained(pipe->sock, pipe); /* the rest may be lost */
     report_all(pipe, pipe->out->spill);
     if (weir_spill_is_durable(pipe->out->spill))
         weir_sock_wake(pipe->sock, WEIR_WAIT_STORE);

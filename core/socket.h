@@ -550,6 +550,15 @@ static inline void weir_sock_drained(struct weir_sock *sock)
         weir_sock_wake(sock, WEIR_WAIT_STATE);
 }
 
+/* It is so of this one, perhaps: if somebody waits for that, look.  Lock
+ * held. */
+static inline void weir_sock_look_drained(struct weir_sock *sock,
+                                          struct weir_pipe *pipe)
+{
+    if (sock->flushing > 0 && !weir_pipe_unsent(pipe))
+        weir_sock_drained(sock);
+}
+
 /* Lead a socket that is lent: from now on its set, or without one its wake
  * signal, tells of its links and of what is in `waits` (bits 1 << enum
  * weir_wait), until weir_wait_led() is called.  weir_wait_expect() changes

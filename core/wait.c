@@ -164,12 +164,6 @@ static bool stop_driving(struct weir_sock *sock, struct weir_pipe *pipe,
     return true;
 }
 
-static void tell_drained(struct weir_sock *sock, struct weir_pipe *pipe)
-{
-    if (sock->flushing > 0 && !weir_pipe_unsent(pipe))
-        weir_sock_drained(sock);
-}
-
 /* Drive one link until nobody asks for another round.  Driver word held on
  * entry, not on return; lock held on both, not in between.  The lock is taken
  * before the word is let go: until then the pipe cannot go away. */
@@ -193,7 +187,7 @@ static int drive_link(struct weir_sock *sock, struct weir_pipe *pipe,
         weir_queue_rewind(pipe->out);
     } while (!stop_driving(sock, pipe, ++rounds));
     keep_in_line(sock, pipe);
-    tell_drained(sock, pipe);
+    weir_sock_look_drained(sock, pipe);
     return published;
 }
 
@@ -385,7 +379,7 @@ void weir_drive_done(struct weir_sock *sock, struct weir_pipe *pipe)
         return;
     }
     keep_in_line(sock, pipe);
-    tell_drained(sock, pipe);
+    weir_sock_look_drained(sock, pipe);
 }
 
 /* Hold the drivers of all links, if they are few. */

@@ -64,13 +64,10 @@ int __wrap_weir_thread_start(pthread_t *thread, void *(*run)(void *), void *arg,
     return __real_weir_thread_start(thread, run, arg, name, cpus);
 }
 
-/* 0: time goes on. */
-static _Atomic int64_t frozen;
+static _Atomic int woken; /* helpers that rested */
 
-int64_t __real_weir_now(void);
 void __real_weir_disks_wake(struct weir_helper *helper);
 void __wrap_weir_disks_wake(struct weir_helper *helper);
-static _Atomic int woken;
 
 void __wrap_weir_disks_wake(struct weir_helper *helper)
 {
@@ -79,6 +76,10 @@ void __wrap_weir_disks_wake(struct weir_helper *helper)
     __real_weir_disks_wake(helper);
 }
 
+/* 0: time goes on. */
+static _Atomic int64_t frozen;
+
+int64_t __real_weir_now(void);
 int64_t __wrap_weir_now(void);
 
 int64_t __wrap_weir_now(void)

@@ -88,19 +88,25 @@ static void earn(uint64_t messages)
     weir_sock_unlock(sock);
 }
 
-/* Wait for a message.  Returns the us until the receiver slept. */
-static int wait_long(void)
+/* Hear what `sender` sends, in its own thread, by the slow clock. */
+static void hear_from(void *(*sender)(void *))
 {
     pthread_t thread;
 
     forget_misses(weir_shells_sock(pull.index));
     looks = 0;
     began = __real_weir_now();
-    assert_int_equal(pthread_create(&thread, NULL, wake_it, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, sender, NULL), 0);
     slow = true;
     pushpull_hear(pull, "now");
     slow = false;
     assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* Wait for a message.  Returns the us until the receiver slept. */
+static int wait_long(void)
+{
+    hear_from(wake_it);
     return looks_until_asleep;
 }
 
@@ -178,15 +184,7 @@ static void *send_meanwhile(void *arg)
 /* Have a message come while it spins.  Returns the us for which it did. */
 static int spin_for_one(void)
 {
-    pthread_t thread;
-
-    looks = 0;
-    began = __real_weir_now();
-    assert_int_equal(pthread_create(&thread, NULL, send_meanwhile, NULL), 0);
-    slow = true;
-    pushpull_hear(pull, "now");
-    slow = false;
-    assert_int_equal(pthread_join(thread, NULL), 0);
+    hear_from(send_meanwhile);
     return looks;
 }
 
@@ -202,7 +200,6 @@ static void test_spent(void **state)
     do {
         assert_true(__real_weir_now() < end);
         hear(100);
-        forget_misses(weir_shells_sock(pull.index));
         earn(4 * MUCH);
         spent = spin_for_one();
     } while (spent >= MUCH - FEW);
