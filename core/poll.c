@@ -11,13 +11,13 @@
 #include "config.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 
 #include <weir/weir.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/poll_many.h"
 #include "socket.h"
 
 enum { ITEMS_MAX = 1 << 20, FEW = 32, BLIND_MS = 5 };
@@ -233,8 +233,8 @@ static int sleep_on(struct view *view, int64_t deadline)
     int r;
 
     do
-        r = poll(view->fds, (nfds_t)view->n,
-                 milliseconds(deadline, view->blind));
+        r = weir_poll_many(view->fds, (size_t)view->n,
+                           milliseconds(deadline, view->blind));
     while (r < 0 && errno == EINTR);
     if (r < 0)
         return weir_fail(errno, "poll: %s", weir_strerror(errno));

@@ -16,13 +16,13 @@
 #include "poller.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/lock.h"
+#include "base/poll_many.h"
 #include "base/signal.h"
 
 enum { DIRECTIONS = WEIR_POLLER_IN | WEIR_POLLER_OUT | WEIR_POLLER_ERROR };
@@ -389,7 +389,7 @@ static int wait_once(struct table *table, struct weir_poller_event *events,
     n = look(table);
     table->waits = true;
     weir_lock_release(&table->lock);
-    r = poll(table->view->polls, (nfds_t)n, weir_deadline_left(deadline));
+    r = weir_poll_many(table->view->polls, n, weir_deadline_left(deadline));
     if (r < 0)
         r = errno == EINTR ? 0 : -errno;
     if (r > 0 && table->view->polls[0].revents)

@@ -1,6 +1,7 @@
 /*
  * test_poller.c - the backend that was built, whichever it is: levels, edges,
- * once, changes by other threads, hang-ups, deadlines, signals.
+ * once, changes by other threads, hang-ups, deadlines, signals, a limit that
+ * sank.
  */
 #include "config.h"
 
@@ -14,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -436,6 +438,27 @@ static void test_signals(void **state)
     assert_true(waiter.woken_at < waiter.deadline + 5000 * MS);
 }
 
+/* A program that sets its limit below what it has open is still told. */
+static void test_sunken_limit(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit normal, few;
+    unsigned quiet, found;
+
+    assert_int_equal(weir_poller_add(&f->poller, f->ends[0], IN, 7), 0);
+    assert_int_equal(weir_poller_add(&f->poller, f->ends[1], IN, 8), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &normal), 0);
+    few = normal;
+    few.rlim_cur = 2;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    quiet = wait_for(&f->poller, 7, 20);
+    put(f->ends[1]);
+    found = wait_for(&f->poller, 7, 20000);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &normal), 0);
+    assert_int_equal(quiet, 0);
+    assert_int_equal(found, IN);
+}
+
 /* ---- other threads ---- */
 
 enum { ADD, CHANGE, AGAIN };
@@ -627,6 +650,7 @@ int main(void)
         TEST(test_errors),
         TEST(test_deadline),
         TEST(test_signals),
+        TEST(test_sunken_limit),
         TEST(test_add_while_waiting),
         TEST(test_change_while_waiting),
         TEST(test_again_while_waiting),

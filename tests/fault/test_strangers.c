@@ -361,15 +361,27 @@ static void half_open_cap(void **state)
     close_context(context);
 }
 
-/* Nobody gets a descriptor from now on; *old gets what the limit was. */
-static void forbid_descriptors(struct rlimit *old)
-{
-    struct rlimit none;
+/* How many descriptors the program may have; changed by tests. */
+static struct rlimit normal;
 
-    getrlimit(RLIMIT_NOFILE, old);
-    none = *old;
-    none.rlim_cur = 3;
-    setrlimit(RLIMIT_NOFILE, &none);
+static void limit_descriptors(int n)
+{
+    struct rlimit few = normal;
+
+    few.rlim_cur = (rlim_t)n;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+}
+
+static int keep_limit(void **state)
+{
+    (void)state;
+    return getrlimit(RLIMIT_NOFILE, &normal);
+}
+
+static int restore_limit(void **state)
+{
+    (void)state;
+    return setrlimit(RLIMIT_NOFILE, &normal);
 }
 
 static void connect_late(int fd, const char *url)
@@ -387,7 +399,6 @@ static void half_open_cap_without_descriptors(void **state)
 {
     weir_context context = new_context(1);
     weir_socket pull = new_socket(context, "PULL");
-    struct rlimit old;
     char url[SOCKET_URL];
     int fds[5], before;
 
@@ -399,11 +410,11 @@ static void half_open_cap_without_descriptors(void **state)
     before = count_descriptors();
     fds[0] = raw_connect(url);
     assert_true(await_event(pull, WEIR_EVENT_OPENED, NULL, SOON));
-    forbid_descriptors(&old);
+    limit_descriptors(3);
     for (int i = 1; i < 5; i++)
         connect_late(fds[i], url);
     assert_true(await_event(pull, WEIR_EVENT_ACCEPT_FAILED, NULL, SOON));
-    setrlimit(RLIMIT_NOFILE, &old);
+    restore_limit(NULL);
     close(fds[0]); /* two of the others come in, and the timer runs still */
     AWAIT(pull, refused, 1);
     sleep_ms(400);
@@ -476,18 +487,14 @@ static void command_flood(void **state)
 static void out_of_descriptors(void **state)
 {
     struct house house = open_house("tcp://127.0.0.1:*", "5000");
-    struct rlimit old, few;
     weir_socket more = new_socket(house.context, "PUSH");
     int fds[40], spare, n = count_descriptors();
     weir_socket broken;
 
     (void)state;
-    getrlimit(RLIMIT_NOFILE, &old);
     for (int i = 0; i < 40; i++)
         fds[i] = -1;
-    few = old;
-    few.rlim_cur = (rlim_t)n + 20;
-    setrlimit(RLIMIT_NOFILE, &few);
+    limit_descriptors(n + 20);
     spare = dup(0);
     for (int i = 0; i < 40 && (i == 0 || fds[i - 1] >= 0); i++)
         fds[i] = raw_connect(house.url);
@@ -497,7 +504,7 @@ static void out_of_descriptors(void **state)
     spare = dup(0);
     if (weir_open_named(&broken, house.context, "PULL") >= 0)
         fail_msg("a socket without descriptors");
-    setrlimit(RLIMIT_NOFILE, &old);
+    restore_limit(NULL);
     close(spare);
     connect_to(more, house.url);
     wait_peers(more, 1);
@@ -510,6 +517,9 @@ static void out_of_descriptors(void **state)
     leave_house(&house);
 }
 
+#define WITH_LIMIT(name) \
+    cmocka_unit_test_setup_teardown(name, keep_limit, restore_limit)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,10 +527,10 @@ int main(void)
         cmocka_unit_test(all_visit_ipc),
         cmocka_unit_test(silent_ones_are_closed),
         cmocka_unit_test(half_open_cap),
-        cmocka_unit_test(half_open_cap_without_descriptors),
+        WITH_LIMIT(half_open_cap_without_descriptors),
         cmocka_unit_test(ping_flood),
         cmocka_unit_test(command_flood),
-        cmocka_unit_test(out_of_descriptors),
+        WITH_LIMIT(out_of_descriptors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

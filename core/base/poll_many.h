@@ -1,0 +1,19 @@
+/*
+ * poll_many.h - poll(2), for more descriptors than one may have.
+ * Above: poll.c, poller_poll.c.  Below: poll(2).
+ */
+#ifndef WEIR_BASE_POLL_MANY_H
+#define WEIR_BASE_POLL_MANY_H
+
+#include <poll.h>
+#include <stddef.h>
+
+/* As poll(2), which takes no more descriptors than RLIMIT_NOFILE says and
+ * answers EINVAL from the moment when a program sets that below what it has
+ * open.  Here all are looked at then, and 0 may be returned before the time
+ * is up; so it may on no other occasion.
+ * Errors: -1, with errno as from poll(2) except for that.
+ * Thread: any. */
+int weir_poll_many(struct pollfd *fds, size_t n, int ms);
+
+#endif
