@@ -123,8 +123,9 @@ static const struct row table[] = {
                "store_file. Empty: file."),
     CHECKED(check_folder, TEXT, swap_dir, "swap-dir", ANY_SWAPPERS,
             .max = WEIR_SWAP_DIR_MAX, .flags = IN_URL,
-            .doc = "The folder for what is swapped, an absolute path. Empty: "
-                   "TMPDIR of the environment, or /var/tmp."),
+            .doc = "The folder for what is swapped, an absolute path; it "
+                   "alone makes no swap. Empty: TMPDIR of the environment, or "
+                   "/var/tmp."),
     ROW(CHOICE, swap_mode, "swap-mode", KEEPERS, .choices = "spill durable",
         .flags = IN_URL,
         .doc = "What the swap of messages to be sent is for: to relieve "

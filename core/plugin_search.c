@@ -132,21 +132,27 @@ static const char *passed_over(size_t *size)
     return NULL;
 }
 
+/* Folders are named as long as there is room for the whole name, and for how
+ * many more there are. */
 static void list_folders(char *list, size_t room)
 {
+    const size_t for_rest = sizeof(" and 1000000 more");
     char folder[WEIR_FILE_ROOM];
     struct weir_plugin_search search;
     size_t used = 0;
+    int more = 0;
 
     weir_plugin_search_start(&search);
-    while (used < room && weir_plugin_search_next(&search, folder)) {
-        int size = snprintf(list + used, room - used, "%s%s", used ? ", " : "",
-                            folder);
-
-        used += size > 0 ? (size_t)size : 0;
+    while (weir_plugin_search_next(&search, folder)) {
+        if (more > 0 || used + strlen(folder) + for_rest + 2 > room)
+            more++;
+        else
+            used += (size_t)snprintf(list + used, room - used, "%s%s",
+                                     used ? ", " : "", folder);
     }
-    if (used >= room)
-        memcpy(list + room - 4, "...", 4);
+    if (more > 0)
+        snprintf(list + used, room - used, used ? " and %d more" : "%d folders",
+                 more);
 }
 
 /* The package that has a plugin of weir's, NULL if it is none: what is not
@@ -176,13 +182,14 @@ int weir_plugin_search_missing(const char *stem)
 {
     const char *package = package_of(stem);
     char folders[256] = "";
-    size_t size;
+    size_t size = 0;
     const char *other = passed_over(&size);
 
     list_folders(folders, sizeof folders);
     (void)weir_fail(
         WEIR_EPLUGIN, "no plugin %s: %s%s; %s.so was looked for in %s", stem,
-        package ? "install the package " : "weir itself has none of that name",
+        package ? "install the package "
+                : "weir itself has none of that name, see 'weir plugins'",
         package ? package : "", stem, folders);
     if (!other)
         return -WEIR_EPLUGIN;

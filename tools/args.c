@@ -15,6 +15,7 @@ struct parse {
     int argc;
     const char *const *argv;
     int at;
+    bool given[WEIR_ARGS_MOST]; /* by place in the table */
     struct weir_text *error;
 };
 
@@ -125,6 +126,19 @@ static const struct weir_args_option *find(const struct weir_args *args,
     return NULL;
 }
 
+/* One of two texts would be lost without a word. */
+static bool is_second(struct parse *parse,
+                      const struct weir_args_option *option)
+{
+    bool *given = &parse->given[option - parse->args->options];
+    bool second = *given && option->kind == WEIR_ARGS_TEXT;
+
+    *given = true;
+    if (second)
+        weir_text_format(parse->error, "--%s: only once, please", option->name);
+    return second;
+}
+
 /* `word` is --name or --name=value. */
 static bool take_option(struct parse *parse, const char *word)
 {
@@ -137,6 +151,8 @@ static bool take_option(struct parse *parse, const char *word)
                          name);
         return false;
     }
+    if (is_second(parse, option))
+        return false;
     if (!option->value && equals)
         return wrong_value(parse, option, equals + 1, "it takes no value");
     if (!option->value || equals)
@@ -173,7 +189,12 @@ int weir_args_read(const struct weir_args *args, void *settings,
                    struct weir_args_list *rest, int argc,
                    const char *const *argv, struct weir_text *error)
 {
-    struct parse parse = {args, settings, rest, argc, argv, 0, error};
+    struct parse parse = {.args = args,
+                          .settings = settings,
+                          .rest = rest,
+                          .argc = argc,
+                          .argv = argv,
+                          .error = error};
     bool only_rest = false;
     int outcome = WEIR_ARGS_GOOD;
 

@@ -22,9 +22,10 @@ struct weir_args_list {
 
 enum weir_args_kind {
     WEIR_ARGS_FLAG,    /* bool */
-    WEIR_ARGS_TEXT,    /* const char *; the last one counts */
-    WEIR_ARGS_COUNT,   /* uint64_t, from 1; may end with K or M */
-    WEIR_ARGS_SECONDS, /* double, from 0; a fraction is fine */
+    WEIR_ARGS_TEXT,    /* const char *; once, or the other would be lost */
+    WEIR_ARGS_COUNT,   /* uint64_t, from 1; may end with K or M; the last one
+                          counts, so that a script's own can be set anew */
+    WEIR_ARGS_SECONDS, /* double, from 0; a fraction is fine; the last one */
     WEIR_ARGS_ONE,     /* struct weir_args_list, one more each time */
     WEIR_ARGS_MANY     /* struct weir_args_list, all up to the next --option */
 };

@@ -69,6 +69,19 @@ bool weir_common_split(const char *word, char name[WEIR_COMMON_NAME],
     return true;
 }
 
+/* The word was wrong, or what it asks for cannot be had here. */
+static int cannot_set(int code, const char *option, const char *word)
+{
+    const char *hint = code == -ENOENT ? "; `weir options` lists them" : "";
+
+    weir_common_fail("%s %s: %s%s", option, word, weir_common_reason(code),
+                     hint);
+    return code == -ENOENT || code == -EINVAL || code == -ERANGE ||
+                   code == -WEIR_EINCOMPATIBLE
+               ? 2
+               : 1;
+}
+
 int weir_common_set(weir_socket socket, const char *option, const char *word)
 {
     char name[WEIR_COMMON_NAME];
@@ -80,7 +93,7 @@ int weir_common_set(weir_socket socket, const char *option, const char *word)
         return 2;
     }
     code = weir_set(socket, name, value);
-    return code < 0 ? weir_common_fail_code(code, "%s %s", option, word) : 0;
+    return code < 0 ? cannot_set(code, option, word) : 0;
 }
 
 const char *weir_common_reason(int code)

@@ -229,6 +229,27 @@ static void test_missing(void **state)
     assert_int_equal(weir_registry_transport("../x", &ops, &owner), -EINVAL);
 }
 
+/* A folder is named whole, or counted. */
+static void test_missing_among_many(void **state)
+{
+    static const char rest[] = "ffffffffffffffffffffffffffffffffffffffffffffff";
+    char folders[1024] = "";
+    size_t used = 0;
+
+    (void)state;
+    for (int i = 0; i < 9; i++)
+        used += (size_t)snprintf(folders + used, sizeof folders - used,
+                                 "/%d/%s:", i, rest);
+    assert_int_equal(setenv("WEIR_PLUGIN_PATH", folders, 1), 0);
+    snprintf(folders, sizeof folders,
+             "in /0/%s, /1/%s, /2/%s, /3/%s and 6 more", rest, rest, rest,
+             rest);
+    assert_fails("nowhere", folders, "'weir plugins'");
+    snprintf(folders, sizeof folders, "/%0150d/%0150d", 0, 0);
+    assert_int_equal(setenv("WEIR_PLUGIN_PATH", folders, 1), 0);
+    assert_fails("nowhere", "in 2 folders", "'weir plugins'");
+}
+
 static void test_missing_store(void **state)
 {
     const weir_store_ops *store;
@@ -782,6 +803,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_inside),
         CASE(test_missing),
+        CASE(test_missing_among_many),
         CASE(test_missing_store),
         CASE(test_text_file),
         CASE(test_truncated),

@@ -95,6 +95,17 @@ static void test_values_that_look_like_options(void **state)
     assert_string_equal(o.rest.items[0], "--count");
 }
 
+static void test_numbers_set_anew(void **state)
+{
+    struct outcome o =
+        READ("--count", "1", "--timeout=1", "--count=2", "--timeout", "2");
+
+    (void)state;
+    assert_int_equal(o.code, WEIR_ARGS_GOOD);
+    assert_int_equal(o.settings.count, 2);
+    assert_true(o.settings.timeout > 1.9);
+}
+
 static void expect_bad(struct outcome o, const char *token)
 {
     assert_int_equal(o.code, WEIR_ARGS_BAD);
@@ -110,6 +121,7 @@ static void test_refused(void **state)
     expect_bad(READ("-l"), "-l");
     expect_bad(READ("--loud=1"), "no value");
     expect_bad(READ("--name"), "--name needs");
+    expect_bad(READ("--name", "x", "--name=x"), "--name: only once");
     expect_bad(READ("--count", "0"), "--count 0");
     expect_bad(READ("--count", "3x"), "3x");
     expect_bad(READ("--count", "-3"), "-3");
@@ -177,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_kinds),
         cmocka_unit_test(test_values_that_look_like_options),
+        cmocka_unit_test(test_numbers_set_anew),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_help),

@@ -101,7 +101,7 @@ refused 'at most 16' 2 device queue --front "$front" --back "$back" \
     --workers 17
 refused 'want name=value' 2 device queue --front "$front" --back "$back" \
     --front-option linger
-refused 'nosuch' 1 device queue --front "$front" --back "$back" \
+refused 'nosuch' 2 device queue --front "$front" --back "$back" \
     --back-option nosuch=1
 refused 'a PULL does not send' 1 device router pull --front "$front" \
     --back "$back"
