@@ -141,7 +141,7 @@ static void expect_receive(struct weir_sock *sock, struct weir_pipe *pipe)
         return;
     if (weir_list_alone(&pipe->in_turn))
         sock->in_quota = WEIR_FAIRQUEUE_ALONE;
-    if (sock->pattern->wants)
+    if (sock->pattern->wants && !sock->pattern->wants_all(sock))
         atomic_store_explicit(&sock->again.choosy, pipe, memory_order_relaxed);
     else
         weir_again_set(sock, WEIR_WAIT_IN, pipe);

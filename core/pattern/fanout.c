@@ -27,6 +27,7 @@ void weir_fanout_init(struct weir_fanout *fanout, weir_trie_left *left,
 {
     weir_trie_init(&fanout->trie);
     fanout->spread = (struct weir_spread){.n = 0};
+    fanout->settled = false;
     weir_list_init(&fanout->leaving);
     fanout->left = left;
     fanout->argument = argument;
@@ -85,6 +86,7 @@ int weir_fanout_up(struct weir_pipe *pipe)
 
 static bool forget(struct weir_fanout *fanout, struct peer *peer)
 {
+    fanout->settled = false;
     if (weir_trie_remove_peer(&fanout->trie, &peer->topics, WEIR_FANOUT_STEP,
                               fanout->left, fanout->argument) > 0)
         return false;
@@ -195,6 +197,7 @@ int weir_fanout_apply(struct weir_sock *sock, struct weir_fanout *fanout,
     if (command->kind == WEIR_ZMTP_IGNORE)
         return WEIR_TRIE_SAME;
     before = peer->topics.count;
+    fanout->settled = false;
     if (command->kind == WEIR_ZMTP_IS_SUBSCRIBE)
         change = weir_trie_add(&fanout->trie, &peer->topics, command->data,
                                command->len);
@@ -270,17 +273,28 @@ bool weir_fanout_can_send(struct weir_sock *sock)
     return true;
 }
 
-int weir_fanout_send(struct weir_sock *sock, struct weir_fanout *fanout,
-                     weir_message *message)
+/* Those whom the message concerns.  Where there is no topic but the empty one
+ * they are the same for the next. */
+static void choose_all(struct weir_sock *sock, struct weir_fanout *fanout,
+                       weir_message *message)
 {
     const void *topic = weir_frame_octets(&message->first);
     size_t size = weir_frame_length(&message->first);
     bool invert = sock->options.invert;
 
+    weir_spread_clear(&fanout->spread);
     weir_trie_match(&fanout->trie, topic, size, invert ? pass_by : choose,
                     fanout);
     if (invert)
         choose_others(sock, fanout);
+    fanout->settled = !invert && weir_trie_is_flat(&fanout->trie);
+}
+
+int weir_fanout_send(struct weir_sock *sock, struct weir_fanout *fanout,
+                     weir_message *message)
+{
+    if (!fanout->settled || sock->options.invert)
+        choose_all(sock, fanout, message);
     if (fanout->spread.n > 0)
         return weir_spread_send(sock, &fanout->spread, message);
     sock->gone.unmatched++;

@@ -21,6 +21,7 @@ enum { WEIR_FANOUT_STEP = 256 }; /* topics dealt with at a time */
 struct weir_fanout {
     struct weir_trie trie;
     struct weir_spread spread;
+    bool settled; /* every message goes to those in it, until that changes */
     struct weir_list leaving; /* peers that are being forgotten */
     weir_trie_left *left;     /* told of their topics; may be NULL */
     void *argument;           /* of that */

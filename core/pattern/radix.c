@@ -564,7 +564,7 @@ static inline struct weir_radix_node *below(struct weir_radix_node *node,
 {
     struct weir_radix_node *child;
 
-    if (left == 0)
+    if (left == 0 || node->children == 0)
         return NULL;
     child = child_of(node, data[0]);
     if (child == NULL || child->edge >= left ||

@@ -118,19 +118,15 @@ int weir_spread_send(struct weir_sock *sock, struct weir_spread *spread,
 {
     size_t longest, octets = measure(message, &longest);
     struct weir_chunk *chunk = NULL;
-    uint32_t n = spread->n;
 
-    if (!have_room(spread, octets + WEIR_QUEUE_HEAD)) {
-        spread->n = 0;
+    if (!have_room(spread, octets + WEIR_QUEUE_HEAD))
         return -EAGAIN;
-    }
-    if (n > 1)
+    if (spread->n > 1)
         chunk = pack(sock, message);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < spread->n; i++)
         put(spread->list[i], message, chunk, octets);
     if (chunk)
         weir_chunk_unref(chunk, WEIR_CHUNK_HOLD);
-    spread->n = 0;
     return 0;
 }
 

@@ -18,7 +18,7 @@ struct weir_sock;
 
 /* All zero is empty. */
 struct weir_spread {
-    struct weir_pipe **list; /* who gets the next message */
+    struct weir_pipe **list; /* who gets a message */
     uint32_t n, room;
     uint32_t members; /* pipes that may be added */
 };
@@ -29,11 +29,17 @@ void weir_spread_fini(struct weir_spread *spread);
 int weir_spread_join(struct weir_spread *spread);
 void weir_spread_part(struct weir_spread *spread);
 
-/* The pipe gets the next message; at most once each. */
+/* Nobody is to get a message yet. */
+static inline void weir_spread_clear(struct weir_spread *spread)
+{
+    spread->n = 0;
+}
+
+/* The pipe is to get one; at most once each. */
 void weir_spread_add(struct weir_spread *spread, struct weir_pipe *pipe);
 
-/* Give the message to the pipes added, which are forgotten.  A pipe that has
- * no memory for it drops it and counts that.
+/* Give the message to the pipes that were added since they were cleared.  One
+ * that has no memory for it drops it and counts that.
  * Returns 0; -EAGAIN: one has no room and the rule is to wait, and then none
  * has got it. */
 int weir_spread_send(struct weir_sock *sock, struct weir_spread *spread,

@@ -71,6 +71,13 @@ static bool is_wanted(struct weir_sock *sock, struct weir_pipe *pipe)
     return weir_topics_match(&sub->topics, data, size) != sock->options.invert;
 }
 
+static bool is_all_wanted(struct weir_sock *sock)
+{
+    struct sub *sub = weir_sock_state(sock);
+
+    return weir_topics_match_all(&sub->topics) && !sock->options.invert;
+}
+
 /* NULL: there is none, or too many others are before it. */
 static struct weir_pipe *wanted(struct weir_sock *sock)
 {
@@ -123,6 +130,7 @@ const struct weir_pattern_ops weir_pattern_sub = {
     .readable = weir_fairqueue_add,
     .recv = take,
     .wants = is_wanted,
+    .wants_all = is_all_wanted,
     .tend = tend,
     .can_recv = can_take,
     .subscribe = subscribe,

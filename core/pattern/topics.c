@@ -53,6 +53,8 @@ bool weir_topics_match(const struct weir_topics *topics, const void *data,
 {
     struct weir_radix_walk walk;
 
+    if (weir_topics_match_all(topics))
+        return true;
     weir_radix_walk(&walk, &topics->radix, data, size);
     return weir_radix_walk_next(&walk) != NULL;
 }

@@ -38,6 +38,12 @@ int weir_topics_remove(struct weir_topics *topics, const void *topic,
 bool weir_topics_match(const struct weir_topics *topics, const void *data,
                        size_t size);
 
+/* Whether there is the empty topic, with which everything begins. */
+static inline bool weir_topics_match_all(const struct weir_topics *topics)
+{
+    return topics->radix.root && topics->radix.root->used;
+}
+
 /* Different topics in the set. */
 static inline size_t weir_topics_count(const struct weir_topics *topics)
 {

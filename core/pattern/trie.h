@@ -87,6 +87,13 @@ void weir_trie_match(struct weir_trie *trie, const void *data, size_t size,
                      void (*visit)(void *argument, struct weir_trie_peer *peer),
                      void *argument);
 
+/* Is there no topic but perhaps the empty one?  Then what matches something
+ * matches everything. */
+static inline bool weir_trie_is_flat(const struct weir_trie *trie)
+{
+    return !trie->radix.root || trie->radix.root->children == 0;
+}
+
 /* Topics that at least one peer has. */
 static inline size_t weir_trie_count(const struct weir_trie *trie)
 {

@@ -90,6 +90,7 @@ static int tell_all(struct weir_sock *sock, weir_message *message)
     struct xsub *xsub = weir_sock_state(sock);
     struct weir_list *node, *after;
 
+    weir_spread_clear(&xsub->spread);
     WEIR_LIST_EACH(node, after, &sock->pipes)
     {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, all);

@@ -841,6 +841,38 @@ static void test_topics(void **state)
     assert_int_equal(weir_close(sub, SOON, NULL), 0);
 }
 
+/* Who wants everything is not asked, as on the way without a call, until the
+ * subscription ends. */
+static void test_all_topics(void **state)
+{
+    weir_socket pub = pushpull_open(WEIR_PUB), sub = pushpull_open(WEIR_SUB);
+    struct weir_sock *sock = weir_shells_sock(sub.index);
+    char data[ROOM];
+    size_t size = sizeof data;
+
+    (void)state;
+    assert_int_equal(weir_subscribe(sub, "", 0), 0);
+    assert_int_equal(weir_subscribe(sub, "b", 1), 0);
+    pushpull_join(sub, pub, "inproc://all-topics");
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(weir_send(pub, i < 299 ? "a1" : "b1", 2, SOON), 0);
+    assert_true(receive_topic(sub, 'a', 100) > 40);
+    assert_non_null(weir_again_pipe(sock, WEIR_WAIT_IN));
+    assert_null(weir_again_choosy(sock));
+    assert_int_equal(weir_set(sub, "invert", "1"), 0);
+    assert_null(weir_again_pipe(sock, WEIR_WAIT_IN));
+    assert_int_equal(weir_recv(sub, data, &size, 0), -EAGAIN);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(weir_send(pub, i < 299 ? "a1" : "b1", 2, SOON), 0);
+    assert_int_equal(weir_set(sub, "invert", "0"), 0);
+    assert_true(receive_topic(sub, 'a', 100) > 40);
+    assert_int_equal(weir_unsubscribe(sub, "", 0), 0);
+    assert_null(weir_again_pipe(sock, WEIR_WAIT_IN));
+    assert_int_equal(receive_topic(sub, 'b', 1), 0);
+    assert_int_equal(weir_close(pub, SOON, NULL), 0);
+    assert_int_equal(weir_close(sub, SOON, NULL), 0);
+}
+
 #define CASE(test) \
     cmocka_unit_test_setup_teardown(test, pushpull_begin, pushpull_end)
 
@@ -877,6 +909,7 @@ int main(void)
         CASE(test_room_for_a_link),
         CASE(test_crowd),
         CASE(test_topics),
+        CASE(test_all_topics),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -237,6 +237,82 @@ static size_t topics(void)
     return weir_trie_count(&fanout->trie);
 }
 
+static bool settled(void)
+{
+    const struct weir_fanout *fanout = weir_sock_state(fx.sock);
+
+    return fanout->settled;
+}
+
+/* Where nobody asks for more than everything, who gets a message is not looked
+ * up for the next; whatever changes that is seen. */
+static void test_settled(void **state)
+{
+    struct weir_pipe *one, *two;
+
+    (void)state;
+    fx_open(WEIR_PUB);
+    one = fx_accept(NULL);
+    two = fx_accept(NULL);
+    assert_int_equal(fx_send("1"), 0);
+    assert_true(settled());
+    fx_feed(one, "^");
+    assert_false(settled());
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(fx_send("2"), 0);
+        assert_true(settled());
+        assert_string_equal(fx_sent(one), "2");
+        assert_string_equal(fx_sent(two), "none");
+    }
+    fx_feed(two, "^");
+    assert_int_equal(fx_send("3"), 0);
+    assert_string_equal(fx_sent(one), "3");
+    assert_string_equal(fx_sent(two), "3");
+    fx_feed(one, "~");
+    assert_int_equal(fx_send("4"), 0);
+    assert_true(settled());
+    assert_string_equal(fx_sent(one), "none");
+    assert_string_equal(fx_sent(two), "4");
+    fx_feed(one, "^a");
+    assert_int_equal(fx_send("b"), 0);
+    assert_false(settled());
+    assert_int_equal(fx_send("a"), 0);
+    assert_string_equal(fx_sent(one), "a");
+    assert_string_equal(fx_sent(two), "b");
+    assert_string_equal(fx_sent(two), "a");
+    fx_lose(one);
+    assert_int_equal(fx_send("a"), 0);
+    assert_true(settled());
+    fx_lose(two);
+    assert_false(settled());
+    assert_int_equal(fx_send("a"), 0);
+    fx_close();
+}
+
+/* The inverse is looked up each time. */
+static void test_settled_and_inverted(void **state)
+{
+    struct weir_pipe *one, *two;
+
+    (void)state;
+    fx_open(WEIR_PUB);
+    one = fx_accept(NULL);
+    two = fx_accept(NULL);
+    fx_feed(one, "^");
+    assert_int_equal(fx_send("1"), 0);
+    assert_true(settled());
+    fx.sock->options.invert = true;
+    assert_int_equal(fx_send("2"), 0);
+    fx.sock->options.invert = false;
+    assert_int_equal(fx_send("3"), 0);
+    assert_string_equal(fx_sent(one), "1");
+    assert_string_equal(fx_sent(one), "3");
+    assert_string_equal(fx_sent(one), "none");
+    assert_string_equal(fx_sent(two), "2");
+    assert_string_equal(fx_sent(two), "none");
+    fx_close();
+}
+
 static int tend_all(void)
 {
     int steps = 0;
@@ -560,6 +636,8 @@ int main(void)
         cmocka_unit_test(test_long),
         cmocka_unit_test(test_invert),
         cmocka_unit_test(test_reconnect),
+        cmocka_unit_test(test_settled),
+        cmocka_unit_test(test_settled_and_inverted),
         cmocka_unit_test(test_many_topics),
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_flood_of_notices),
