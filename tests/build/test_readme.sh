@@ -69,6 +69,8 @@ while n=$((n + 1)); fenced sh $n >"$work/block"; [ -s "$work/block" ]; do
     "cc -o receiver"*) run_block "$work/block" >"$work/out" && said hello ;;
     "weir bench "*) benchmark "$work/block" ;;
     "weir device "*) device "$work/block" ;;
+    "mkdir jobs") run_block "$work/block" >"$work/out" &&
+        grep -q '^jobs~tcp.* file  *1 ' "$work/out" ;;
     *) echo "no test runs this"; false ;;
     esac || { cat "$work/block" "$work/out"; wrong "README.md: block $n fails"; }
 done
