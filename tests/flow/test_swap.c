@@ -8,6 +8,7 @@
 #include "trial.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,19 +21,21 @@
 enum { MARK = 1000, SIZE = 1000 };
 
 struct stage {
-    weir_context context;
+    weir_context context, other; /* the receiver's */
     weir_socket sender, receiver;
     char dir[TRIAL_DIR];
 };
 
 /* ---- two sockets, one of which does not read ---- */
 
-static void set_up(struct stage *stage, int sends, int receives, uint64_t swap)
+static void set_up_with(struct stage *stage, int io_threads, int sends,
+                        int receives, uint64_t swap)
 {
     trial_folder(stage->dir);
-    stage->context = flow_context(1);
+    stage->context = flow_context(io_threads);
+    stage->other = flow_context(1);
     stage->sender = flow_open(stage->context, sends);
-    stage->receiver = flow_open(stage->context, receives);
+    stage->receiver = flow_open(stage->other, receives);
     flow_ok(weir_set_int(stage->sender, "send-mark", MARK));
     flow_ok(weir_set(stage->sender, "swap-store", "trial"));
     flow_ok(weir_set(stage->sender, "swap-dir", stage->dir));
@@ -43,11 +46,17 @@ static void set_up(struct stage *stage, int sends, int receives, uint64_t swap)
     flow_join(stage->sender, stage->receiver, "tcp");
 }
 
+static void set_up(struct stage *stage, int sends, int receives, uint64_t swap)
+{
+    set_up_with(stage, 1, sends, receives, swap);
+}
+
 static void tear_down(struct stage *stage)
 {
     flow_drop(stage->sender);
     flow_drop(stage->receiver);
     flow_end(stage->context);
+    flow_end(stage->other);
     trial_end(stage->dir);
 }
 
@@ -308,6 +317,62 @@ static void test_lost(void **state)
     check_missing("lost", 50000, EIO);
 }
 
+/* Up to an empty message. */
+static void *take_all(void *receiver)
+{
+    weir_message message;
+    size_t size = 1;
+
+    weir_message_init(&message);
+    while (size > 0 && weir_recv_message(*(weir_socket *)receiver, &message,
+                                         FLOW_SOON) >= 0)
+        size = weir_frame_size(weir_message_frame(&message, 0));
+    weir_message_fini(&message);
+    return NULL;
+}
+
+/* Who waits until all has left need not wait for what is lost, also where he
+ * himself is who sends it: without an end to that he would wait for ever.  The
+ * last message is so long that it goes to the store at once, and that it is
+ * lost shows when all the others have left. */
+static void check_flush(int io_threads)
+{
+    static const char last[4 << 20];
+    struct stage stage;
+    pthread_t reader;
+
+    set_up_with(&stage, io_threads, WEIR_PUSH, WEIR_PULL, 4096 * MB);
+    send_all(&stage, 1, 5000);
+    flow_ok(weir_send(stage.sender, last, sizeof(last), FLOW_SOON));
+    await_in_store(&stage, MARK * (SIZE + 40) + MB / 2);
+    trial_command(stage.dir, "slow");
+    trial_command(stage.dir, "lost");
+    assert_int_equal(pthread_create(&reader, NULL, take_all, &stage.receiver),
+                     0);
+    alarm(2 * FLOW_SOON / 1000);
+    flow_ok(weir_flush(stage.sender, WEIR_FOREVER));
+    alarm(0);
+    assert_true(flow_stats(stage.sender).send_dropped[WEIR_DROP_STORE] > 0);
+    flow_ok(weir_send(stage.sender, "", 0, FLOW_SOON));
+    flow_ok(weir_flush(stage.sender, FLOW_SOON));
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    trial_recall(stage.dir, "lost");
+    trial_recall(stage.dir, "slow");
+    tear_down(&stage);
+}
+
+static void test_flush(void **state)
+{
+    (void)state;
+    check_flush(1);
+}
+
+static void test_flush_without_io_threads(void **state)
+{
+    (void)state;
+    check_flush(0);
+}
+
 /* Octets that have changed on the disk are not sent. */
 static void test_changed(void **state)
 {
@@ -436,13 +501,21 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spills),    cmocka_unit_test(test_meanwhile),
-        cmocka_unit_test(test_budget),    cmocka_unit_test(test_full),
-        cmocka_unit_test(test_broken),    cmocka_unit_test(test_lost),
-        cmocka_unit_test(test_publisher), cmocka_unit_test(test_close),
-        cmocka_unit_test(test_linger),    cmocka_unit_test(test_changed),
-        cmocka_unit_test(test_folders),   cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_spills),
+        cmocka_unit_test(test_meanwhile),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_publisher),
+        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_linger),
+        cmocka_unit_test(test_changed),
+        cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_flush_without_io_threads),
     };
 
     if (!trial_find())
