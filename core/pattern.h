@@ -75,8 +75,8 @@ struct weir_pattern_ops {
      * by?  Of a pattern with WEIR_PATTERN_FAIR.  NULL: each of them is. */
     bool (*wants)(struct weir_sock *sock, struct weir_pipe *pipe);
 
-    /* With `wants`: would that be true of all, until a subscription or an
-     * option changes? */
+    /* Would that be true of all, until a subscription or an option changes?
+     * Goes with `wants`. */
     bool (*wants_all)(struct weir_sock *sock);
 
     /* Go on with what weir_sock_later() was called for.  Returns whether there

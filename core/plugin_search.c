@@ -144,15 +144,15 @@ static void list_folders(char *list, size_t room)
 
     weir_plugin_search_start(&search);
     while (weir_plugin_search_next(&search, folder)) {
-        if (more > 0 || used + strlen(folder) + for_rest + 2 > room)
+        if (used + strlen(folder) + for_rest + 2 > room)
             more++;
         else
             used += (size_t)snprintf(list + used, room - used, "%s%s",
                                      used ? ", " : "", folder);
     }
     if (more > 0)
-        snprintf(list + used, room - used, used ? " and %d more" : "%d folders",
-                 more);
+        snprintf(list + used, room - used,
+                 used ? " and %d more" : "%d with a long path", more);
 }
 
 /* The package that has a plugin of weir's, NULL if it is none: what is not
@@ -181,7 +181,7 @@ static const char *package_of(const char *stem)
 int weir_plugin_search_missing(const char *stem)
 {
     const char *package = package_of(stem);
-    char folders[256] = "";
+    char folders[192] = ""; /* another sentence has to go behind it */
     size_t size = 0;
     const char *other = passed_over(&size);
 
@@ -189,7 +189,7 @@ int weir_plugin_search_missing(const char *stem)
     (void)weir_fail(
         WEIR_EPLUGIN, "no plugin %s: %s%s; %s.so was looked for in %s", stem,
         package ? "install the package "
-                : "weir itself has none of that name, see 'weir plugins'",
+                : "weir itself has none of that name, see `weir plugins`",
         package ? package : "", stem, folders);
     if (!other)
         return -WEIR_EPLUGIN;

@@ -1,12 +1,16 @@
 /* args.c - arguments of a subcommand, driven by its table. */
 #include "config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "args.h"
+
+enum { OPTIONS_MOST = 64 };
 
 struct parse {
     const struct weir_args *args;
@@ -15,7 +19,7 @@ struct parse {
     int argc;
     const char *const *argv;
     int at;
-    bool given[WEIR_ARGS_MOST]; /* by place in the table */
+    bool given[OPTIONS_MOST]; /* by place in the table */
     struct weir_text *error;
 };
 
@@ -130,12 +134,15 @@ static const struct weir_args_option *find(const struct weir_args *args,
 static bool is_second(struct parse *parse,
                       const struct weir_args_option *option)
 {
-    bool *given = &parse->given[option - parse->args->options];
+    ptrdiff_t place = option - parse->args->options;
+    bool *given = &parse->given[place];
     bool second = *given && option->kind == WEIR_ARGS_TEXT;
 
+    assert(place < OPTIONS_MOST);
     *given = true;
     if (second)
-        weir_text_format(parse->error, "--%s: only once, please", option->name);
+        weir_text_format(parse->error, "--%s: it can be given only once",
+                         option->name);
     return second;
 }
 

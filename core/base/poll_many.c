@@ -7,23 +7,27 @@
 
 #include <errno.h>
 
-/* How long we are blind, at most, where descriptors cannot be waited for. */
-enum { BLIND_MS = 10 };
+/* How long one that becomes ready may go unseen. */
+enum { UNSEEN_MS = 10 };
 
-/* As many at once as the system takes; not even one, where none are allowed,
- * is one that is not ready. */
+static int look_at(struct pollfd *fds, size_t n);
+
+/* What poll() did not take at once.  Where it does not take even one, or has no
+ * memory, that one is not ready. */
+static int look_at_halves(struct pollfd *fds, size_t n)
+{
+    if (n == 1) {
+        fds[0].revents = 0;
+        return 0;
+    }
+    return look_at(fds, n / 2) + look_at(fds + n / 2, n - n / 2);
+}
+
 static int look_at(struct pollfd *fds, size_t n)
 {
     int r = poll(fds, (nfds_t)n, 0);
 
-    if (r >= 0)
-        return r;
-    if (n == 1 || errno != EINVAL) {
-        for (size_t i = 0; i < n; i++)
-            fds[i].revents = 0;
-        return 0;
-    }
-    return look_at(fds, n / 2) + look_at(fds + n / 2, n - n / 2);
+    return r >= 0 ? r : look_at_halves(fds, n);
 }
 
 int weir_poll_many(struct pollfd *fds, size_t n, int ms)
@@ -32,8 +36,8 @@ int weir_poll_many(struct pollfd *fds, size_t n, int ms)
 
     if (r >= 0 || errno != EINVAL || n == 0)
         return r;
-    r = look_at(fds, n);
+    r = look_at_halves(fds, n);
     if (r == 0)
-        (void)poll(NULL, 0, ms < 0 || ms > BLIND_MS ? BLIND_MS : ms);
+        (void)poll(NULL, 0, ms < 0 || ms > UNSEEN_MS ? UNSEEN_MS : ms);
     return r;
 }

@@ -56,6 +56,18 @@ struct weir_radix {
     size_t text_room;
 };
 
+/* Is the empty string in it? */
+static inline bool weir_radix_has_empty(const struct weir_radix *radix)
+{
+    return radix->root && radix->root->used;
+}
+
+/* Is there no string but perhaps the empty one? */
+static inline bool weir_radix_is_flat(const struct weir_radix *radix)
+{
+    return !radix->root || radix->root->children == 0;
+}
+
 /* The used nodes on the way along `data`. */
 struct weir_radix_walk {
     struct weir_radix_node *next;

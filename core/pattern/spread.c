@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/debug.h"
 #include "base/error.h"
 #include "frame.h"
 #include "socket.h"
@@ -42,6 +43,7 @@ void weir_spread_part(struct weir_spread *spread)
 
 void weir_spread_add(struct weir_spread *spread, struct weir_pipe *pipe)
 {
+    weir_debug_assert(spread->n < spread->room);
     spread->list[spread->n++] = pipe;
 }
 

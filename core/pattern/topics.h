@@ -1,6 +1,6 @@
 /*
  * topics.h - what a subscriber has subscribed to, with counts.
- * Above: pattern/pubsub.c and xsub.  Below: radix.h.
+ * Above: SUB, XSUB, upstream.h.  Below: radix.h.
  *
  * Subscribing twice takes unsubscribing twice; publishers hear of the first
  * and the last (ZMTP 3.1, RFC 37; they keep sets).  Every new connection hears
@@ -41,7 +41,7 @@ bool weir_topics_match(const struct weir_topics *topics, const void *data,
 /* Whether there is the empty topic, with which everything begins. */
 static inline bool weir_topics_match_all(const struct weir_topics *topics)
 {
-    return topics->radix.root && topics->radix.root->used;
+    return weir_radix_has_empty(&topics->radix);
 }
 
 /* Different topics in the set. */

@@ -1,6 +1,6 @@
 /*
  * trie.h - which peers subscribe to which topics, for a publisher.
- * Above: pattern/pubsub.c and xpub.  Below: radix.h.
+ * Above: fanout.h.  Below: radix.h.
  *
  * A topic is a binary prefix of the first frame, and each has a set of peers:
  * subscribing twice is the same as once (ZMTP 3.1, RFC 37 and what libzmq
@@ -91,7 +91,7 @@ void weir_trie_match(struct weir_trie *trie, const void *data, size_t size,
  * matches everything. */
 static inline bool weir_trie_is_flat(const struct weir_trie *trie)
 {
-    return !trie->radix.root || trie->radix.root->children == 0;
+    return weir_radix_is_flat(&trie->radix);
 }
 
 /* Topics that at least one peer has. */

@@ -229,9 +229,11 @@ static void test_missing(void **state)
     assert_int_equal(weir_registry_transport("../x", &ops, &owner), -EINVAL);
 }
 
-/* A folder is named whole, or counted. */
+/* A folder is named whole, or counted; and the sentence about one that does not
+ * count has room behind that. */
 static void test_missing_among_many(void **state)
 {
+    const weir_store_ops *store;
     static const char rest[] = "ffffffffffffffffffffffffffffffffffffffffffffff";
     char folders[1024] = "";
     size_t used = 0;
@@ -240,14 +242,19 @@ static void test_missing_among_many(void **state)
     for (int i = 0; i < 9; i++)
         used += (size_t)snprintf(folders + used, sizeof folders - used,
                                  "/%d/%s:", i, rest);
+    snprintf(folders + used, sizeof folders - used, "relative");
     assert_int_equal(setenv("WEIR_PLUGIN_PATH", folders, 1), 0);
-    snprintf(folders, sizeof folders,
-             "in /0/%s, /1/%s, /2/%s, /3/%s and 6 more", rest, rest, rest,
+    snprintf(folders, sizeof folders, "in /0/%s, /1/%s, /2/%s", rest, rest,
              rest);
-    assert_fails("nowhere", folders, "'weir plugins'");
-    snprintf(folders, sizeof folders, "/%0150d/%0150d", 0, 0);
+    assert_fails("nowhere", folders, "`weir plugins`");
+    assert_says(" more, but not in \"relative\" of WEIR_PLUGIN_PATH");
+    assert_int_equal(weir_registry_store("kept_by_a_name_that_is_long", &store,
+                                         NULL),
+                     -WEIR_EPLUGIN);
+    assert_says("octets");
+    snprintf(folders, sizeof folders, "/%0150d/%0150d:/short", 0, 0);
     assert_int_equal(setenv("WEIR_PLUGIN_PATH", folders, 1), 0);
-    assert_fails("nowhere", "in 2 folders", "'weir plugins'");
+    assert_fails("nowhere", "in /short", "and 1 more");
 }
 
 static void test_missing_store(void **state)

@@ -343,13 +343,15 @@ static void test_hung_up(void **state)
     close(ends[0]);
 }
 
-/* As many items as the process may have descriptors. */
+/* As many items as the process may have descriptors, and more than it may have
+ * any more. */
 static void test_up_to_the_limit(void **state)
 {
     enum { MOST = 64 };
     struct rlimit before, low;
     weir_poll_item items[MOST];
     int ends[2];
+    char c;
 
     (void)state;
     assert_int_equal(pipe(ends), 0);
@@ -365,6 +367,11 @@ static void test_up_to_the_limit(void **state)
     assert_int_equal(flow_ok(weir_poll(items, MOST, FLOW_SOON)), MOST - 1);
     assert_int_equal(items[1].ready, 0);
     assert_int_equal(items[MOST - 1].ready, WEIR_POLL_IN);
+    low.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    assert_int_equal(flow_ok(weir_poll(items, MOST, FLOW_SOON)), MOST - 1);
+    assert_int_equal(read(ends[0], &c, 1), 1);
+    assert_int_equal(flow_ok(weir_poll(items, MOST, 20)), 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     close(ends[0]);
     close(ends[1]);

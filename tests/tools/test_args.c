@@ -121,7 +121,8 @@ static void test_refused(void **state)
     expect_bad(READ("-l"), "-l");
     expect_bad(READ("--loud=1"), "no value");
     expect_bad(READ("--name"), "--name needs");
-    expect_bad(READ("--name", "x", "--name=x"), "--name: only once");
+    expect_bad(READ("--name", "x", "--name=x"),
+               "--name: it can be given only once");
     expect_bad(READ("--count", "0"), "--count 0");
     expect_bad(READ("--count", "3x"), "3x");
     expect_bad(READ("--count", "-3"), "-3");

@@ -163,7 +163,7 @@ refused 'only sends' 2 cat --type push --bind "$url"
 refused 'one of --send' 2 cat --type pair --bind "$url" --send x --echo
 refused '--count 0' 2 cat --type pull --bind "$url" --count 0
 refused 'name=value' 2 cat --type pull --bind "$url" --option linger
-refused '--send: only once' 2 cat --type push --connect "$url" --send a --send b
+refused '--send: it can be given only once' 2 cat --type push --connect "$url" --send a --send b
 refused 'no-such' 2 cat --type pull --bind "$url" --option no-such=1
 refused 'soon' 2 cat --type pull --bind "$url" --option linger=soon
 refused 'column 13' 2 cat --type push --bind "$url" --format json \

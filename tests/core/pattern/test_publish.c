@@ -289,6 +289,36 @@ static void test_settled(void **state)
     fx_close();
 }
 
+/* Who is waited for stays among those until he has room, or is gone. */
+static void test_settled_nodrop(void **state)
+{
+    struct weir_pipe *slow, *fast;
+
+    (void)state;
+    fx_open(WEIR_XPUB);
+    fx.binder->send_mark = 1;
+    slow = fx_accept(NULL);
+    fast = fx_accept(NULL);
+    fx_feed(slow, "^");
+    fx_feed(fast, "^");
+    fx.sock->options.nodrop = true;
+    fx_option();
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(fx_send("a"), 0);
+        assert_true(settled());
+        assert_string_equal(fx_sent(fast), "a");
+        assert_int_equal(fx_send("b"), -EAGAIN);
+        assert_string_equal(fx_sent(fast), "none");
+        if (i == 0)
+            assert_string_equal(fx_sent(slow), "a");
+    }
+    fx_lose(slow);
+    assert_int_equal(fx_send("b"), 0);
+    assert_true(settled());
+    assert_string_equal(fx_sent(fast), "b");
+    fx_close();
+}
+
 /* The inverse is looked up each time. */
 static void test_settled_and_inverted(void **state)
 {
@@ -637,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_invert),
         cmocka_unit_test(test_reconnect),
         cmocka_unit_test(test_settled),
+        cmocka_unit_test(test_settled_nodrop),
         cmocka_unit_test(test_settled_and_inverted),
         cmocka_unit_test(test_many_topics),
         cmocka_unit_test(test_flood),
