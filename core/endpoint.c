@@ -33,7 +33,8 @@ enum {
     MS = 1000000,
     ACCEPTS = 64,    /* newcomers taken in one turn */
     RESUME_MS = 100, /* until accepting is tried again without descriptors */
-    LONG_PAUSE_MS = 5000 /* after a permanent failure, at the least */
+    LONG_PAUSE_MS = 5000, /* after a permanent failure, at the least */
+    HURRY_MS = 200        /* while somebody waits for a connection, at most */
 };
 
 static struct weir_reactor *reactor_of(const struct weir_ep *ep)
@@ -132,6 +133,34 @@ static void on_retry(struct weir_timer *timer)
         retry(ep);
 }
 
+/* A later pause is made a short one; one that is short stays as it is, however
+ * often somebody comes. */
+static void on_hurry(struct weir_task *task)
+{
+    struct weir_ep *ep = WEIR_CONTAINER(task, struct weir_ep, hurry);
+    int64_t at = weir_now() + HURRY_MS * MS;
+
+    if (!atomic_load(&ep->closing) && weir_heap_has(&ep->retry.node) &&
+        ep->retry.node.key > at)
+        weir_timer_arm(reactor_of(ep), &ep->retry, at);
+}
+
+void weir_ep_hurry(struct weir_ep *ep)
+{
+    if (!ep->binder && !atomic_load(&ep->closing))
+        weir_reactor_post(reactor_of(ep), &ep->hurry);
+}
+
+static bool is_waited_for(struct weir_ep *ep)
+{
+    bool is;
+
+    weir_sock_lock(ep->sock);
+    is = ep->sock->flushing > 0;
+    weir_sock_unlock(ep->sock);
+    return is;
+}
+
 static void give_up(struct weir_ep *ep, int code, const char *reason)
 {
     ep->gave_up = true;
@@ -151,6 +180,8 @@ void weir_ep_again(struct weir_ep *ep, bool permanent, int code,
         return;
     }
     ms = next_pause(ep, permanent);
+    if (ms > HURRY_MS && !permanent && is_waited_for(ep))
+        ms = HURRY_MS;
     weir_ep_event(ep, WEIR_EVENT_RETRY, NULL, 0, (uint64_t)ms, code, reason);
     weir_timer_arm(reactor_of(ep), &ep->retry, weir_now() + ms * MS);
 }
@@ -581,6 +612,7 @@ static struct weir_ep *make(struct weir_sock *sock, bool binder,
     ep->attach.run = on_attach;
     ep->close.run = on_close;
     ep->failed.run = on_failed;
+    ep->hurry.run = on_hurry;
     ep->retry.fire = on_retry;
     ep->resume.fire = on_resume;
     return ep;
@@ -916,7 +948,8 @@ bool weir_ep_finish(struct weir_ep *ep, bool all)
     if (ep->splices)
         close_plugin(ep); /* no join is under way from now on */
     weir_sock_lock(sock);
-    done = !atomic_load(&ep->failed.posted) && bury_pipes(ep, all);
+    done = !atomic_load(&ep->failed.posted) &&
+           !atomic_load(&ep->hurry.posted) && bury_pipes(ep, all);
     weir_sock_unlock(sock);
     if (!done)
         return false;
@@ -982,6 +1015,8 @@ static void flush(struct weir_ep *ep, int64_t deadline)
         return;
     sock->flushing++;
     (void)weir_drive_output(sock);
+    if (has_unsent(ep))
+        weir_ep_hurry(ep);
     while (has_unsent(ep) && weir_wait(sock, WEIR_WAIT_STATE, &patience) >= 0)
         (void)weir_drive_output(sock);
     sock->flushing--;

@@ -70,7 +70,7 @@ struct weir_ep {
     struct weir_list handshakes;
     uint32_t n_handshakes;
     struct weir_timer resume; /* of accepting */
-    struct weir_task attach, close, failed;
+    struct weir_task attach, close, failed, hurry;
 
     /* splices: a thread is in the plugin's attach(), so no other of its
      * functions is called; the socket's lock */
@@ -139,6 +139,11 @@ int weir_ep_not_made(struct weir_ep *ep, const weir_peer *peer, int code);
  * that went wrong for good.  Reactor. */
 void weir_ep_again(struct weir_ep *ep, bool permanent, int code,
                    const char *reason);
+
+/* Somebody waits for what is to leave by this endpoint, perhaps not for long: a
+ * long pause before a connection is tried again becomes a short one.  Those
+ * that follow, while somebody flushes, are short anyway.  Lock held. */
+void weir_ep_hurry(struct weir_ep *ep);
 
 /* Report an event of this endpoint, with its URL filled in.  Any thread. */
 void weir_ep_event(struct weir_ep *ep, uint32_t kind, const char *peer,

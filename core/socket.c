@@ -761,6 +761,17 @@ bool weir_sock_unsent(struct weir_sock *sock)
     return false;
 }
 
+/* What is unsent may wait for a connection, and somebody for that. */
+static void hurry(struct weir_sock *sock)
+{
+    struct weir_list *node, *after;
+
+    if (!weir_sock_unsent(sock))
+        return;
+    WEIR_LIST_EACH(node, after, &sock->eps)
+    weir_ep_hurry(WEIR_CONTAINER(node, struct weir_ep, in_sock));
+}
+
 int weir_sock_flush(struct weir_sock *sock, int64_t deadline)
 {
     struct weir_patience patience = weir_patience_until(deadline);
@@ -768,6 +779,7 @@ int weir_sock_flush(struct weir_sock *sock, int64_t deadline)
 
     sock->flushing++;
     (void)weir_drive_output(sock);
+    hurry(sock);
     while (r >= 0 && weir_sock_unsent(sock)) {
         r = weir_wait(sock, WEIR_WAIT_STATE, &patience);
         (void)weir_drive_output(sock);
@@ -835,7 +847,8 @@ static bool has_tasks(struct weir_sock *sock)
         struct weir_ep *ep = WEIR_CONTAINER(node, struct weir_ep, in_sock);
 
         if (atomic_load(&ep->attach.posted) ||
-            atomic_load(&ep->failed.posted) || atomic_load(&ep->close.posted))
+            atomic_load(&ep->failed.posted) || atomic_load(&ep->hurry.posted) ||
+            atomic_load(&ep->close.posted))
             return true;
     }
     WEIR_LIST_EACH(node, after, &sock->pipes)
@@ -1002,6 +1015,7 @@ static void linger(struct weir_sock *sock, int64_t deadline)
         return;
     sock->flushing++;
     (void)weir_drive_output(sock);
+    hurry(sock);
     while (weir_sock_unsent(sock) && weir_wait_closing(sock, &patience) >= 0)
         (void)weir_drive_output(sock);
     await_acknowledgement(sock, deadline);

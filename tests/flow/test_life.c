@@ -644,6 +644,84 @@ static void test_retries(void **state)
     retry("0", 1, 8); /* not at once, again and again */
 }
 
+/* Ways to wait until what was sent has left. */
+enum leaving { FLUSH, CLOSE, DISCONNECT };
+
+struct leaver {
+    enum leaving how;
+    weir_socket push;
+    weir_endpoint endpoint;
+    int result;
+};
+
+static void *leave(void *arg)
+{
+    struct leaver *leaver = arg;
+
+    if (leaver->how == FLUSH)
+        leaver->result = weir_flush(leaver->push, FLOW_SOON);
+    else if (leaver->how == CLOSE)
+        leaver->result = weir_close(leaver->push, FLOW_SOON, NULL);
+    else
+        leaver->result = weir_endpoint_close(leaver->endpoint, FLOW_SOON, NULL);
+    return NULL;
+}
+
+/* The first attempt fails, also where nobody makes one unless he is called. */
+static void await_retry(weir_socket push)
+{
+    weir_event event = {.size = sizeof(event)};
+    int64_t end = flow_now() + FLOW_SOON;
+
+    while (weir_next_event(push, &event, WEIR_NOWAIT) < 0 ||
+           event.kind != WEIR_EVENT_RETRY) {
+        assert_true(flow_now() < end);
+        (void)weir_wait_peers(push, 1, 10);
+    }
+    assert_in_range(event.value, 60000, 120000);
+}
+
+/* The next attempt would be a minute later, and those after it. */
+static void hurry(enum leaving how, int io_threads)
+{
+    weir_context context = flow_context(io_threads), other = flow_context(1);
+    struct leaver leaver = {how, flow_open(context, WEIR_PUSH), {0}, 0};
+    weir_socket pull;
+    pthread_t thread;
+    char url[FLOW_URL];
+
+    flow_url("tcp", url);
+    flow_ok(weir_set(leaver.push, "reconnect", "1min"));
+    flow_ok(weir_connect(leaver.push, url, &leaver.endpoint));
+    await_retry(leaver.push);
+    flow_send_number(leaver.push, 7);
+    assert_int_equal(pthread_create(&thread, NULL, leave, &leaver), 0);
+    for (int i = 0; how == FLUSH && i < 2; i++)
+        assert_in_range(flow_event(leaver.push, WEIR_EVENT_RETRY).value, 1,
+                        200);
+    pull = open_server(other, WEIR_PULL, url);
+    assert_int_equal(flow_recv_number(pull), 7);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    flow_ok(leaver.result);
+    if (how != CLOSE)
+        flow_close(leaver.push);
+    flow_close(pull);
+    flow_end(context);
+    flow_end(other);
+}
+
+/* Whoever waits for a connection that is not there does not do so for as long
+ * as nobody has waited. */
+static void test_hurry(void **state)
+{
+    (void)state;
+    for (int io_threads = 0; io_threads < 2; io_threads++) {
+        hurry(FLUSH, io_threads);
+        hurry(CLOSE, io_threads);
+        hurry(DISCONNECT, io_threads);
+    }
+}
+
 /* ---- many endpoints ---- */
 
 static int64_t processor_us(void)
@@ -708,6 +786,7 @@ int main(void)
         cmocka_unit_test(test_events_missed),
         cmocka_unit_test(test_later_structs),
         cmocka_unit_test(test_retries),
+        cmocka_unit_test(test_hurry),
         cmocka_unit_test(test_close_many),
     };
 
