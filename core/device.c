@@ -375,7 +375,8 @@ static void count_flushing(struct weir_dev_visit *visit, bool on)
 }
 
 /* False: it has ended already. */
-static bool begin_stopping(struct weir_dev *dev, struct weir_dev_visit *visit)
+static bool begin_stopping(struct weir_dev *dev, struct weir_dev_visit *visit,
+                           int64_t deadline)
 {
     uint64_t left[WEIR_DEV_WAYS];
     uint32_t state;
@@ -384,6 +385,8 @@ static bool begin_stopping(struct weir_dev *dev, struct weir_dev_visit *visit)
     weir_dev_lock(visit);
     (void)weir_dev_held(dev, visit, left);
     count_flushing(visit, true);
+    for (int i = 0; i < WEIR_DEV_WAYS; i++)
+        weir_sock_hurry(visit->socks[i], deadline);
     for (int i = 0; i < WEIR_DEV_WAYS; i++)
         dev->ways[i].left = left[i];
     state = atomic_load(&dev->state);
@@ -438,7 +441,7 @@ static uint64_t drain(struct weir_dev *dev, int64_t deadline)
         await_others(dev);
         return 0;
     }
-    if (begin_stopping(dev, &visit))
+    if (begin_stopping(dev, &visit, deadline))
         (void)weir_dev_work(dev, deadline);
     weir_dev_end(dev, 0, "");
     await_others(dev);

@@ -133,32 +133,69 @@ static void on_retry(struct weir_timer *timer)
         retry(ep);
 }
 
-/* A later pause is made a short one; one that is short stays as it is, however
- * often somebody comes. */
-static void on_hurry(struct weir_task *task)
+/* Does something wait for a connection of this endpoint?  Lock held. */
+static bool has_waiting(struct weir_ep *ep)
 {
-    struct weir_ep *ep = WEIR_CONTAINER(task, struct weir_ep, hurry);
-    int64_t at = weir_now() + HURRY_MS * MS;
+    struct weir_list *node, *after;
 
-    if (!atomic_load(&ep->closing) && weir_heap_has(&ep->retry.node) &&
-        ep->retry.node.key > at)
-        weir_timer_arm(reactor_of(ep), &ep->retry, at);
+    WEIR_LIST_EACH(node, after, &ep->pipes)
+    {
+        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, of_ep);
+
+        if (!pipe->dying && !pipe->up && weir_pipe_unsent(pipe))
+            return true;
+    }
+    return false;
 }
 
-void weir_ep_hurry(struct weir_ep *ep)
-{
-    if (!ep->binder && !atomic_load(&ep->closing))
-        weir_reactor_post(reactor_of(ep), &ep->hurry);
-}
-
+/* And somebody for that? */
 static bool is_waited_for(struct weir_ep *ep)
 {
     bool is;
 
     weir_sock_lock(ep->sock);
-    is = ep->sock->flushing > 0;
+    is = ep->sock->flushing > 0 && has_waiting(ep);
     weir_sock_unlock(ep->sock);
     return is;
+}
+
+/* With jitter, as next_pause(). */
+static int64_t short_pause(void)
+{
+    return HURRY_MS / 2 + (int64_t)weir_random_below(HURRY_MS / 2 + 1);
+}
+
+/* A later attempt is brought forward, and a soon one stays where it is, however
+ * often somebody comes. */
+static void on_hurry(struct weir_task *task)
+{
+    struct weir_ep *ep = WEIR_CONTAINER(task, struct weir_ep, hurry);
+    int64_t now = weir_now();
+
+    if (atomic_load(&ep->closing) || ep->refused_for_good ||
+        !weir_heap_has(&ep->retry.node) ||
+        ep->retry.node.key <= now + HURRY_MS * MS)
+        return;
+    weir_timer_arm(reactor_of(ep), &ep->retry, now + short_pause() * MS);
+}
+
+void weir_ep_hurry(struct weir_ep *ep, int64_t deadline)
+{
+    if (!ep->binder && !atomic_load(&ep->closing) && has_waiting(ep) &&
+        deadline > weir_now() + HURRY_MS * MS)
+        weir_reactor_post(reactor_of(ep), &ep->hurry);
+}
+
+/* Those that are short because somebody waits do not count for the next. */
+static int64_t pause_for(struct weir_ep *ep, bool permanent)
+{
+    int64_t before = ep->retry_ms, ms = next_pause(ep, permanent);
+
+    ep->refused_for_good = permanent;
+    if (ms <= HURRY_MS || permanent || !is_waited_for(ep))
+        return ms;
+    ep->retry_ms = before;
+    return short_pause();
 }
 
 static void give_up(struct weir_ep *ep, int code, const char *reason)
@@ -179,9 +216,7 @@ void weir_ep_again(struct weir_ep *ep, bool permanent, int code,
         give_up(ep, code, reason);
         return;
     }
-    ms = next_pause(ep, permanent);
-    if (ms > HURRY_MS && !permanent && is_waited_for(ep))
-        ms = HURRY_MS;
+    ms = pause_for(ep, permanent);
     weir_ep_event(ep, WEIR_EVENT_RETRY, NULL, 0, (uint64_t)ms, code, reason);
     weir_timer_arm(reactor_of(ep), &ep->retry, weir_now() + ms * MS);
 }
@@ -1015,8 +1050,7 @@ static void flush(struct weir_ep *ep, int64_t deadline)
         return;
     sock->flushing++;
     (void)weir_drive_output(sock);
-    if (has_unsent(ep))
-        weir_ep_hurry(ep);
+    weir_ep_hurry(ep, deadline);
     while (has_unsent(ep) && weir_wait(sock, WEIR_WAIT_STATE, &patience) >= 0)
         (void)weir_drive_output(sock);
     sock->flushing--;

@@ -66,7 +66,8 @@ struct weir_ep {
     struct weir_listener *listeners, first_listeners[WEIR_EP_LISTENERS];
     bool paused; /* accepting waits for descriptors or for handshakes */
     struct weir_timer retry;
-    int64_t retry_ms; /* the next pause */
+    int64_t retry_ms;      /* the next pause */
+    bool refused_for_good; /* by the last failure: the pause is long */
     struct weir_list handshakes;
     uint32_t n_handshakes;
     struct weir_timer resume; /* of accepting */
@@ -140,10 +141,11 @@ int weir_ep_not_made(struct weir_ep *ep, const weir_peer *peer, int code);
 void weir_ep_again(struct weir_ep *ep, bool permanent, int code,
                    const char *reason);
 
-/* Somebody waits for what is to leave by this endpoint, perhaps not for long: a
- * long pause before a connection is tried again becomes a short one.  Those
- * that follow, while somebody flushes, are short anyway.  Lock held. */
-void weir_ep_hurry(struct weir_ep *ep);
+/* Somebody waits until then for what is to leave by this endpoint.  If that
+ * waits for a connection, a long pause before the next attempt becomes a short
+ * one, unless the peer has refused us for good.  Those that follow, while
+ * somebody flushes, are short anyway.  Lock held. */
+void weir_ep_hurry(struct weir_ep *ep, int64_t deadline);
 
 /* Report an event of this endpoint, with its URL filled in.  Any thread. */
 void weir_ep_event(struct weir_ep *ep, uint32_t kind, const char *peer,

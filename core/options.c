@@ -147,7 +147,7 @@ static const struct row table[] = {
     ROW(INT, linger, "linger", ANY, .unit = "ms", .min = -1, .max = INT32_MAX,
         .fallback = 5000, .flags = IN_URL,
         .doc = "How long closing waits for messages to go out; a connection "
-               "that is not there is tried again every 200 ms meanwhile. 0: "
+               "that they wait for is tried again within 200 ms meanwhile. 0: "
                "not at all. -1: for ever."),
     ROW(INT, handshake, "handshake", ANY, .unit = "ms", .max = INT32_MAX,
         .fallback = 30000, .flags = IN_URL,

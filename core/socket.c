@@ -761,15 +761,12 @@ bool weir_sock_unsent(struct weir_sock *sock)
     return false;
 }
 
-/* What is unsent may wait for a connection, and somebody for that. */
-static void hurry(struct weir_sock *sock)
+void weir_sock_hurry(struct weir_sock *sock, int64_t deadline)
 {
     struct weir_list *node, *after;
 
-    if (!weir_sock_unsent(sock))
-        return;
     WEIR_LIST_EACH(node, after, &sock->eps)
-    weir_ep_hurry(WEIR_CONTAINER(node, struct weir_ep, in_sock));
+    weir_ep_hurry(WEIR_CONTAINER(node, struct weir_ep, in_sock), deadline);
 }
 
 int weir_sock_flush(struct weir_sock *sock, int64_t deadline)
@@ -779,7 +776,7 @@ int weir_sock_flush(struct weir_sock *sock, int64_t deadline)
 
     sock->flushing++;
     (void)weir_drive_output(sock);
-    hurry(sock);
+    weir_sock_hurry(sock, deadline);
     while (r >= 0 && weir_sock_unsent(sock)) {
         r = weir_wait(sock, WEIR_WAIT_STATE, &patience);
         (void)weir_drive_output(sock);
@@ -1015,7 +1012,7 @@ static void linger(struct weir_sock *sock, int64_t deadline)
         return;
     sock->flushing++;
     (void)weir_drive_output(sock);
-    hurry(sock);
+    weir_sock_hurry(sock, deadline);
     while (weir_sock_unsent(sock) && weir_wait_closing(sock, &patience) >= 0)
         (void)weir_drive_output(sock);
     await_acknowledgement(sock, deadline);

@@ -482,6 +482,10 @@ void weir_sock_unlend(struct weir_sock *sock, const void *device);
  * state it is in. */
 void weir_sock_abandon(struct weir_sock *sock);
 int weir_sock_flush(struct weir_sock *sock, int64_t deadline);
+
+/* Somebody waits until then for what is unsent: do not be long in trying to
+ * connect to who is to have it.  Lock held. */
+void weir_sock_hurry(struct weir_sock *sock, int64_t deadline);
 int weir_sock_wait_peers(struct weir_sock *sock, int n, int64_t deadline);
 
 /* ---- stored.c ---- */

@@ -427,7 +427,8 @@ enum weir_event_kind {
     WEIR_EVENT_DISCONNECTED = 3,  /* a ready peer is gone; `value` messages
                                      are unconfirmed at most; code 0: it was
                                      this side that closed */
-    WEIR_EVENT_RETRY = 4,         /* an attempt failed; next in `value` ms */
+    WEIR_EVENT_RETRY = 4,         /* an attempt failed; next in `value` ms, or
+                                     sooner while somebody flushes */
     WEIR_EVENT_REFUSED = 5,       /* a handshake failed, or the octets made
                                      no sense */
     WEIR_EVENT_ACCEPT_FAILED = 6, /* no descriptor or memory for newcomers */

@@ -39,4 +39,7 @@ for help in help --help -h "check --help" "demo --disable-shared -h" \
 done
 says "weir was asked: bench --help" 0 shell weir bench --help
 says "frob: no such command" 2 frob
+
+# A command of the caller's is run where the caller is.
+[ "$(cd / && "$work/bootstrap" shell pwd)" = / ] || wrong "shell: another folder"
 exit $failed

@@ -722,6 +722,51 @@ static void test_hurry(void **state)
     }
 }
 
+/* But who was refused for good does not come again and again. */
+static void test_no_hurry(void **state)
+{
+    weir_context context = flow_context(1);
+    weir_socket push = flow_open(context, WEIR_PUSH), other;
+    char url[FLOW_URL];
+
+    (void)state;
+    flow_url("tcp", url);
+    other = open_server(context, WEIR_PUSH, url);
+    flow_ok(weir_set(push, "reconnect", "1ms"));
+    flow_ok(weir_connect(push, url, NULL));
+    assert_in_range(flow_event(push, WEIR_EVENT_RETRY).value, 5000, 10000);
+    flow_send_number(push, 7);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(weir_flush(push, 400), -EAGAIN);
+    assert_int_equal(flow_stats(push).refused, 1);
+    flow_drop(push);
+    flow_close(other);
+    flow_end(context);
+}
+
+/* Attempts while somebody waits do not make the pauses longer that follow. */
+static void test_pause_after_hurry(void **state)
+{
+    weir_context context = flow_context(1);
+    weir_socket push = flow_open(context, WEIR_PUSH);
+    char url[FLOW_URL];
+
+    (void)state;
+    flow_url("tcp", url);
+    flow_ok(weir_set(push, "reconnect", "1s"));
+    flow_ok(weir_set(push, "reconnect-max", "1min"));
+    flow_ok(weir_connect(push, url, NULL));
+    assert_in_range(flow_event(push, WEIR_EVENT_RETRY).value, 1000, 2000);
+    flow_send_number(push, 7);
+    assert_int_equal(weir_flush(push, 900), -EAGAIN);
+    for (uint64_t pause = 0; pause <= 200;) {
+        pause = flow_event(push, WEIR_EVENT_RETRY).value;
+        assert_true(pause <= 200 || (pause >= 2000 && pause <= 4000));
+    }
+    flow_drop(push);
+    flow_end(context);
+}
+
 /* ---- many endpoints ---- */
 
 static int64_t processor_us(void)
@@ -787,6 +832,8 @@ int main(void)
         cmocka_unit_test(test_later_structs),
         cmocka_unit_test(test_retries),
         cmocka_unit_test(test_hurry),
+        cmocka_unit_test(test_no_hurry),
+        cmocka_unit_test(test_pause_after_hurry),
         cmocka_unit_test(test_close_many),
     };
 
