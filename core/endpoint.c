@@ -133,8 +133,9 @@ static void on_retry(struct weir_timer *timer)
         retry(ep);
 }
 
-/* Does something wait for a connection of this endpoint?  Lock held. */
-static bool has_waiting(struct weir_ep *ep)
+/* Is something unsent, or, with `away`, unsent for want of a connection?  Lock
+ * held. */
+static bool has_unsent(struct weir_ep *ep, bool away)
 {
     struct weir_list *node, *after;
 
@@ -142,19 +143,19 @@ static bool has_waiting(struct weir_ep *ep)
     {
         struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, of_ep);
 
-        if (!pipe->dying && !pipe->up && weir_pipe_unsent(pipe))
+        if (!pipe->dying && !(away && pipe->up) && weir_pipe_unsent(pipe))
             return true;
     }
     return false;
 }
 
-/* And somebody for that? */
+/* Does somebody wait for what waits for a connection? */
 static bool is_waited_for(struct weir_ep *ep)
 {
     bool is;
 
     weir_sock_lock(ep->sock);
-    is = ep->sock->flushing > 0 && has_waiting(ep);
+    is = ep->sock->flushing > 0 && has_unsent(ep, true);
     weir_sock_unlock(ep->sock);
     return is;
 }
@@ -181,7 +182,7 @@ static void on_hurry(struct weir_task *task)
 
 void weir_ep_hurry(struct weir_ep *ep, int64_t deadline)
 {
-    if (!ep->binder && !atomic_load(&ep->closing) && has_waiting(ep) &&
+    if (!ep->binder && !atomic_load(&ep->closing) && has_unsent(ep, true) &&
         deadline > weir_now() + HURRY_MS * MS)
         weir_reactor_post(reactor_of(ep), &ep->hurry);
 }
@@ -1027,20 +1028,6 @@ int weir_ep_get(weir_endpoint handle, struct weir_ep **out)
     return weir_fail(EBADF, "the endpoint is closed, or never was open");
 }
 
-static bool has_unsent(struct weir_ep *ep)
-{
-    struct weir_list *node, *after;
-
-    WEIR_LIST_EACH(node, after, &ep->pipes)
-    {
-        struct weir_pipe *pipe = WEIR_CONTAINER(node, struct weir_pipe, of_ep);
-
-        if (!pipe->dying && weir_pipe_unsent(pipe))
-            return true;
-    }
-    return false;
-}
-
 static void flush(struct weir_ep *ep, int64_t deadline)
 {
     struct weir_patience patience = weir_patience_until(deadline);
@@ -1051,7 +1038,8 @@ static void flush(struct weir_ep *ep, int64_t deadline)
     sock->flushing++;
     (void)weir_drive_output(sock);
     weir_ep_hurry(ep, deadline);
-    while (has_unsent(ep) && weir_wait(sock, WEIR_WAIT_STATE, &patience) >= 0)
+    while (has_unsent(ep, false) &&
+           weir_wait(sock, WEIR_WAIT_STATE, &patience) >= 0)
         (void)weir_drive_output(sock);
     sock->flushing--;
 }

@@ -769,14 +769,20 @@ void weir_sock_hurry(struct weir_sock *sock, int64_t deadline)
     weir_ep_hurry(WEIR_CONTAINER(node, struct weir_ep, in_sock), deadline);
 }
 
+/* Somebody waits until then for what is unsent: what can go goes at once. */
+static void begin_flush(struct weir_sock *sock, int64_t deadline)
+{
+    sock->flushing++;
+    (void)weir_drive_output(sock);
+    weir_sock_hurry(sock, deadline);
+}
+
 int weir_sock_flush(struct weir_sock *sock, int64_t deadline)
 {
     struct weir_patience patience = weir_patience_until(deadline);
     int r = 0;
 
-    sock->flushing++;
-    (void)weir_drive_output(sock);
-    weir_sock_hurry(sock, deadline);
+    begin_flush(sock, deadline);
     while (r >= 0 && weir_sock_unsent(sock)) {
         r = weir_wait(sock, WEIR_WAIT_STATE, &patience);
         (void)weir_drive_output(sock);
@@ -1010,9 +1016,7 @@ static void linger(struct weir_sock *sock, int64_t deadline)
 
     if (sock->pattern->abilities & WEIR_PATTERN_DISCARDS)
         return;
-    sock->flushing++;
-    (void)weir_drive_output(sock);
-    weir_sock_hurry(sock, deadline);
+    begin_flush(sock, deadline);
     while (weir_sock_unsent(sock) && weir_wait_closing(sock, &patience) >= 0)
         (void)weir_drive_output(sock);
     await_acknowledgement(sock, deadline);

@@ -486,6 +486,7 @@ int weir_sock_flush(struct weir_sock *sock, int64_t deadline);
 /* Somebody waits until then for what is unsent: do not be long in trying to
  * connect to who is to have it.  Lock held. */
 void weir_sock_hurry(struct weir_sock *sock, int64_t deadline);
+
 int weir_sock_wait_peers(struct weir_sock *sock, int n, int64_t deadline);
 
 /* ---- stored.c ---- */

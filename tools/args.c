@@ -135,11 +135,11 @@ static bool is_second(struct parse *parse,
                       const struct weir_args_option *option)
 {
     ptrdiff_t place = option - parse->args->options;
-    bool *given = &parse->given[place];
-    bool second = *given && option->kind == WEIR_ARGS_TEXT;
+    bool second;
 
     assert(place < OPTIONS_MOST);
-    *given = true;
+    second = parse->given[place] && option->kind == WEIR_ARGS_TEXT;
+    parse->given[place] = true;
     if (second)
         weir_text_format(parse->error, "--%s: it can be given only once",
                          option->name);

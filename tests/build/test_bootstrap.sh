@@ -1,15 +1,7 @@
 #!/bin/sh
 # test_bootstrap.sh - what bootstrap makes of its arguments, without building:
 # in a folder where a weir seems to be built already.
-set -u
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failed=0
-
-wrong() {
-    echo "FAILED: $*"
-    failed=1
-}
+. "$top_srcdir/tests/build/commands.sh"
 
 # says WHAT STATUS ARGUMENT...: what bootstrap says to these.
 says() {

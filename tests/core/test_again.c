@@ -816,20 +816,39 @@ static int receive_topic(weir_socket sub, char topic, int n)
     return again;
 }
 
+/* A publisher, and who subscribes to two topics. */
+struct readership {
+    weir_socket pub, sub;
+};
+
+static struct readership subscribe(const char *one, const char *two)
+{
+    struct readership all = {pushpull_open(WEIR_PUB), pushpull_open(WEIR_SUB)};
+
+    assert_int_equal(weir_subscribe(all.sub, one, strlen(one)), 0);
+    assert_int_equal(weir_subscribe(all.sub, two, strlen(two)), 0);
+    pushpull_join(all.sub, all.pub, "inproc://topics");
+    return all;
+}
+
+static void part(struct readership *all)
+{
+    assert_int_equal(weir_close(all->pub, SOON, NULL), 0);
+    assert_int_equal(weir_close(all->sub, SOON, NULL), 0);
+}
+
 /* What is wanted is looked up for each message; what is not, any more, is
  * passed by on the long way, which counts it. */
 static void test_topics(void **state)
 {
-    weir_socket pub = pushpull_open(WEIR_PUB), sub = pushpull_open(WEIR_SUB);
+    struct readership all = subscribe("a", "b");
+    weir_socket pub = all.pub, sub = all.sub;
     struct weir_sock *sock = weir_shells_sock(sub.index);
     weir_stats stats = {.size = sizeof stats};
     char data[ROOM];
     size_t size = sizeof data;
 
     (void)state;
-    assert_int_equal(weir_subscribe(sub, "a", 1), 0);
-    assert_int_equal(weir_subscribe(sub, "b", 1), 0);
-    pushpull_join(sub, pub, "inproc://topics");
     for (int i = 0; i < 200; i++)
         assert_int_equal(weir_send(pub, i % 4 == 3 ? "b1" : "a1", 2, SOON), 0);
     assert_int_equal(weir_unsubscribe(sub, "b", 1), 0);
@@ -841,8 +860,7 @@ static void test_topics(void **state)
     assert_int_equal(weir_recv(sub, data, &size, 0), -EAGAIN);
     assert_int_equal(weir_socket_stats(sub, &stats), 0);
     assert_int_equal(stats.recv_dropped[WEIR_DROP_UNWANTED], 50);
-    assert_int_equal(weir_close(pub, SOON, NULL), 0);
-    assert_int_equal(weir_close(sub, SOON, NULL), 0);
+    part(&all);
 }
 
 /* The topic of the next message of 16 octets; 0: there is none. */
@@ -871,12 +889,10 @@ static char topic_of_next(weir_socket sub, bool whole)
 static void check_runs_of_topics(bool whole)
 {
     enum { RUN = 8, N = 960, FIRST = 480 };
-    weir_socket pub = pushpull_open(WEIR_PUB), sub = pushpull_open(WEIR_SUB);
+    struct readership all = subscribe("a", "b");
+    weir_socket pub = all.pub, sub = all.sub;
     weir_stats stats = {.size = sizeof stats};
 
-    assert_int_equal(weir_subscribe(sub, "a", 1), 0);
-    assert_int_equal(weir_subscribe(sub, "b", 1), 0);
-    pushpull_join(sub, pub, "inproc://runs");
     for (int i = 0; i < N; i++)
         assert_int_equal(
             weir_send(pub, i / RUN % 2 ? "b, of 16 octets" : "a, of 16 octets",
@@ -890,8 +906,7 @@ static void check_runs_of_topics(bool whole)
     assert_int_equal(topic_of_next(sub, whole), 0);
     assert_int_equal(weir_socket_stats(sub, &stats), 0);
     assert_int_equal(stats.recv_dropped[WEIR_DROP_UNWANTED], (N - FIRST) / 2);
-    assert_int_equal(weir_close(pub, SOON, NULL), 0);
-    assert_int_equal(weir_close(sub, SOON, NULL), 0);
+    part(&all);
 }
 
 static void test_runs_of_topics(void **state)
@@ -901,36 +916,37 @@ static void test_runs_of_topics(void **state)
     check_runs_of_topics(true);
 }
 
+static void publish_many(weir_socket pub)
+{
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(weir_send(pub, i < 299 ? "a1" : "b1", 2, SOON), 0);
+}
+
 /* Who wants everything is not asked, as on the way without a call, until the
  * subscription ends. */
 static void test_all_topics(void **state)
 {
-    weir_socket pub = pushpull_open(WEIR_PUB), sub = pushpull_open(WEIR_SUB);
+    struct readership all = subscribe("", "b");
+    weir_socket pub = all.pub, sub = all.sub;
     struct weir_sock *sock = weir_shells_sock(sub.index);
     char data[ROOM];
     size_t size = sizeof data;
 
     (void)state;
-    assert_int_equal(weir_subscribe(sub, "", 0), 0);
-    assert_int_equal(weir_subscribe(sub, "b", 1), 0);
-    pushpull_join(sub, pub, "inproc://all-topics");
-    for (int i = 0; i < 300; i++)
-        assert_int_equal(weir_send(pub, i < 299 ? "a1" : "b1", 2, SOON), 0);
+    publish_many(pub);
     assert_true(receive_topic(sub, 'a', 100) > 40);
     assert_non_null(weir_again_pipe(sock, WEIR_WAIT_IN));
     assert_null(weir_again_choosy(sock));
     assert_int_equal(weir_set(sub, "invert", "1"), 0);
     assert_null(weir_again_pipe(sock, WEIR_WAIT_IN));
     assert_int_equal(weir_recv(sub, data, &size, 0), -EAGAIN);
-    for (int i = 0; i < 300; i++)
-        assert_int_equal(weir_send(pub, i < 299 ? "a1" : "b1", 2, SOON), 0);
+    publish_many(pub);
     assert_int_equal(weir_set(sub, "invert", "0"), 0);
     assert_true(receive_topic(sub, 'a', 100) > 40);
     assert_int_equal(weir_unsubscribe(sub, "", 0), 0);
     assert_null(weir_again_pipe(sock, WEIR_WAIT_IN));
     assert_int_equal(receive_topic(sub, 'b', 1), 0);
-    assert_int_equal(weir_close(pub, SOON, NULL), 0);
-    assert_int_equal(weir_close(sub, SOON, NULL), 0);
+    part(&all);
 }
 
 #define CASE(test) \
